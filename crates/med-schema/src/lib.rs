@@ -1,0 +1,32 @@
+#![doc = include_str!("../README.md")]
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
+
+mod check;
+mod checked;
+mod dataset;
+mod difference;
+mod error;
+mod field;
+mod fingerprint;
+mod lineage;
+mod matrix;
+mod near;
+mod schema;
+#[cfg(feature = "polars")]
+mod table;
+
+pub use check::{Check, CheckResult, Report, Severity, Statistics, Verdict};
+pub use checked::{Admitted, Checked, GatePolicy, Reason, Rejected};
+pub use dataset::Dataset;
+pub use difference::{ColumnDifference, SchemaDifference};
+pub use error::{DatasetError, MatrixError, SchemaError};
+pub use field::{Column, ColumnPatch, Domain, Kind, Role, ValueType};
+pub use fingerprint::{Fingerprint, FingerprintHasher};
+pub use lineage::{Input, Lineage, RunId, Version};
+pub use matrix::{
+    FeatureColumn, FeatureKind, FeatureMatrix, FeatureSchema, FeatureSpec, FeatureValues, MISSING, NumericValues,
+};
+pub use near::near_names;
+pub use schema::Schema;
+#[cfg(feature = "polars")]
+pub use table::{CsvOptions, Table, TableError, TableMismatch, infer_schema};

@@ -1,0 +1,197 @@
+//! From a table to what models eat.
+
+use polars::prelude::Float64Chunked;
+
+use super::{Table, TableError, data_type};
+use crate::{
+    Column, Dataset, DatasetError, Domain, FeatureColumn, FeatureMatrix, Kind, MISSING, NumericValues, Role, ValueType,
+};
+
+/// A float column in one chunk without missing values, kept alive for the features that look into it.
+struct Contiguous(Float64Chunked);
+
+impl AsRef<[f64]> for Contiguous {
+    fn as_ref(&self) -> &[f64] {
+        self.0.cont_slice().unwrap_or(&[])
+    }
+}
+
+impl Table {
+    /// The named columns as features: quantities and 0/1 columns as numbers (missing is NaN), names and grades as codes.
+    /// The levels of an ordinal column with a domain stand in the domain's order, others in ascending order of their text. Float columns in
+    /// one chunk without missing values are looked into, not copied.
+    ///
+    /// # Errors
+    /// When a name is not there, asked for twice, or of a kind that cannot be measured.
+    pub fn features<'a>(&self, names: impl IntoIterator<Item = &'a str>) -> Result<FeatureMatrix, TableError> {
+        let columns = names.into_iter().map(|n| self.feature(n)).collect::<Result<Vec<_>, _>>()?;
+        Ok(FeatureMatrix::new(columns)?)
+    }
+
+    /// One column as numbers; missing is NaN, booleans are 0 and 1.
+    ///
+    /// # Errors
+    /// When it is not there or does not hold numbers.
+    pub fn numbers(&self, name: &str) -> Result<NumericValues, TableError> {
+        let spec = self.schema().column(name)?;
+        let column = self.frame().column(name)?;
+        let values: NumericValues = match spec.value_type {
+            ValueType::Float => {
+                let floats = column.f64()?;
+                if floats.cont_slice().is_ok() {
+                    NumericValues::shared(Contiguous(floats.clone()))
+                } else {
+                    floats.iter().map(|v| v.unwrap_or(f64::NAN)).collect::<Vec<_>>().into()
+                }
+            }
+            ValueType::Integer => {
+                column.i64()?.iter().map(|v| v.map_or(f64::NAN, |v| v as f64)).collect::<Vec<_>>().into()
+            }
+            ValueType::Boolean => {
+                column.bool()?.iter().map(|v| v.map_or(f64::NAN, f64::from)).collect::<Vec<_>>().into()
+            }
+            ValueType::Text | ValueType::Date | ValueType::Timestamp => {
+                return Err(TableError::NotMeasurable { column: name.to_owned(), kind: spec.kind });
+            }
+        };
+        Ok(values)
+    }
+
+    fn feature(&self, name: &str) -> Result<FeatureColumn, TableError> {
+        let spec = self.schema().column(name)?;
+        let categorical = match spec.kind {
+            Kind::Continuous | Kind::Count => false,
+            Kind::Binary => spec.value_type == ValueType::Text,
+            Kind::Nominal | Kind::Ordinal => true,
+            Kind::Date | Kind::Timestamp | Kind::Identifier | Kind::Text => {
+                return Err(TableError::NotMeasurable { column: name.to_owned(), kind: spec.kind });
+            }
+        };
+        if !categorical {
+            return Ok(FeatureColumn::numeric(name, self.numbers(name)?));
+        }
+        let texts = self.frame().column(name)?.cast(&data_type(ValueType::Text))?;
+        let texts = texts.str()?;
+        match ordered_levels(spec) {
+            Some(levels) => with_levels(name, &texts.iter().collect::<Vec<_>>(), levels),
+            None => Ok(FeatureColumn::from_texts(name, texts.iter())),
+        }
+    }
+
+    /// The columns a model may see, with the schema's target, weights and exposure.
+    ///
+    /// # Errors
+    /// When the schema has no target, the target is missing somewhere, or a part cannot be used; see [`Dataset`].
+    pub fn dataset(&self) -> Result<Dataset, TableError> {
+        let names: Vec<String> = self.schema().features().map(|c| c.name.clone()).collect();
+        self.dataset_of(names.iter().map(String::as_str))
+    }
+
+    /// As [`Table::dataset`], with these features.
+    ///
+    /// # Errors
+    /// As [`Table::dataset`].
+    pub fn dataset_of<'a>(&self, features: impl IntoIterator<Item = &'a str>) -> Result<Dataset, TableError> {
+        let target = self.schema().target().ok_or_else(|| crate::SchemaError::UnknownColumn {
+            name: "(a column of role target)".to_owned(),
+            near: Vec::new(),
+        })?;
+        let nulls = self.frame().column(&target.name)?.is_null();
+        if let Some(first_row) = nulls.first_true_idx() {
+            let nulls = self.frame().column(&target.name)?.null_count();
+            return Err(TableError::MissingTarget { column: target.name.clone(), nulls, first_row });
+        }
+        let y = self.numbers(&target.name)?.as_slice().to_vec();
+        let mut data = Dataset::new(self.features(features)?, target.name.clone(), y)?;
+        if let Some(weight) = self.schema().with_role(Role::Weight).next() {
+            data = data.with_weights(self.numbers(&weight.name)?.as_slice().to_vec())?;
+        }
+        if let Some(exposure) = self.schema().with_role(Role::Exposure).next() {
+            data = data.with_exposure(self.numbers(&exposure.name)?.as_slice().to_vec())?;
+        }
+        Ok(data)
+    }
+}
+
+impl From<DatasetError> for TableError {
+    fn from(error: DatasetError) -> Self {
+        Self::Dataset(error)
+    }
+}
+
+fn ordered_levels(spec: &Column) -> Option<Vec<String>> {
+    match (&spec.kind, &spec.domain) {
+        (Kind::Ordinal, Some(Domain::Levels(levels))) => Some(levels.clone()),
+        _ => None,
+    }
+}
+
+/// Codes by given levels; texts outside them become further levels, in ascending order.
+fn with_levels(name: &str, texts: &[Option<&str>], mut levels: Vec<String>) -> Result<FeatureColumn, TableError> {
+    let mut others: Vec<&str> = texts.iter().copied().flatten().filter(|t| !levels.iter().any(|l| l == t)).collect();
+    others.sort_unstable();
+    others.dedup();
+    levels.extend(others.into_iter().map(str::to_owned));
+    let code = |t: &Option<&str>| t.and_then(|t| levels.iter().position(|l| l == t)).map_or(MISSING, |c| c as u32);
+    let codes: Vec<u32> = texts.iter().map(code).collect();
+    Ok(FeatureColumn::categorical(name, codes, levels.clone())?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Schema;
+    use polars::prelude::df;
+
+    fn table() -> Table {
+        let frame = df!(
+            "cost" => [10.0, 20.0, 30.0], "bmi" => [Some(1.5), None, Some(2.5)], "flag" => [true, false, true],
+            "level" => ["Low", "High", "Odd"], "when" => ["a", "b", "c"]
+        )
+        .unwrap();
+        let level = Column::new("level", Kind::Ordinal, ValueType::Text).domain(Domain::Levels(vec![
+            "Low".into(),
+            "Medium".into(),
+            "High".into(),
+        ]));
+        let schema = Schema::new(vec![
+            Column::new("cost", Kind::Continuous, ValueType::Float).role(Role::Target),
+            Column::new("bmi", Kind::Continuous, ValueType::Float).nullable(true),
+            Column::new("flag", Kind::Binary, ValueType::Boolean),
+            level,
+            Column::new("when", Kind::Text, ValueType::Text),
+        ])
+        .unwrap();
+        Table::parse(frame, schema).unwrap()
+    }
+
+    #[test]
+    fn features_leave_out_the_target_and_what_cannot_be_measured() {
+        let data = table().dataset().unwrap();
+        assert_eq!(data.x().names().collect::<Vec<_>>(), ["bmi", "flag", "level"]);
+        assert_eq!(data.y().to_vec(), [10.0, 20.0, 30.0]);
+        assert!(data.x().numeric("bmi").unwrap()[1].is_nan());
+        assert_eq!(data.x().numeric("flag").unwrap().to_vec(), [1.0, 0.0, 1.0]);
+        let (codes, levels) = data.x().column("level").unwrap().as_categorical().unwrap();
+        assert_eq!((codes, levels[3].as_str()), (&[0, 2, 3][..], "Odd"));
+        assert!(matches!(table().features(["when"]), Err(TableError::NotMeasurable { .. })));
+    }
+
+    #[test]
+    fn a_float_column_is_looked_into_not_copied() {
+        let table = table();
+        let features = table.features(["cost"]).unwrap();
+        let inside = table.frame().column("cost").unwrap().f64().unwrap().cont_slice().unwrap().as_ptr();
+        assert_eq!(features.columns()[0].as_numeric().unwrap().as_ptr(), inside);
+    }
+
+    #[test]
+    fn a_missing_target_is_counted() {
+        let schema = table().schema().clone();
+        let y = Column::new("cost", Kind::Continuous, ValueType::Float).role(Role::Target).nullable(true);
+        let frame = df!("cost" => [Some(1.0), None]).unwrap();
+        let table = Table::parse(frame, Schema::new(vec![y]).unwrap()).unwrap();
+        assert!(matches!(table.dataset(), Err(TableError::MissingTarget { nulls: 1, first_row: 1, .. })));
+        assert!(schema.target().is_some());
+    }
+}

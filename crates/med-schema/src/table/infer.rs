@@ -1,0 +1,135 @@
+//! The schema that a frame's content suggests.
+
+use polars::prelude::{Column as PolarsColumn, DataFrame};
+
+use super::{TableError, data_type, value_type};
+use crate::{Column, Kind, Role, Schema, ValueType};
+
+/// Texts with at most this many distinct values, or distinct in at most one row of twenty, are categories.
+const MAX_LEVELS: usize = 50;
+/// Texts all different over more rows than this name things.
+const MIN_IDENTIFIER_ROWS: usize = 20;
+
+/// The schema that fits a frame's content.
+///
+/// | values | kind |
+/// | --- | --- |
+/// | integers, all different, none missing, two rows at least | identifier, role key |
+/// | integers 0 and 1; booleans; texts with two distinct values | binary |
+/// | other integers | count, or continuous if one is negative |
+/// | floats | continuous |
+/// | texts with at most 50 distinct values, or as many as a twentieth of the rows | nominal |
+/// | texts all different, none missing, over 20 rows | identifier, role key |
+/// | other texts, and columns without any value | text |
+/// | dates, timestamps | date, timestamp |
+///
+/// A column is nullable if a value is missing. Everything that is not a key is a feature; units and domains are left open.
+///
+/// # Errors
+/// When a column has a type that no schema can hold (lists, structs, decimals, durations).
+pub fn infer_schema(frame: &DataFrame) -> Result<Schema, TableError> {
+    let columns = frame.columns().iter().map(infer_column).collect::<Result<Vec<_>, _>>()?;
+    Ok(Schema::new(columns)?)
+}
+
+fn infer_column(column: &PolarsColumn) -> Result<Column, TableError> {
+    let unknown = || TableError::Type { column: column.name().to_string(), found: column.dtype().to_string() };
+    let held = value_type(column.dtype()).ok_or_else(unknown)?;
+    let nulls = column.null_count();
+    let rows = column.len();
+    let present = rows - nulls;
+    let kind = match held {
+        ValueType::Boolean => Kind::Binary,
+        ValueType::Float => Kind::Continuous,
+        ValueType::Date => Kind::Date,
+        ValueType::Timestamp => Kind::Timestamp,
+        ValueType::Integer => {
+            let values = column.cast(&data_type(held))?;
+            let values = values.i64()?;
+            if present > 0 && values.iter().flatten().all(|v| v == 0 || v == 1) {
+                Kind::Binary
+            } else if rows >= 2 && nulls == 0 && column.n_unique()? == rows {
+                Kind::Identifier
+            } else if values.iter().flatten().any(|v| v < 0) {
+                Kind::Continuous
+            } else {
+                Kind::Count
+            }
+        }
+        ValueType::Text => {
+            let distinct = column.n_unique()? - usize::from(nulls > 0);
+            if present == 0 {
+                Kind::Text
+            } else if rows > MIN_IDENTIFIER_ROWS && nulls == 0 && distinct == rows {
+                Kind::Identifier
+            } else if distinct == 2 {
+                Kind::Binary
+            } else if distinct <= MAX_LEVELS || distinct * 20 <= present {
+                Kind::Nominal
+            } else {
+                Kind::Text
+            }
+        }
+    };
+    let role = if kind == Kind::Identifier { Role::Key } else { Role::Feature };
+    Ok(Column::new(column.name().to_string(), kind, held).role(role).nullable(nulls > 0))
+}
+
+/// The frame with every column held as one of the six value types.
+pub(super) fn canonical(mut frame: DataFrame) -> Result<DataFrame, TableError> {
+    let columns: Vec<PolarsColumn> = frame.columns().to_vec();
+    for column in columns {
+        let unknown = || TableError::Type { column: column.name().to_string(), found: column.dtype().to_string() };
+        let held = value_type(column.dtype()).ok_or_else(unknown)?;
+        if *column.dtype() != data_type(held) {
+            let cast = column.strict_cast(&data_type(held)).map_err(|_| unknown())?;
+            frame.with_column(cast)?;
+        }
+    }
+    Ok(frame)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use polars::prelude::df;
+
+    fn kinds(frame: DataFrame) -> Vec<Kind> {
+        infer_schema(&frame).unwrap().columns().iter().map(|c| c.kind).collect()
+    }
+
+    #[test]
+    fn kinds_follow_the_values() {
+        let frame = df!(
+            "id" => [7, 8, 9], "flag" => [0, 1, 1], "visits" => [2, 2, 3], "delta" => [-1, 2, 2],
+            "cost" => [1.0, 2.0, 3.0], "smoker" => ["Yes", "No", "No"], "city" => ["a", "b", "c"], "b" => [true, false, true]
+        );
+        assert_eq!(
+            kinds(frame.unwrap()),
+            [
+                Kind::Identifier,
+                Kind::Binary,
+                Kind::Count,
+                Kind::Continuous,
+                Kind::Continuous,
+                Kind::Binary,
+                Kind::Nominal,
+                Kind::Binary
+            ]
+        );
+    }
+
+    #[test]
+    fn many_different_texts_are_text_or_identifiers() {
+        let names: Vec<String> = (0..60).map(|i| format!("n{i}")).collect();
+        let mut notes = names.clone();
+        notes[0] = notes[1].clone();
+        assert_eq!(kinds(df!("name" => names, "note" => notes).unwrap()), [Kind::Identifier, Kind::Text]);
+        assert_eq!(kinds(df!("none" => [Option::<&str>::None, None]).unwrap()), [Kind::Text]);
+    }
+
+    #[test]
+    fn one_row_is_no_identifier() {
+        assert_eq!(kinds(df!("age" => [40]).unwrap()), [Kind::Count]);
+    }
+}
