@@ -293,7 +293,6 @@ impl FeatureMatrix {
 
 /// What one feature is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct FeatureSpec {
     /// Its name.
     pub name: String,
@@ -468,5 +467,6 @@ mod tests {
         let schema = matrix().schema();
         let json = serde_json::to_string(&schema).unwrap();
         assert_eq!(json, r#"[{"name":"a","values":"numeric"},{"name":"c","values":"categorical","levels":["x","y"]}]"#);
+        assert_eq!(serde_json::from_str::<FeatureSchema>(&json).unwrap(), schema);
     }
 }

@@ -1,7 +1,7 @@
 //! CSV in and out. Types are read off all values of a column, never off the first rows.
 
 use std::fs::File;
-use std::io::{BufWriter, Read};
+use std::io::{BufReader, BufWriter, Read};
 use std::path::Path;
 
 use chrono::{DateTime, NaiveDate, NaiveDateTime};
@@ -69,6 +69,13 @@ pub(super) fn read(path: &Path, options: &CsvOptions) -> Result<DataFrame, Table
     let mut bytes = Vec::new();
     File::open(path).map_err(io)?.read_to_end(&mut bytes).map_err(io)?;
     parse(&bytes, path, options)
+}
+
+pub(super) fn names(path: &Path) -> Result<Vec<String>, TableError> {
+    let file = File::open(path).map_err(|source| TableError::Io { path: path.to_owned(), source })?;
+    let mut reader = csv::ReaderBuilder::new().has_headers(true).from_reader(BufReader::new(file));
+    let headers = reader.headers().map_err(|e| TableError::Csv { path: path.to_owned(), reason: e.to_string() })?;
+    Ok(headers.iter().map(|name| name.trim_start_matches('\u{feff}').to_owned()).collect())
 }
 
 pub(super) fn parse(bytes: &[u8], path: &Path, options: &CsvOptions) -> Result<DataFrame, TableError> {
@@ -293,15 +300,20 @@ impl Table {
     }
 }
 
+/// The name a file has while it is written.
+pub(super) fn partial_name(path: &Path) -> std::path::PathBuf {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(".partial");
+    path.with_file_name(name)
+}
+
 /// Writes beside the file and renames, so that the file appears whole or not at all. Returns its size in bytes.
 pub(super) fn atomically(
     path: &Path,
     write: impl FnOnce(&mut File) -> Result<(), TableError>,
 ) -> Result<u64, TableError> {
     let io = |source| TableError::Io { path: path.to_owned(), source };
-    let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(".partial");
-    let partial = path.with_file_name(name);
+    let partial = partial_name(path);
     let mut file = File::create(&partial).map_err(io)?;
     let written = write(&mut file).and_then(|()| {
         file.sync_all().map_err(io)?;
@@ -400,6 +412,7 @@ mod tests {
         let text = "i,f,b,d,t,s\n1,0.1,true,2024-02-29,2024-01-01T00:00:00Z,\"a,\"\"b\"\n,,,,,\n2,-0,false,1969-12-31,1969-12-31T23:59:59.000001Z,ü\n";
         let table = table(text);
         assert!(table.write(&path).unwrap() > 0);
+        assert_eq!(Table::column_names(&path).unwrap(), ["i", "f", "b", "d", "t", "s"]);
         let back = Table::read(&path, &CsvOptions::default()).unwrap();
         assert_eq!(back.fingerprint().unwrap(), table.fingerprint().unwrap());
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "no partial file stays");

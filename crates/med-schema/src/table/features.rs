@@ -17,8 +17,8 @@ impl AsRef<[f64]> for Contiguous {
 }
 
 impl Table {
-    /// The named columns as features: quantities and 0/1 columns as numbers (missing is NaN), names and grades as codes.
-    /// The levels of an ordinal column with a domain stand in the domain's order, others in ascending order of their text. Float columns in
+    /// The named columns as features: quantities, 0/1 columns and numeric grades as numbers (missing is NaN), names and
+    /// worded grades as codes. The levels of an ordinal column with a domain stand in the domain's order, others in ascending order of their text. Float columns in
     /// one chunk without missing values are looked into, not copied.
     ///
     /// # Errors
@@ -61,8 +61,8 @@ impl Table {
         let spec = self.schema().column(name)?;
         let categorical = match spec.kind {
             Kind::Continuous | Kind::Count => false,
-            Kind::Binary => spec.value_type == ValueType::Text,
-            Kind::Nominal | Kind::Ordinal => true,
+            Kind::Binary | Kind::Ordinal => spec.value_type == ValueType::Text,
+            Kind::Nominal => true,
             Kind::Date | Kind::Timestamp | Kind::Identifier | Kind::Text => {
                 return Err(TableError::NotMeasurable { column: name.to_owned(), kind: spec.kind });
             }

@@ -14,6 +14,7 @@ use polars::prelude::{DataFrame, DataType, IdxCa, IdxSize, TimeUnit};
 pub use csv::CsvOptions;
 pub use error::{TableError, TableMismatch};
 pub use infer::infer_schema;
+pub use parquet::{ParquetFile, Written};
 
 use crate::{ColumnDifference, ColumnPatch, Fingerprint, FingerprintHasher, Role, Schema, SchemaDifference, ValueType};
 
@@ -120,6 +121,20 @@ impl Table {
         match ending.as_deref() {
             Some("csv") => Self::infer_with(csv::read(path, options)?, &options.columns),
             Some("parquet") => Self::infer_with(parquet::read(path)?, &options.columns),
+            _ => Err(TableError::Ending { path: path.to_owned() }),
+        }
+    }
+
+    /// The names of a file's columns, in order, without reading its rows.
+    ///
+    /// # Errors
+    /// As [`Table::read`].
+    pub fn column_names(path: impl AsRef<Path>) -> Result<Vec<String>, TableError> {
+        let path = path.as_ref();
+        let ending = path.extension().map(|e| e.to_string_lossy().to_lowercase());
+        match ending.as_deref() {
+            Some("csv") => csv::names(path),
+            Some("parquet") => parquet::names(path),
             _ => Err(TableError::Ending { path: path.to_owned() }),
         }
     }

@@ -1,15 +1,23 @@
 //! Parquet in and out.
 
+use std::fmt;
 use std::fs::File;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use polars::prelude::{DataFrame, ParquetCompression, ParquetReader, ParquetWriter, SerReader};
+use polars::prelude::{BatchedWriter, DataFrame, ParquetCompression, ParquetReader, ParquetWriter, SerReader};
 
 use super::{Table, TableError};
 
 pub(super) fn read(path: &Path) -> Result<DataFrame, TableError> {
     let file = File::open(path).map_err(|source| TableError::Io { path: path.to_owned(), source })?;
     ParquetReader::new(file).finish().map_err(|source| TableError::Parquet { path: path.to_owned(), source })
+}
+
+pub(super) fn names(path: &Path) -> Result<Vec<String>, TableError> {
+    let file = File::open(path).map_err(|source| TableError::Io { path: path.to_owned(), source })?;
+    let parquet = |source| TableError::Parquet { path: path.to_owned(), source };
+    let schema = ParquetReader::new(file).schema().map_err(parquet)?;
+    Ok(schema.iter_names().map(ToString::to_string).collect())
 }
 
 pub(super) fn write(path: &Path, table: &Table) -> Result<u64, TableError> {
@@ -20,6 +28,101 @@ pub(super) fn write(path: &Path, table: &Table) -> Result<u64, TableError> {
             .map_err(|source| TableError::Parquet { path: path.to_owned(), source })
             .map(|_| ())
     })
+}
+
+/// A Parquet file (zstd) written batch by batch, in the memory of one batch. It appears under its name when it is
+/// finished; what is dropped before leaves nothing behind.
+///
+/// ```
+/// # let folder = std::env::temp_dir().join(format!("med-schema-doc-{}", std::process::id()));
+/// # std::fs::create_dir_all(&folder)?;
+/// use med_schema::{CsvOptions, ParquetFile, Table};
+/// use polars::prelude::df;
+/// let path = folder.join("visits.parquet");
+/// let mut file = ParquetFile::create(&path);
+/// file.write(&df!("client" => [1_i64, 2])?)?;
+/// file.write(&df!("client" => [3_i64])?)?;
+/// assert_eq!(file.finish()?.rows, 3);
+/// assert_eq!(Table::read(&path, &CsvOptions::default())?.n_rows(), 3);
+/// # std::fs::remove_dir_all(&folder)?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct ParquetFile {
+    path: PathBuf,
+    partial: PathBuf,
+    writer: Option<BatchedWriter<File>>,
+    rows: u64,
+}
+
+/// What a [`ParquetFile`] came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Written {
+    /// Rows.
+    pub rows: u64,
+    /// Bytes on disk.
+    pub bytes: u64,
+}
+
+impl fmt::Debug for ParquetFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ParquetFile").field("path", &self.path).field("rows", &self.rows).finish_non_exhaustive()
+    }
+}
+
+impl ParquetFile {
+    /// A file to be. Nothing is written before the first batch, whose columns are those of the file.
+    pub fn create(path: impl AsRef<Path>) -> Self {
+        let path = path.as_ref().to_owned();
+        let partial = super::csv::partial_name(&path);
+        Self { path, partial, writer: None, rows: 0 }
+    }
+
+    /// Adds a batch.
+    ///
+    /// # Errors
+    /// When the file cannot be written or the columns differ from those of the first batch.
+    pub fn write(&mut self, batch: &DataFrame) -> Result<(), TableError> {
+        let parquet = |source| TableError::Parquet { path: self.path.clone(), source };
+        let writer = match &mut self.writer {
+            Some(writer) => writer,
+            None => {
+                let file = File::create(&self.partial)
+                    .map_err(|source| TableError::Io { path: self.partial.clone(), source })?;
+                let writer = ParquetWriter::new(file).with_compression(ParquetCompression::Zstd(None));
+                self.writer.insert(writer.batched(batch.schema()).map_err(parquet)?)
+            }
+        };
+        writer.write_batch(batch).map_err(parquet)?;
+        self.rows += batch.height() as u64;
+        Ok(())
+    }
+
+    /// Ends the file and gives it its name.
+    ///
+    /// # Errors
+    /// When it cannot be written, or no batch was.
+    pub fn finish(mut self) -> Result<Written, TableError> {
+        let io = |source| TableError::Io { path: self.path.clone(), source };
+        let Some(writer) = self.writer.take() else {
+            return Err(io(std::io::Error::other("no batch was written, so the columns are not known")));
+        };
+        writer.finish().map_err(|source| TableError::Parquet { path: self.path.clone(), source })?;
+        drop(writer);
+        let file = File::open(&self.partial).map_err(io)?;
+        file.sync_all().map_err(io)?;
+        let bytes = file.metadata().map_err(io)?.len();
+        std::fs::rename(&self.partial, &self.path).map_err(io)?;
+        Ok(Written { rows: self.rows, bytes })
+    }
+}
+
+impl Drop for ParquetFile {
+    fn drop(&mut self) {
+        if self.writer.is_some() {
+            // Nobody is left to tell; a left-over partial file does no harm.
+            let _ = std::fs::remove_file(&self.partial);
+        }
+    }
 }
 
 #[cfg(test)]
@@ -35,8 +138,21 @@ mod tests {
         let table =
             Table::infer(df!("x" => [Some(0.1), None], "t" => ["é", ""], "i" => [i64::MAX, 1]).unwrap()).unwrap();
         assert!(table.write(&path).unwrap() > 0);
+        assert_eq!(Table::column_names(&path).unwrap(), ["x", "t", "i"]);
         let back = Table::read(&path, &CsvOptions::default()).unwrap();
         assert_eq!(back.fingerprint().unwrap(), table.fingerprint().unwrap());
+    }
+
+    #[test]
+    fn an_unfinished_file_leaves_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("t.parquet");
+        let mut file = ParquetFile::create(&path);
+        file.write(&df!("x" => [1.0]).unwrap()).unwrap();
+        assert!(file.write(&df!("y" => ["a"]).unwrap()).is_err());
+        drop(file);
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+        assert!(ParquetFile::create(&path).finish().is_err());
     }
 
     #[test]
