@@ -1,0 +1,16 @@
+#![doc = include_str!("../README.md")]
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
+
+mod builder;
+pub mod clients;
+mod content;
+mod error;
+mod iso;
+mod report;
+pub mod source;
+pub mod transform;
+
+pub use error::{EtlError, MissingColumn};
+pub use report::{ColumnMismatch, DeclaredBy, ExtractedColumn, ExtractionReport, Progress, StepReport};
+pub use source::{Connection, Extract, ExtractOptions, Extracted, MismatchPolicy, Selection, Source};
+pub use transform::{Pipeline, Step, Transform, Transformed};

@@ -1,0 +1,119 @@
+//! What to read, and how.
+
+use std::fmt;
+use std::num::NonZeroUsize;
+
+use med_schema::Schema;
+use serde::{Deserialize, Serialize};
+
+/// The rows to read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Selection {
+    /// All rows of a table or view, named without quotes.
+    Table(String),
+    /// The rows of one SELECT statement.
+    Query(String),
+}
+
+impl fmt::Display for Selection {
+    /// A query is not written out: it may hold personal values.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Table(name) => write!(f, "table {name:?}"),
+            Self::Query(_) => f.write_str("query"),
+        }
+    }
+}
+
+/// What becomes of a value that does not fit its column's type.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum MismatchPolicy {
+    /// The extraction fails, and its error counts such rows by column.
+    #[default]
+    Fail,
+    /// It becomes null, and the report counts such rows by column.
+    Null,
+}
+
+/// How to read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ExtractOptions {
+    /// Rows of a batch, which bounds the memory. Default 65,536.
+    pub batch_rows: NonZeroUsize,
+    /// What becomes of a value that does not fit. Default: fail.
+    pub on_mismatch: MismatchPolicy,
+    /// Whether to compute [`ExtractionReport::fingerprint`](crate::ExtractionReport::fingerprint). Default: yes.
+    pub fingerprint: bool,
+}
+
+impl Default for ExtractOptions {
+    fn default() -> Self {
+        const ROWS: NonZeroUsize = NonZeroUsize::new(65_536).unwrap();
+        Self { batch_rows: ROWS, on_mismatch: MismatchPolicy::Fail, fingerprint: true }
+    }
+}
+
+/// An extraction to be done.
+///
+/// With a schema, exactly its columns are read, in its order and as its types; columns that only the database has are
+/// named in the report. Without one, all columns are read as the catalogue declares them. A column that nobody declares,
+/// such as the sum of two, takes the narrowest of integer, float and text that holds all values of the first batch.
+///
+/// ```
+/// use med_etl::{Extract, ExtractOptions, MismatchPolicy};
+/// let extract = Extract::query("SELECT age, bmi FROM clients WHERE age >= 18")
+///     .options(ExtractOptions { on_mismatch: MismatchPolicy::Null, ..ExtractOptions::default() });
+/// ```
+#[derive(Debug, Clone, PartialEq)]
+pub struct Extract {
+    selection: Selection,
+    schema: Option<Schema>,
+    options: ExtractOptions,
+}
+
+impl Extract {
+    /// This selection, with the types of the catalogue and default options.
+    pub fn new(selection: Selection) -> Self {
+        Self { selection, schema: None, options: ExtractOptions::default() }
+    }
+
+    /// A table or view, named without quotes.
+    pub fn table(name: impl Into<String>) -> Self {
+        Self::new(Selection::Table(name.into()))
+    }
+
+    /// One SELECT statement.
+    pub fn query(sql: impl Into<String>) -> Self {
+        Self::new(Selection::Query(sql.into()))
+    }
+
+    /// With the columns and types of this schema.
+    #[must_use]
+    pub fn with_schema(mut self, schema: Schema) -> Self {
+        self.schema = Some(schema);
+        self
+    }
+
+    /// With these options.
+    #[must_use]
+    pub fn options(mut self, options: ExtractOptions) -> Self {
+        self.options = options;
+        self
+    }
+
+    pub(crate) fn selection(&self) -> &Selection {
+        &self.selection
+    }
+
+    pub(crate) fn schema(&self) -> Option<&Schema> {
+        self.schema.as_ref()
+    }
+
+    pub(crate) fn reading(&self) -> ExtractOptions {
+        self.options
+    }
+}
