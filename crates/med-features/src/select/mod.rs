@@ -1,0 +1,142 @@
+//! Choosing features by statistics that are written out.
+//!
+//! A [`Selector`] (a [`SelectionMethod`] and a [`Keep`] rule) is fitted on the [`Evidence`], the training part alone, and gives
+//! a [`Selection`]: every feature with its score, best first, and whether it is kept. Only
+//! [`SelectionMethod::StdStability`] looks at the test part, because comparing the parts is what it does; it never sees the
+//! target.
+//!
+//! Scores and p-values are computed over the rows where the feature has a value (univariate methods) or over the rows complete
+//! in all numeric features (`vif`, `partial_correlation`, `mrmr`). A p-value of a model fitted *after* selection on the same
+//! rows is too small: judge models on the test part.
+
+mod keep;
+mod method;
+mod mrmr;
+mod redundancy;
+mod score;
+mod selection;
+
+pub use keep::Keep;
+pub use method::{Better, SelectionMethod};
+pub use mrmr::{MrmrScheme, mrmr};
+pub use redundancy::{Dropped, FittedRedundancy, RedundancyFilter};
+pub use selection::{FeatureScore, Selection};
+
+use std::borrow::Cow;
+
+use med_schema::{Dataset, FeatureMatrix};
+use serde::{Deserialize, Serialize};
+
+use crate::FeatureError;
+
+/// What a selection may look at: the training part, and where the method compares parts, the features of the test part.
+#[derive(Debug, Clone)]
+pub struct Evidence<'a> {
+    train: &'a FeatureMatrix,
+    target: Option<Cow<'a, [f64]>>,
+    test: Option<&'a FeatureMatrix>,
+}
+
+impl<'a> Evidence<'a> {
+    /// Features of the training part, without target.
+    pub fn new(train: &'a FeatureMatrix) -> Self {
+        Self { train, target: None, test: None }
+    }
+
+    /// With the target of the training part.
+    ///
+    /// # Errors
+    /// When it has another number of rows.
+    pub fn target(mut self, y: &'a [f64]) -> Result<Self, FeatureError> {
+        let expected = self.train.n_rows();
+        if y.len() != expected {
+            return Err(FeatureError::Rows { part: "the target", found: y.len(), expected });
+        }
+        self.target = Some(Cow::Borrowed(y));
+        Ok(self)
+    }
+
+    /// With the features of the test part, for methods that compare the two.
+    #[must_use]
+    pub fn test(mut self, x: &'a FeatureMatrix) -> Self {
+        self.test = Some(x);
+        self
+    }
+}
+
+impl<'a> From<&'a Dataset> for Evidence<'a> {
+    /// The features and the target of a training part.
+    fn from(train: &'a Dataset) -> Self {
+        let y = train.y();
+        let target = y.to_slice().map_or_else(|| Cow::Owned(y.to_vec()), Cow::Borrowed);
+        Self { train: train.x(), target: Some(target), test: None }
+    }
+}
+
+/// A method and the rule by which features are kept. As JSON `{"method": "spearman", "keep": {"fdr": 0.05}}`.
+///
+/// ```
+/// use med_features::{Evidence, Keep, SelectionMethod, Selector};
+/// use med_schema::{Dataset, FeatureColumn, FeatureMatrix};
+/// let x = FeatureMatrix::new(vec![
+///     FeatureColumn::numeric("age", vec![20.0, 35.0, 50.0, 65.0, 80.0]),
+///     FeatureColumn::numeric("shoe_size", vec![42.0, 39.0, 44.0, 38.0, 43.0]),
+/// ])?;
+/// let train = Dataset::new(x, "cost", vec![1.0, 2.0, 4.0, 5.0, 9.0])?;
+/// let selection = Selector::new(SelectionMethod::Spearman, Some(Keep::Top(1)))?.fit(&Evidence::from(&train))?;
+/// assert_eq!(selection.selected().collect::<Vec<_>>(), ["age"]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "Parameters")]
+pub struct Selector {
+    method: SelectionMethod,
+    keep: Keep,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Parameters {
+    method: SelectionMethod,
+    #[serde(default)]
+    keep: Option<Keep>,
+}
+
+impl TryFrom<Parameters> for Selector {
+    type Error = FeatureError;
+
+    fn try_from(p: Parameters) -> Result<Self, FeatureError> {
+        Self::new(p.method, p.keep)
+    }
+}
+
+impl Selector {
+    /// A method with a rule, or with [the method's own](SelectionMethod::default_keep).
+    ///
+    /// # Errors
+    /// When the rule's number is out of range, or asks for p-values of a method that has none.
+    pub fn new(method: SelectionMethod, keep: Option<Keep>) -> Result<Self, FeatureError> {
+        let keep = keep.unwrap_or_else(|| method.default_keep());
+        keep.validate(method)?;
+        Ok(Self { method, keep })
+    }
+
+    /// The method.
+    pub fn method(&self) -> SelectionMethod {
+        self.method
+    }
+
+    /// The rule.
+    pub fn keep(&self) -> Keep {
+        self.keep
+    }
+
+    /// Scores every feature and decides which are kept.
+    ///
+    /// # Errors
+    /// When the method needs a target or a test part that the evidence lacks, or the test part lacks a numeric feature.
+    pub fn fit(&self, evidence: &Evidence<'_>) -> Result<Selection, FeatureError> {
+        let scored = score::score(self.method, evidence)?;
+        Ok(self.keep.decide(self.method, scored))
+    }
+}

@@ -1,0 +1,214 @@
+//! Scores of every feature by a method, best first.
+
+use std::cmp::Ordering;
+
+use med_schema::{FeatureColumn, FeatureMatrix, MISSING};
+use rayon::prelude::*;
+
+use super::{Better, Evidence, MrmrScheme, SelectionMethod, mrmr};
+use crate::FeatureError;
+use crate::statistic::{
+    Tested, anova, complete_pairs, is_constant, joint, kendall, mutual_information, pearson, spearman, std_stability,
+    variance,
+};
+
+/// A feature with its statistic, which may be infinite here.
+#[derive(Debug, Clone)]
+pub(super) struct Scored {
+    pub(super) feature: String,
+    pub(super) value: Option<f64>,
+    pub(super) p_value: Option<f64>,
+    pub(super) reason: Option<String>,
+}
+
+impl Scored {
+    fn new(column: &FeatureColumn) -> Self {
+        Self { feature: column.name().to_owned(), value: None, p_value: None, reason: None }
+    }
+
+    fn with(mut self, value: Option<f64>, p_value: Option<f64>) -> Self {
+        (self.value, self.p_value) = (value, p_value);
+        self
+    }
+
+    fn because(mut self, reason: impl Into<String>) -> Self {
+        self.reason = Some(reason.into());
+        self
+    }
+
+    fn tested(self, test: Option<Tested>) -> Self {
+        self.with(test.map(|t| t.value), test.map(|t| t.p_value))
+    }
+}
+
+/// All features of the evidence, best first; equal scores by name, so that the order of columns does not matter.
+pub(super) fn score(method: SelectionMethod, evidence: &Evidence<'_>) -> Result<Vec<Scored>, FeatureError> {
+    let test = match evidence.test {
+        Some(test) => test,
+        None if method.needs_test() => return Err(FeatureError::NeedsTest { method }),
+        None => evidence.train,
+    };
+    let y = match &evidence.target {
+        Some(y) => y.as_ref(),
+        None if method.needs_target() => return Err(FeatureError::NeedsTarget { method }),
+        None => &[],
+    };
+    let columns = evidence.train.columns();
+    let mut scored = match method {
+        SelectionMethod::Vif | SelectionMethod::PartialCorrelation => {
+            jointly(method, columns, (!y.is_empty()).then_some(y))
+        }
+        SelectionMethod::Mrmr => return Ok(in_order_of_choice(columns, y)),
+        _ => columns.par_iter().map(|c| alone(method, c, y, test)).collect::<Result<_, _>>()?,
+    };
+    scored.sort_by(|a, b| order(method.better(), a, b));
+    Ok(scored)
+}
+
+fn order(better: Better, a: &Scored, b: &Scored) -> Ordering {
+    let by_value = match (a.value, b.value) {
+        (Some(x), Some(y)) => match better {
+            Better::Smaller => x.total_cmp(&y),
+            Better::Larger => y.total_cmp(&x),
+            Better::Stronger => y.abs().total_cmp(&x.abs()),
+        },
+        (a, b) => b.is_some().cmp(&a.is_some()),
+    };
+    by_value.then_with(|| a.feature.cmp(&b.feature))
+}
+
+/// The statistic of one feature by itself.
+fn alone(
+    method: SelectionMethod,
+    column: &FeatureColumn,
+    y: &[f64],
+    test: &FeatureMatrix,
+) -> Result<Scored, FeatureError> {
+    let scored = Scored::new(column);
+    let Some(x) = column.as_numeric() else {
+        return Ok(match method {
+            SelectionMethod::FTest | SelectionMethod::AnovaF => of_levels(scored, column, y),
+            _ => scored.because("categorical: the method is for numeric features"),
+        });
+    };
+    if method == SelectionMethod::AnovaF {
+        return Ok(scored.because("numeric: the method is for categorical features"));
+    }
+    let present: Vec<f64> = x.iter().copied().filter(|v| !v.is_nan()).collect();
+    let remark = remark(&present);
+    let scored = match method {
+        SelectionMethod::StdStability => {
+            let other = test.numeric(column.name())?;
+            // Columns of a matrix are contiguous, so there always is a slice.
+            scored.with(std_stability(x, other.as_slice().unwrap_or_default()), None)
+        }
+        SelectionMethod::Variance if present.len() > 1 && is_constant(&present) => scored.with(Some(0.0), None),
+        SelectionMethod::Variance => scored.with(variance(&present, 1).filter(|v| v.is_finite()), None),
+        _ => {
+            let (x, y) = complete_pairs(x, y);
+            match method {
+                SelectionMethod::Pearson => scored.tested(pearson(&x, &y)),
+                SelectionMethod::Spearman => scored.tested(spearman(&x, &y)),
+                SelectionMethod::Kendall => scored.tested(kendall(&x, &y)),
+                SelectionMethod::FTest => of_line(scored, &x, &y),
+                SelectionMethod::MutualInfo => scored.with(mutual_information(&x, &y), None),
+                // Scored together or above.
+                _ => scored,
+            }
+        }
+    };
+    Ok(match (&scored.reason, remark) {
+        (None, Some(remark)) => scored.because(remark),
+        (None, None) if scored.value.is_none() => scored.because("not defined: too few rows, or a value is infinite"),
+        _ => scored,
+    })
+}
+
+/// What should be known of a column whatever its score.
+fn remark(present: &[f64]) -> Option<&'static str> {
+    if present.is_empty() {
+        return Some("no value in the training part");
+    }
+    if is_constant(present) {
+        return Some("constant in the training part");
+    }
+    let whole = present.iter().all(|v| v.fract() == 0.0);
+    if whole && present.len() >= 20 {
+        let mut sorted = present.to_vec();
+        sorted.sort_unstable_by(f64::total_cmp);
+        if sorted.windows(2).all(|w| w[0] != w[1]) {
+            return Some("every value is another whole number: an identifier?");
+        }
+    }
+    None
+}
+
+/// F of one linear term: `F = r^2 (n - 2) / (1 - r^2)` with 1 and n - 2 degrees of freedom; its p-value is Pearson's.
+fn of_line(scored: Scored, x: &[f64], y: &[f64]) -> Scored {
+    let Some(Tested { value: r, p_value }) = pearson(x, y) else { return scored };
+    let f = r * r * (x.len() as f64 - 2.0) / ((1.0 - r) * (1.0 + r));
+    let scored = scored.with(Some(f), Some(p_value));
+    if f.is_infinite() { scored.because("infinite: the target is a linear function of the feature") } else { scored }
+}
+
+/// F of the levels of a category.
+fn of_levels(scored: Scored, column: &FeatureColumn, y: &[f64]) -> Scored {
+    let Some((codes, levels)) = column.as_categorical() else { return scored };
+    let rows = codes.iter().filter(|&&c| c != MISSING).count();
+    match anova(codes, levels.len(), y) {
+        Some(a) if a.f.is_infinite() => {
+            scored.with(Some(a.f), Some(a.p_value)).because("infinite: the target is a function of the level")
+        }
+        Some(a) => scored.with(Some(a.f), Some(a.p_value)),
+        None if rows == 0 => scored.because("no value in the training part"),
+        None => scored.because("not defined: one level only, a level for every row, or a constant target"),
+    }
+}
+
+/// Numeric features by a statistic of all of them together.
+fn jointly(method: SelectionMethod, columns: &[FeatureColumn], y: Option<&[f64]>) -> Vec<Scored> {
+    let numeric: Vec<(&FeatureColumn, &[f64])> = columns.iter().filter_map(|c| Some((c, c.as_numeric()?))).collect();
+    let values: Vec<&[f64]> = numeric.iter().map(|(_, values)| *values).collect();
+    let found = joint(&values, if method == SelectionMethod::Vif { None } else { y });
+    let categorical = columns
+        .iter()
+        .filter(|c| c.as_numeric().is_none())
+        .map(|c| Scored::new(c).because("categorical: the method is for numeric features"));
+    let numeric = numeric.iter().enumerate().map(|(at, (column, _))| {
+        let scored = Scored::new(column);
+        let dependent = found.vif[at].is_some_and(f64::is_infinite);
+        let scored = match method {
+            SelectionMethod::Vif => scored.with(found.vif[at], None),
+            _ => scored.tested(found.partial.get(at).copied().flatten()),
+        };
+        if dependent {
+            scored.because("the other features determine it")
+        } else if found.vif[at].is_none() {
+            scored.because("constant over the complete rows, or too few of them")
+        } else if scored.value.is_none() {
+            scored.because("not defined: the features determine the target, or there are too few complete rows")
+        } else {
+            scored
+        }
+    });
+    numeric.chain(categorical).collect()
+}
+
+fn in_order_of_choice(columns: &[FeatureColumn], y: &[f64]) -> Vec<Scored> {
+    let numeric: Vec<(&FeatureColumn, &[f64])> = columns.iter().filter_map(|c| Some((c, c.as_numeric()?))).collect();
+    let values: Vec<&[f64]> = numeric.iter().map(|(_, values)| *values).collect();
+    let chosen = mrmr(&values, y, MrmrScheme::Difference);
+    let mut scored: Vec<Scored> =
+        chosen.iter().map(|&(at, value)| Scored::new(numeric[at].0).with(Some(value), None)).collect();
+    let mut rest: Vec<Scored> = columns
+        .iter()
+        .filter(|c| chosen.iter().all(|&(at, _)| numeric[at].0.name() != c.name()))
+        .map(|c| match c.as_numeric() {
+            Some(_) => Scored::new(c).because("constant over the complete rows, or too few of them"),
+            None => Scored::new(c).because("categorical: the method is for numeric features"),
+        })
+        .collect();
+    rest.sort_by(|a, b| a.feature.cmp(&b.feature));
+    scored.append(&mut rest);
+    scored
+}

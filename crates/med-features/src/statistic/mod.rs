@@ -1,0 +1,44 @@
+//! The statistics of selection, each written out over plain slices.
+//!
+//! A statistic that is not defined on the given numbers (a constant, too few rows) is `None`, never NaN. Missing values are
+//! NaN in features; [`complete_pairs`] takes them out, so a univariate statistic is over the rows where the feature has a
+//! value. Sums run in a fixed order, so the same numbers give the same bits whatever the thread count.
+
+mod anova;
+mod correlation;
+mod joint;
+mod kendall;
+mod matrix;
+mod moments;
+mod multiple_testing;
+mod mutual_information;
+mod tail;
+
+pub use anova::{Anova, anova};
+pub use correlation::{mid_ranks, pearson, spearman};
+pub use joint::{Joint, joint};
+pub use kendall::kendall;
+pub use matrix::CorrelationMatrix;
+pub(crate) use matrix::correlation_rows;
+pub use moments::{mean, std_stability, sum, variance};
+pub use multiple_testing::benjamini_hochberg;
+pub use mutual_information::mutual_information;
+
+/// A statistic with the probability of one as extreme when there is no relation.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Tested {
+    /// The statistic.
+    pub value: f64,
+    /// Two-sided p-value.
+    pub p_value: f64,
+}
+
+/// The rows where `x` has a value, as two vectors.
+pub fn complete_pairs(x: &[f64], y: &[f64]) -> (Vec<f64>, Vec<f64>) {
+    x.iter().zip(y).filter(|(x, y)| !x.is_nan() && !y.is_nan()).map(|(&x, &y)| (x, y)).unzip()
+}
+
+/// Whether all values are the same. Compares values, since a rounded mean makes the variance of a constant not quite 0.
+pub(crate) fn is_constant(x: &[f64]) -> bool {
+    x.windows(2).all(|w| w[0] == w[1])
+}

@@ -1,0 +1,181 @@
+//! Against scores computed by scipy, statsmodels, scikit-learn and plain numpy; see fixtures/goldens/features/SOURCES.md.
+
+use std::collections::BTreeMap;
+
+use med_features::select::{MrmrScheme, mrmr};
+use med_features::statistic::{anova, benjamini_hochberg, std_stability};
+use med_features::{Evidence, FeatureScore, Keep, Selection, SelectionMethod, Selector};
+use med_schema::{Dataset, FeatureMatrix};
+use serde_json::Value;
+
+use crate::fixture::{close, csv, json};
+
+fn problem(case: &str) -> (Dataset, Value) {
+    let expected = json(&format!("goldens/features/{case}.json"));
+    let all = csv(&format!("goldens/features/{case}.csv"));
+    let target = expected["target"].as_str().unwrap();
+    let y = all.numeric(target).unwrap().to_vec();
+    let x = all.select(all.names().filter(|n| *n != target)).unwrap();
+    (Dataset::new(x, target, y).unwrap(), expected)
+}
+
+fn select(train: &Dataset, method: SelectionMethod) -> Selection {
+    Selector::new(method, None).unwrap().fit(&Evidence::from(train)).unwrap()
+}
+
+fn by_feature(selection: &Selection) -> BTreeMap<&str, &FeatureScore> {
+    selection.scores().iter().map(|s| (s.feature.as_str(), s)).collect()
+}
+
+/// Each numeric feature's score and p-value against what the file says, at most these relative errors off.
+#[track_caller]
+fn check(case: &str, method: SelectionMethod, pointer: &str, p_pointer: Option<&str>, relative: f64) {
+    let (train, expected) = problem(case);
+    let selection = select(&train, method);
+    let scores = by_feature(&selection);
+    assert_eq!(scores.len(), train.x().n_columns(), "no feature is left out");
+    let mut compared = 0;
+    for (feature, golden) in expected["numeric_columns"].as_object().unwrap() {
+        let found = scores[feature.as_str()];
+        let what = format!("{case} {feature} {method}");
+        let Some(value) = golden.pointer(pointer).and_then(Value::as_f64) else {
+            assert_eq!(found.score, None, "{what}");
+            assert!(found.reason.is_some() && !found.selected, "{what}");
+            continue;
+        };
+        close(found.score.unwrap(), value, relative, &what);
+        if let Some(p) = p_pointer {
+            close(found.p_value.unwrap(), golden.pointer(p).unwrap().as_f64().unwrap(), 1e-9, &format!("{what} p"));
+        }
+        compared += 1;
+    }
+    assert!(compared >= 3);
+}
+
+const CASES: [&str; 2] = ["insurance", "synthetic"];
+
+#[test]
+fn correlations_are_scipys() {
+    for case in CASES {
+        check(case, SelectionMethod::Pearson, "/pearson/r", Some("/pearson/p"), 1e-12);
+        check(case, SelectionMethod::Spearman, "/spearman/rho", Some("/spearman/p"), 1e-12);
+        let tau = "/kendall_tau_b_asymptotic";
+        check(case, SelectionMethod::Kendall, &format!("{tau}/tau"), Some(&format!("{tau}/p")), 1e-12);
+    }
+}
+
+#[test]
+fn variance_and_linear_f_are_numpys_and_scikit_learns() {
+    for case in CASES {
+        check(case, SelectionMethod::Variance, "/variance_ddof1", None, 1e-12);
+        check(case, SelectionMethod::FTest, "/f_regression/F", Some("/f_regression/p"), 1e-11);
+    }
+}
+
+#[test]
+fn joint_statistics_are_statsmodels() {
+    for case in CASES {
+        check(case, SelectionMethod::Vif, "/vif_with_constant", None, 1e-9);
+        let partial = "/partial_correlation_given_all_others";
+        check(case, SelectionMethod::PartialCorrelation, &format!("{partial}/r"), Some(&format!("{partial}/p")), 1e-9);
+    }
+}
+
+#[test]
+fn analysis_of_variance_is_scipys() {
+    for case in CASES {
+        let (train, expected) = problem(case);
+        let selection = select(&train, SelectionMethod::AnovaF);
+        let scores = by_feature(&selection);
+        for (feature, golden) in expected["categorical_columns"].as_object().unwrap() {
+            let golden = |key: &str| golden[key].as_f64().unwrap();
+            close(scores[feature.as_str()].score.unwrap(), golden("anova_F"), 1e-11, feature);
+            close(scores[feature.as_str()].p_value.unwrap(), golden("anova_p"), 1e-9, feature);
+            let (codes, levels) = train.x().column(feature).unwrap().as_categorical().unwrap();
+            let found = anova(codes, levels.len(), train.y().as_slice().unwrap()).unwrap();
+            close(found.eta_squared, golden("eta_squared"), 1e-11, feature);
+            close(found.omega_squared, golden("omega_squared"), 1e-11, feature);
+        }
+    }
+}
+
+#[test]
+fn mutual_information_is_scikit_learns_up_to_its_noise() {
+    for (case, tolerance) in [("insurance", 0.02), ("synthetic", 0.02)] {
+        let (train, expected) = problem(case);
+        let selection = select(&train, SelectionMethod::MutualInfo);
+        for (feature, found) in by_feature(&selection) {
+            let golden = expected.pointer(&format!("/numeric_columns/{feature}/mutual_information_ksg_k3_nats/value"));
+            match golden.and_then(Value::as_f64) {
+                Some(value) => {
+                    let found = found.score.unwrap();
+                    assert!((found - value).abs() <= tolerance, "{case} {feature}: {found} is not {value}");
+                }
+                None => assert_eq!(found.score, None),
+            }
+        }
+    }
+}
+
+#[test]
+fn adjusted_p_values_are_statsmodels() {
+    for case in CASES {
+        let (train, expected) = problem(case);
+        let tests = &expected["multiple_testing"];
+        let numbers = |v: &Value| v.as_array().unwrap().iter().map(|p| p.as_f64().unwrap()).collect::<Vec<f64>>();
+        let p: Vec<Option<f64>> = numbers(&tests["p"]).into_iter().map(Some).collect();
+        let golden = numbers(&tests["fdr_bh"]["adjusted"]);
+        for (found, expected) in benjamini_hochberg(&p).into_iter().zip(&golden) {
+            close(found.unwrap(), *expected, 1e-14, case);
+        }
+        // The F-test of every column, categories included, is that very list; the constant is not counted.
+        let selection = select(&train, SelectionMethod::FTest);
+        assert_eq!(selection.keep(), Keep::Fdr(0.05));
+        let scores = by_feature(&selection);
+        let rejected = tests["fdr_bh"]["reject_at_0.05"].as_array().unwrap();
+        for (at, name) in tests["names"].as_array().unwrap().iter().enumerate() {
+            let found = scores[name.as_str().unwrap()];
+            close(found.p_adjusted.unwrap(), golden[at], 1e-9, &found.feature);
+            assert_eq!(found.selected, rejected[at].as_bool().unwrap(), "{}", found.feature);
+        }
+    }
+}
+
+#[test]
+fn mrmr_chooses_in_the_same_order() {
+    for case in CASES {
+        let (train, expected) = problem(case);
+        let order = |key: &str| -> Vec<String> { serde_json::from_value(expected[key]["order"].clone()).unwrap() };
+        let chosen = select(&train, SelectionMethod::Mrmr);
+        let found: Vec<&str> =
+            chosen.scores().iter().filter(|s| s.score.is_some()).map(|s| s.feature.as_str()).collect();
+        assert_eq!(found, order("mrmr_pearson_difference"));
+        let names: Vec<&str> = train.x().names().filter(|n| train.x().numeric(n).is_ok()).collect();
+        let columns: Vec<&[f64]> = names.iter().map(|n| train.x().column(n).unwrap().as_numeric().unwrap()).collect();
+        let quotient = mrmr(&columns, train.y().as_slice().unwrap(), MrmrScheme::Quotient);
+        let found: Vec<&str> = quotient.iter().map(|(at, _)| names[*at]).collect();
+        assert_eq!(found, order("mrmr_pearson_quotient"));
+    }
+}
+
+#[test]
+fn std_stability_is_that_of_the_written_formula() {
+    let mut compared = 0;
+    for pair in ["insurance_random", "insurance_by_age", "syn_nulls", "syn_constants", "syn_heavy_tails", "syn_ties"] {
+        let (a, b) =
+            (csv(&format!("goldens/drift/{pair}/reference.csv")), csv(&format!("goldens/drift/{pair}/current.csv")));
+        let expected = json(&format!("goldens/drift/{pair}/expected.json"));
+        for value in expected["values"].as_array().unwrap() {
+            if value["method"] != "formula.std_stability" || value["status"] != "ok" {
+                continue;
+            }
+            let Some(golden) = value["value"].as_f64() else { continue };
+            let column = value["column"].as_str().unwrap();
+            let of = |x: &FeatureMatrix| x.column(column).unwrap().as_numeric().map(<[f64]>::to_vec);
+            let (Some(a), Some(b)) = (of(&a), of(&b)) else { continue };
+            close(std_stability(&a, &b).unwrap(), golden, 1e-12, &format!("{pair} {column}"));
+            compared += 1;
+        }
+    }
+    assert!(compared > 20, "{compared}");
+}
