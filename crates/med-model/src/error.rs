@@ -1,0 +1,250 @@
+//! What can go wrong with models.
+
+use med_schema::MatrixError;
+
+fn listed(names: &[String]) -> String {
+    names.join(", ")
+}
+
+fn hint(near: &[String]) -> String {
+    if near.is_empty() { String::new() } else { format!(" (did you mean {}?)", near.join(", ")) }
+}
+
+/// A hyper-parameter, or a model name, that cannot be.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ParameterError {
+    /// A value out of its range.
+    #[error("parameter {name} of {model}: expected {expected}, found {found}")]
+    Range {
+        /// The model.
+        model: &'static str,
+        /// The parameter.
+        name: &'static str,
+        /// What it may be.
+        expected: String,
+        /// What it is.
+        found: String,
+    },
+    /// No parameter of that name.
+    #[error("{model} has no parameter {name:?}{}; it has {}", hint(.near), listed(.known))]
+    Unknown {
+        /// The model.
+        model: &'static str,
+        /// The name asked for.
+        name: String,
+        /// Names like it.
+        near: Vec<String>,
+        /// The parameters there are.
+        known: Vec<String>,
+    },
+    /// A value of another type.
+    #[error("parameter {name} of {model}: {source}")]
+    Type {
+        /// The model.
+        model: &'static str,
+        /// The parameter.
+        name: String,
+        /// What was expected and found.
+        source: serde_json::Error,
+    },
+    /// Parameters that are no JSON object.
+    #[error("parameters of {model}: expected a JSON object, found {found}")]
+    NotAnObject {
+        /// The model.
+        model: &'static str,
+        /// What it is instead.
+        found: &'static str,
+    },
+    /// No metric of that name.
+    #[error("there is no metric {name:?}{}; there are {}", hint(.near), listed(.known))]
+    UnknownMetric {
+        /// The name asked for.
+        name: String,
+        /// Names like it.
+        near: Vec<String>,
+        /// The metrics there are.
+        known: Vec<String>,
+    },
+    /// No model of that name.
+    #[error("there is no model {name:?}{}; there are {}", hint(.near), listed(.known))]
+    UnknownModel {
+        /// The name asked for.
+        name: String,
+        /// Names like it.
+        near: Vec<String>,
+        /// The models there are.
+        known: Vec<String>,
+    },
+}
+
+/// Features that a model cannot take. Names column and row, never the value.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum InputError {
+    /// No feature at all.
+    #[error("expected at least one feature column, found none")]
+    NoFeatures,
+    /// A categorical column.
+    #[error("column {column:?} is categorical; {model} takes numbers only: encode it first")]
+    Categorical {
+        /// The column.
+        column: String,
+        /// The model.
+        model: &'static str,
+    },
+    /// A missing value.
+    #[error("column {column:?}, row {row}: the value is missing; {model} takes no missing values: impute them first")]
+    Missing {
+        /// The column.
+        column: String,
+        /// The row, from 0.
+        row: usize,
+        /// The model.
+        model: &'static str,
+    },
+    /// An infinite value.
+    #[error("column {column:?}, row {row}: the value is infinite; {model} takes finite numbers only")]
+    Infinite {
+        /// The column.
+        column: String,
+        /// The row, from 0.
+        row: usize,
+        /// The model.
+        model: &'static str,
+    },
+}
+
+/// A model that could not be fitted.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum FitError {
+    /// Features that the model cannot take.
+    #[error(transparent)]
+    Input(#[from] InputError),
+    /// Weights, or an exposure, that the model cannot use.
+    #[error("the dataset has {part}, which {model} cannot use; drop it or take another model")]
+    Unweightable {
+        /// The model.
+        model: &'static str,
+        /// Weights or exposure.
+        part: &'static str,
+    },
+    /// Fewer rows than the model needs.
+    #[error("{model} needs at least {expected} rows (with a weight above 0), found {found}")]
+    TooFewRows {
+        /// The model.
+        model: &'static str,
+        /// Rows needed.
+        expected: usize,
+        /// Rows there are.
+        found: usize,
+    },
+    /// An iteration that did not arrive.
+    #[error(
+        "{model} did not converge in {iterations} iterations: the duality gap is {gap:e}, expected at most {tolerance:e}; \
+         raise max_iterations, alpha or tolerance, or scale the features"
+    )]
+    NotConverged {
+        /// The model.
+        model: &'static str,
+        /// Iterations made.
+        iterations: usize,
+        /// Duality gap reached.
+        gap: f64,
+        /// Duality gap wanted.
+        tolerance: f64,
+    },
+    /// Arithmetic that left the range of 64-bit floating point.
+    #[error("{model}: {what} is not finite; the features or the target are too large, scale them")]
+    Overflow {
+        /// The model.
+        model: &'static str,
+        /// What came out as infinite or not a number.
+        what: &'static str,
+    },
+    /// An error of the library that fits this model.
+    #[error("{model} could not be fitted: {source}")]
+    Backend {
+        /// The model.
+        model: &'static str,
+        /// What the library says.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+}
+
+/// A prediction that could not be made.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PredictError {
+    /// Other columns than those the model was fitted on.
+    #[error("the model was fitted on other columns: {0}")]
+    Columns(#[from] MatrixError),
+    /// Values that the model cannot take.
+    #[error(transparent)]
+    Input(#[from] InputError),
+    /// An output of another length than the input.
+    #[error("the output has room for {found} rows, expected {expected}")]
+    Length {
+        /// Rows of the input.
+        expected: usize,
+        /// Rows of the output.
+        found: usize,
+    },
+    /// An error of the library that holds this model.
+    #[error("{model} could not predict: {source}")]
+    Backend {
+        /// The model.
+        model: &'static str,
+        /// What the library says.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+}
+
+/// A model file that cannot be read or written.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum FormatError {
+    /// Not JSON, or JSON that holds no such model.
+    #[error("not a model file: {0}")]
+    Json(#[from] serde_json::Error),
+    /// JSON of another format.
+    #[error("expected the format {expected:?}, found {found:?}")]
+    Format {
+        /// The format read here.
+        expected: &'static str,
+        /// The format of the file.
+        found: String,
+    },
+    /// A version this code does not know.
+    #[error("expected version {expected} of the format or an older one, found {found}; a newer release can read it")]
+    Version {
+        /// The newest version read here.
+        expected: u32,
+        /// The version of the file.
+        found: u32,
+    },
+    /// Parts that contradict each other.
+    #[error("the model in the file is broken: {0}")]
+    Broken(#[from] BrokenModel),
+}
+
+/// Why the parts of a stored model do not fit together.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[error("{part}: expected {expected}, found {found}")]
+pub struct BrokenModel {
+    pub(crate) part: &'static str,
+    pub(crate) expected: String,
+    pub(crate) found: String,
+}
+
+impl BrokenModel {
+    pub(crate) fn new(part: &'static str, expected: impl ToString, found: impl ToString) -> Self {
+        Self { part, expected: expected.to_string(), found: found.to_string() }
+    }
+
+    /// Whether `found` values stand where `expected` should.
+    pub(crate) fn same_length(part: &'static str, expected: usize, found: usize) -> Result<(), Self> {
+        if expected == found { Ok(()) } else { Err(Self::new(part, format!("{expected} values"), format!("{found}"))) }
+    }
+}

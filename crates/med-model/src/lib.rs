@@ -1,0 +1,31 @@
+#![doc = include_str!("../README.md")]
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
+
+mod error;
+mod format;
+mod gbm;
+mod input;
+mod knn;
+mod linalg;
+mod linear;
+mod metrics;
+mod parameters;
+mod regressor;
+mod scaling;
+mod spec;
+mod svr;
+mod tree;
+
+pub use error::{BrokenModel, FitError, FormatError, InputError, ParameterError, PredictError};
+pub use format::{FORMAT, FORMAT_VERSION, SavedModel};
+pub use gbm::{Gbdt, GbdtModel, GbdtParams, Objective};
+pub use knn::{Knn, KnnModel, KnnParams, Weighting};
+pub use linear::{
+    ElasticNet, ElasticNetParams, Lasso, LassoParams, LeastSquaresSummary, Linear, LinearModel, LinearParams, Ridge,
+    RidgeParams,
+};
+pub use metrics::{Metric, MetricExpectation, RegressionMetrics, TWEEDIE_POWER, evaluate};
+pub use regressor::{Model, Regressor};
+pub use spec::{AnyModel, MODEL_NAMES, ModelSpec};
+pub use svr::{Svr, SvrModel, SvrParams};
+pub use tree::{DecisionTree, DecisionTreeParams, RandomForest, RandomForestParams, TreeEnsemble};

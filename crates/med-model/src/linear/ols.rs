@@ -1,0 +1,67 @@
+//! Ordinary and weighted least squares by pivoted QR.
+
+use med_schema::Dataset;
+use serde::{Deserialize, Serialize};
+
+use super::{LinearModel, centred};
+use crate::input::{Missing, TrainingSet, Weights};
+use crate::linalg::PivotedQr;
+use crate::parameters::{Parameters, checked_estimator};
+use crate::{FitError, ParameterError, Regressor};
+
+/// Parameters of [`Linear`].
+///
+/// | parameter | meaning | default | range |
+/// | --- | --- | --- | --- |
+/// | `fit_intercept` | whether there is an intercept | `true` | |
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LinearParams {
+    /// Whether there is an intercept.
+    pub fit_intercept: bool,
+}
+
+impl Default for LinearParams {
+    fn default() -> Self {
+        Self { fit_intercept: true }
+    }
+}
+
+impl Parameters for LinearParams {
+    const MODEL: &'static str = "linear";
+
+    fn check(&self) -> Result<(), ParameterError> {
+        Ok(())
+    }
+}
+
+checked_estimator! {
+    /// Least squares: minimises `sum_i w_i (y_i - a - x_i'b)^2`.
+    ///
+    /// Solved by Householder QR with column pivoting of the centred features, not by the normal equations, so the
+    /// condition number is not squared. Features that are linear combinations of others get coefficient 0 and are
+    /// listed by [`LinearModel::aliased`]. `O(n p^2)`.
+    ///
+    /// ```
+    /// use med_model::{Linear, Model, Regressor};
+    /// use med_schema::{Dataset, FeatureColumn, FeatureMatrix};
+    /// let x = FeatureMatrix::new(vec![FeatureColumn::numeric("age", vec![30.0, 40.0, 60.0])])?;
+    /// let train = Dataset::new(x.clone(), "cost", vec![700.0, 900.0, 1300.0])?;
+    /// let model = Linear::default().fit(&train)?;
+    /// assert!((model.coefficients()[0] - 20.0).abs() < 1e-9);
+    /// assert!((model.predict(&x)?[2] - 1300.0).abs() < 1e-9);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    Linear from LinearParams
+}
+
+impl Regressor for Linear {
+    type Fitted = LinearModel;
+
+    fn fit(&self, train: &Dataset) -> Result<LinearModel, FitError> {
+        let set = TrainingSet::new(train, LinearParams::MODEL, Missing::Refused, Weights::Honoured)?;
+        let problem = centred(LinearParams::MODEL, &set, self.params.fit_intercept)?;
+        let qr = PivotedQr::new(problem.columns.clone(), problem.y.clone());
+        LinearModel::new(LinearParams::MODEL, set.features, &problem, qr.solve(), &qr.aliased(), 0)
+    }
+}

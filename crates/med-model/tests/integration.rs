@@ -1,0 +1,13 @@
+//! med-model through its public interface.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+
+#[path = "integration/any_model.rs"]
+mod any_model;
+#[path = "integration/clients.rs"]
+mod clients;
+#[path = "integration/fixtures.rs"]
+mod fixtures;
+#[path = "integration/goldens.rs"]
+mod goldens;
+#[path = "integration/invariances.rs"]
+mod invariances;
