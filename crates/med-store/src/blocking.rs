@@ -1,0 +1,225 @@
+//! The same, for programs that are not async: each call waits on the calling thread.
+//!
+//! ```
+//! use med_store::blocking::Lakehouse;
+//! let lake = Lakehouse::in_memory()?;
+//! assert!(lake.ls()?.is_empty());
+//! # Ok::<(), med_store::StoreError>(())
+//! ```
+//!
+//! # Panics
+//! Every call panics when made from async code: use [`crate::Lakehouse`] there.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use chrono::{DateTime, Utc};
+use med_schema::{Admitted, GatePolicy, RunId, Schema, Table, Version};
+use object_store::ObjectStore;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::delta::DeltaEngine;
+use crate::{
+    Commit, FeatureGroupDefinition, FeatureGroupListing, LogEntry, ModelArtifact, ModelHistory, ModelVersion, Result,
+    ResultKind, Stage, StagedVersion, TableVersion, Transition, Written,
+};
+
+/// [`crate::Lakehouse`], waiting.
+#[derive(Debug, Clone)]
+pub struct Lakehouse(crate::Lakehouse);
+
+/// [`crate::FeatureGroup`], waiting.
+#[derive(Debug, Clone)]
+pub struct FeatureGroup {
+    group: crate::FeatureGroup,
+    engine: Arc<DeltaEngine>,
+}
+
+/// [`crate::DeltaTable`], waiting.
+#[derive(Debug, Clone)]
+pub struct DeltaTable {
+    table: crate::DeltaTable,
+    engine: Arc<DeltaEngine>,
+}
+
+/// [`crate::ResultFolder`], waiting.
+#[derive(Debug, Clone)]
+pub struct ResultFolder {
+    results: crate::ResultFolder,
+    engine: Arc<DeltaEngine>,
+}
+
+/// [`crate::ModelRegistry`], waiting.
+#[derive(Debug, Clone)]
+pub struct ModelRegistry {
+    registry: crate::ModelRegistry,
+    engine: Arc<DeltaEngine>,
+}
+
+/// Methods that call the one of the same name of the async type and wait.
+macro_rules! waiting {
+    ($type:ident . $inner:ident { $($name:ident $(<$generic:ident : $bound:path>)? ($($argument:ident : $of:ty),*) -> $returned:ty;)+ }) => {
+        impl $type {
+            $(
+                #[doc = concat!("[`crate::", stringify!($type), "::", stringify!($name), "`], waiting.")]
+                ///
+                /// # Errors
+                /// As there.
+                pub fn $name$(<$generic: $bound>)?(&self, $($argument: $of),*) -> Result<$returned> {
+                    self.engine.block_on(self.$inner.$name($($argument),*))
+                }
+            )+
+        }
+    };
+}
+
+impl Lakehouse {
+    /// [`crate::Lakehouse::open`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn open(location: &str) -> Result<Self> {
+        crate::Lakehouse::open(location).map(Self)
+    }
+
+    /// [`crate::Lakehouse::in_memory`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn in_memory() -> Result<Self> {
+        crate::Lakehouse::in_memory().map(Self)
+    }
+
+    /// [`crate::Lakehouse::with_store`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn with_store(store: Arc<dyn ObjectStore>) -> Result<Self> {
+        crate::Lakehouse::with_store(store).map(Self)
+    }
+
+    /// The async lake behind this one.
+    pub fn as_async(&self) -> &crate::Lakehouse {
+        &self.0
+    }
+
+    /// [`crate::Lakehouse::feature_group`], waiting.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn feature_group(&self, definition: FeatureGroupDefinition) -> Result<FeatureGroup> {
+        let group = self.engine().block_on(self.0.feature_group(definition))?;
+        Ok(FeatureGroup { group, engine: self.engine() })
+    }
+
+    /// [`crate::Lakehouse::open_feature_group`], waiting.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn open_feature_group(&self, name: &str, version: Option<u32>) -> Result<FeatureGroup> {
+        let group = self.engine().block_on(self.0.open_feature_group(name, version))?;
+        Ok(FeatureGroup { group, engine: self.engine() })
+    }
+
+    /// [`crate::Lakehouse::ls`], waiting.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn ls(&self) -> Result<Vec<FeatureGroupListing>> {
+        self.engine().block_on(self.0.ls())
+    }
+
+    /// [`crate::Lakehouse::table`], waiting.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn table(&self, name: &str, schema: &Schema) -> Result<DeltaTable> {
+        let table = self.engine().block_on(self.0.table(name, schema))?;
+        Ok(DeltaTable { table, engine: self.engine() })
+    }
+
+    /// The result folders.
+    pub fn results(&self) -> ResultFolder {
+        ResultFolder { results: self.0.results(), engine: self.engine() }
+    }
+
+    /// The model registry.
+    pub fn registry(&self) -> ModelRegistry {
+        ModelRegistry { registry: self.0.registry(), engine: self.engine() }
+    }
+
+    fn engine(&self) -> Arc<DeltaEngine> {
+        Arc::clone(self.0.engine())
+    }
+}
+
+impl FeatureGroup {
+    /// What it is.
+    pub fn definition(&self) -> &FeatureGroupDefinition {
+        self.group.definition()
+    }
+
+    /// The Delta table it is stored in.
+    pub fn table(&self) -> DeltaTable {
+        DeltaTable { table: self.group.table().clone(), engine: Arc::clone(&self.engine) }
+    }
+}
+
+waiting!(FeatureGroup.group {
+    insert(run: &RunId, rows: &Admitted<Table>) -> Commit;
+    read(version: Option<Version>) -> Table;
+    read_as_of(time: DateTime<Utc>) -> Table;
+    history() -> Vec<TableVersion>;
+});
+
+waiting!(DeltaTable.table {
+    append(run: &RunId, rows: &Admitted<Table>) -> Commit;
+    overwrite(run: &RunId, rows: &Admitted<Table>) -> Commit;
+    read(version: Option<Version>) -> Table;
+    version() -> Version;
+    version_as_of(time: DateTime<Utc>) -> Version;
+    history() -> Vec<TableVersion>;
+    files() -> Vec<String>;
+    rows() -> (Version, u64);
+});
+
+impl ResultFolder {
+    /// [`crate::ResultFolder::put_json`], waiting.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn put_json(
+        &self,
+        kind: ResultKind,
+        run: &RunId,
+        name: &str,
+        value: &(impl Serialize + Sync + ?Sized),
+    ) -> Result<Written> {
+        self.engine.block_on(self.results.put_json(kind, run, name, value))
+    }
+}
+
+waiting!(ResultFolder.results {
+    put_bytes(kind: ResultKind, run: &RunId, name: &str, bytes: Bytes) -> Written;
+    put_table(kind: ResultKind, run: &RunId, name: &str, table: &Table) -> Written;
+    get_json<T: DeserializeOwned>(kind: ResultKind, run: &RunId, name: &str) -> T;
+    get_bytes(kind: ResultKind, run: &RunId, name: &str) -> Bytes;
+    get_table(kind: ResultKind, run: &RunId, name: &str) -> Table;
+    runs(kind: ResultKind) -> Vec<RunId>;
+    names(kind: ResultKind, run: &RunId) -> Vec<String>;
+});
+
+waiting!(ModelRegistry.registry {
+    register(name: &str, artifact: &Admitted<ModelArtifact>) -> ModelVersion;
+    transition(model: &Admitted<ModelVersion>, to: Stage) -> Transition;
+    archive(name: &str, version: Version) -> Transition;
+    rollback(name: &str) -> LogEntry;
+    admit_stored(name: &str, version: Version, policy: &GatePolicy) -> Admitted<ModelVersion>;
+    production(name: &str) -> Option<ModelVersion>;
+    load(model: &ModelVersion) -> Bytes;
+    models() -> Vec<String>;
+    version(name: &str, version: Version) -> ModelVersion;
+    versions(name: &str) -> Vec<StagedVersion>;
+    show(name: &str) -> ModelHistory;
+});

@@ -1,0 +1,191 @@
+//! Feature groups: tables with a primary key and an event time, written by upsert.
+
+mod definition;
+mod upsert;
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use med_schema::{Admitted, RunId, Table, Version, near_names};
+use polars::prelude::SortMultipleOptions;
+
+pub use definition::FeatureGroupDefinition;
+
+use crate::delta::{Change, DeltaEngine, DeltaTable, Plan};
+use crate::{Commit, Result, StoreError, TableVersion, layout, object, sealed};
+
+/// A feature group of a lake.
+///
+/// A row is named by its primary key and event time. [`FeatureGroup::insert`] takes nothing that has not passed a
+/// gate:
+///
+/// ```compile_fail
+/// # async fn f(group: med_store::FeatureGroup, run: med_schema::RunId, table: med_schema::Table) {
+/// group.insert(&run, &table).await;
+/// # }
+/// ```
+#[derive(Debug, Clone)]
+pub struct FeatureGroup {
+    definition: Arc<FeatureGroupDefinition>,
+    table: DeltaTable,
+}
+
+/// One line of a listing.
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+pub struct FeatureGroupListing {
+    /// Name of the group.
+    pub name: String,
+    /// Version of its schema.
+    pub version: u32,
+    /// What it holds, in words.
+    pub description: String,
+    /// Columns that name a row.
+    pub primary_key: Vec<String>,
+    /// Column of the event time.
+    pub event_time: String,
+    /// Latest version of its data.
+    pub data_version: Version,
+    /// Rows of that version.
+    pub rows: u64,
+}
+
+impl FeatureGroup {
+    pub(crate) async fn open_or_create(engine: Arc<DeltaEngine>, definition: FeatureGroupDefinition) -> Result<Self> {
+        definition.validate()?;
+        let path = layout::group_definition(&definition.name, definition.version);
+        let bytes = sealed::seal(path.as_ref(), &definition)?;
+        let definition = if object::put_new(&**engine.store(), &path, bytes).await? {
+            definition
+        } else {
+            let stored = read_definition(&engine, &definition.name, definition.version).await?;
+            let differences = stored.differences(&definition);
+            if !differences.is_empty() {
+                return Err(StoreError::Definition { group: definition.id(), differences });
+            }
+            stored
+        };
+        // The definition comes first: a killed run leaves a group whose table the next one makes.
+        let folder = layout::group(&definition.name, definition.version);
+        let table = DeltaTable::open_or_create(engine, folder, definition.schema.clone()).await?;
+        Ok(Self { definition: Arc::new(definition), table })
+    }
+
+    pub(crate) async fn open(engine: Arc<DeltaEngine>, name: &str, version: Option<u32>) -> Result<Self> {
+        layout::check_name("feature group", name)?;
+        let all = ids(&engine).await?;
+        let version = version.or_else(|| all.iter().filter(|(n, _)| n == name).map(|(_, v)| *v).max());
+        let Some(version) = version.filter(|v| all.iter().any(|(n, found)| n == name && found == v)) else {
+            let names: Vec<String> = all.iter().map(|(n, v)| layout::group_id(n, *v)).collect();
+            let wanted = version.map_or_else(|| name.to_owned(), |v| layout::group_id(name, v));
+            let mut near = near_names(&wanted, names.iter().map(String::as_str));
+            if near.is_empty() {
+                near = names;
+            }
+            return Err(StoreError::NotFound { what: "feature group", name: wanted, near });
+        };
+        let definition = read_definition(&engine, name, version).await?;
+        let table = DeltaTable::at(engine, layout::group(name, version), definition.schema.clone());
+        Ok(Self { definition: Arc::new(definition), table })
+    }
+
+    /// What it is.
+    pub fn definition(&self) -> &FeatureGroupDefinition {
+        &self.definition
+    }
+
+    /// The Delta table it is stored in.
+    pub fn table(&self) -> &DeltaTable {
+        &self.table
+    }
+
+    /// Brings these rows into the group. A row whose primary key and event time are new is added; one whose are there
+    /// is left alone if its content is the same, and takes the place of the former one if not. When nothing changes
+    /// there is no new version, and the same run a second time changes nothing, whatever others wrote in between.
+    ///
+    /// # Errors
+    /// When the schema differs, a key is missing or twice there, the store fails, or other writers were faster too
+    /// many times. The group is as it was then.
+    pub async fn insert(&self, run: &RunId, rows: &Admitted<Table>) -> Result<Commit> {
+        let keys = self.definition.row_key();
+        let incoming = self.table.conform(rows.value())?;
+        upsert::check_keys(&self.definition.id(), &incoming, &keys)?;
+        let incoming = sort(&incoming, &keys)?;
+        self.table
+            .write(run, move |stored| {
+                let merged = upsert::merge(&stored()?, &incoming, &keys)?;
+                let change = match (merged.inserted, merged.updated) {
+                    (0, 0) => Change::Nothing,
+                    (_, 0) => Change::Append(merged.new_rows),
+                    _ => Change::Replace(sort(&merged.all_rows()?, &keys)?),
+                };
+                Ok(Plan { change, inserted: merged.inserted, updated: merged.updated, unchanged: merged.unchanged })
+            })
+            .await
+    }
+
+    /// All rows of the latest version, or of the one asked for, sorted by primary key and event time.
+    ///
+    /// # Errors
+    /// When there is no such version, a file is damaged, or the rows are not of the schema.
+    pub async fn read(&self, version: Option<Version>) -> Result<Table> {
+        let table = self.table.read(version).await?;
+        self.table.parse(sort(table.frame(), &self.definition.row_key())?)
+    }
+
+    /// All rows as they were at this time, by the clocks of those who wrote.
+    ///
+    /// # Errors
+    /// When the group was not there yet; else as [`FeatureGroup::read`].
+    pub async fn read_as_of(&self, time: DateTime<Utc>) -> Result<Table> {
+        let version = self.table.version_as_of(time).await?;
+        self.read(Some(version)).await
+    }
+
+    /// Each version with its time, run and row counts, oldest first.
+    ///
+    /// # Errors
+    /// When the store fails or the log cannot be understood.
+    pub async fn history(&self) -> Result<Vec<TableVersion>> {
+        self.table.history().await
+    }
+}
+
+fn sort(frame: &polars::prelude::DataFrame, keys: &[String]) -> Result<polars::prelude::DataFrame> {
+    let options = SortMultipleOptions::default().with_maintain_order(true).with_multithreaded(false);
+    frame.sort(keys, options).map_err(|e| StoreError::Convert { what: "sort by key".to_owned(), source: e.into() })
+}
+
+async fn read_definition(engine: &DeltaEngine, name: &str, version: u32) -> Result<FeatureGroupDefinition> {
+    let path = layout::group_definition(name, version);
+    let Some(bytes) = object::get(&**engine.store(), &path).await? else {
+        return Err(StoreError::NotFound {
+            what: "feature group",
+            name: layout::group_id(name, version),
+            near: vec![],
+        });
+    };
+    sealed::unseal(&path, &bytes)
+}
+
+/// Name and version of each group, in ascending order.
+async fn ids(engine: &DeltaEngine) -> Result<Vec<(String, u32)>> {
+    let folders = object::folders(&**engine.store(), &layout::FEATURE_GROUPS.into()).await?;
+    let parse = |folder: &String| {
+        let (name, version) = folder.rsplit_once("_v")?;
+        Some((name.to_owned(), version.parse().ok()?))
+    };
+    let mut ids: Vec<(String, u32)> = folders.iter().filter_map(parse).collect();
+    ids.sort_unstable();
+    Ok(ids)
+}
+
+pub(crate) async fn list(engine: &Arc<DeltaEngine>) -> Result<Vec<FeatureGroupListing>> {
+    let mut listed = Vec::new();
+    for (name, version) in ids(engine).await? {
+        let group = FeatureGroup::open(Arc::clone(engine), &name, Some(version)).await?;
+        let (data_version, rows) = group.table.rows().await?;
+        let FeatureGroupDefinition { description, primary_key, event_time, .. } = group.definition().clone();
+        listed.push(FeatureGroupListing { name, version, description, primary_key, event_time, data_version, rows });
+    }
+    Ok(listed)
+}

@@ -1,0 +1,225 @@
+//! What an insert makes of the rows that are there. Pure.
+
+use std::collections::HashMap;
+
+use polars::prelude::{ChunkCompareEq, Column, DataFrame, DataType, IdxCa, IdxSize, NamedFrom, PolarsError};
+
+use crate::{Result, StoreError};
+
+/// Stored rows and incoming ones, told apart by key and content.
+#[derive(Debug)]
+pub(super) struct Merged {
+    /// Stored rows that stay.
+    kept: DataFrame,
+    /// Incoming rows that replace stored ones.
+    changed: DataFrame,
+    /// Incoming rows whose key is new.
+    pub(super) new_rows: DataFrame,
+    pub(super) inserted: u64,
+    pub(super) updated: u64,
+    pub(super) unchanged: u64,
+}
+
+impl Merged {
+    /// All rows there will be, unsorted.
+    pub(super) fn all_rows(&self) -> Result<DataFrame> {
+        self.kept.vstack(&self.changed).and_then(|rows| rows.vstack(&self.new_rows)).map_err(failed)
+    }
+}
+
+fn failed(source: PolarsError) -> StoreError {
+    StoreError::Convert { what: "merge by key".to_owned(), source: source.into() }
+}
+
+/// Finds, for each incoming row, the stored one of its key, and compares their content. Keys of either side must be
+/// unique and without nulls. Linear in both.
+pub(super) fn merge(stored: &DataFrame, incoming: &DataFrame, keys: &[String]) -> Result<Merged> {
+    let stored = stored.select(incoming.get_column_names()).map_err(failed)?;
+    let stored_keys = row_keys(&stored, keys)?;
+    let places: HashMap<&[u8], usize> =
+        stored_keys.iter().enumerate().map(|(row, key)| (key.as_slice(), row)).collect();
+    let (mut pairs, mut new) = (Vec::new(), Vec::new());
+    for (row, key) in row_keys(incoming, keys)?.iter().enumerate() {
+        match places.get(key.as_slice()) {
+            Some(&place) => pairs.push((place, row)),
+            None => new.push(row),
+        }
+    }
+    let differs = rows_differ(&stored, incoming, &pairs)?;
+    let changed: Vec<(usize, usize)> = pairs.iter().zip(&differs).filter(|(_, d)| **d).map(|(pair, _)| *pair).collect();
+    let mut stays = vec![true; stored.height()];
+    for &(place, _) in &changed {
+        stays[place] = false;
+    }
+    let kept: Vec<usize> = stays.iter().enumerate().filter(|(_, stays)| **stays).map(|(row, _)| row).collect();
+    Ok(Merged {
+        kept: take(&stored, kept.into_iter())?,
+        changed: take(incoming, changed.iter().map(|&(_, row)| row))?,
+        inserted: new.len() as u64,
+        updated: changed.len() as u64,
+        unchanged: (pairs.len() - changed.len()) as u64,
+        new_rows: take(incoming, new.into_iter())?,
+    })
+}
+
+fn take(frame: &DataFrame, rows: impl Iterator<Item = usize>) -> Result<DataFrame> {
+    let rows: Vec<IdxSize> = rows.map(|row| row as IdxSize).collect();
+    frame.take(&IdxCa::new("".into(), rows)).map_err(failed)
+}
+
+/// For each pair of a stored and an incoming row: whether any column differs. NaN equals NaN, null equals null.
+fn rows_differ(stored: &DataFrame, incoming: &DataFrame, pairs: &[(usize, usize)]) -> Result<Vec<bool>> {
+    let before = take(stored, pairs.iter().map(|&(place, _)| place))?;
+    let after = take(incoming, pairs.iter().map(|&(_, row)| row))?;
+    let mut differs = vec![false; pairs.len()];
+    for (old, new) in before.columns().iter().zip(after.columns()) {
+        let mask = old.as_materialized_series().not_equal_missing(new.as_materialized_series()).map_err(failed)?;
+        for (flag, column_differs) in differs.iter_mut().zip(mask.iter()) {
+            *flag |= column_differs.unwrap_or(true);
+        }
+    }
+    Ok(differs)
+}
+
+/// Checks that key columns have no nulls and that no key is there twice.
+pub(super) fn check_keys(group: &str, frame: &DataFrame, keys: &[String]) -> Result<()> {
+    for name in keys {
+        let column = frame.column(name).map_err(failed)?;
+        let nulls = column.null_count();
+        if nulls > 0 {
+            let first_row = column.is_null().iter().position(|null| null == Some(true)).unwrap_or(0);
+            return Err(StoreError::NullKey { group: group.to_owned(), column: name.clone(), nulls, first_row });
+        }
+    }
+    let rows = row_keys(frame, keys)?;
+    let mut seen: HashMap<&[u8], usize> = HashMap::with_capacity(rows.len());
+    let (mut repeated, mut pair) = (0, None);
+    for (row, key) in rows.iter().enumerate() {
+        if let Some(&first) = seen.get(key.as_slice()) {
+            repeated += 1;
+            pair = pair.or(Some((first, row)));
+        } else {
+            seen.insert(key, row);
+        }
+    }
+    match pair {
+        None => Ok(()),
+        Some((first, second)) => Err(StoreError::DuplicateKey {
+            group: group.to_owned(),
+            columns: keys.to_vec(),
+            rows: repeated,
+            first,
+            second,
+        }),
+    }
+}
+
+/// Each row's key as bytes: equal keys, equal bytes. A text is preceded by its length, so that columns cannot run
+/// together.
+fn row_keys(frame: &DataFrame, keys: &[String]) -> Result<Vec<Vec<u8>>> {
+    let mut encoded = vec![Vec::with_capacity(16 * keys.len()); frame.height()];
+    for name in keys {
+        let column = frame.column(name).map_err(failed)?;
+        encode(column, &mut encoded).map_err(failed)?;
+    }
+    Ok(encoded)
+}
+
+fn encode(column: &Column, rows: &mut [Vec<u8>]) -> Result<(), PolarsError> {
+    if column.dtype() == &DataType::String {
+        for (row, text) in rows.iter_mut().zip(column.str()?.iter()) {
+            let text = text.unwrap_or_default();
+            row.extend_from_slice(&(text.len() as u64).to_le_bytes());
+            row.extend_from_slice(text.as_bytes());
+        }
+        return Ok(());
+    }
+    let numbers = column.to_physical_repr().cast(&DataType::Int64)?;
+    for (row, number) in rows.iter_mut().zip(numbers.i64()?.iter()) {
+        row.extend_from_slice(&number.unwrap_or_default().to_le_bytes());
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use polars::prelude::IntoColumn;
+    use polars::prelude::Series;
+    use proptest::prelude::*;
+    use std::collections::BTreeMap;
+
+    fn frame(rows: &[(i64, &str, Option<f64>)]) -> DataFrame {
+        let ids: Vec<i64> = rows.iter().map(|r| r.0).collect();
+        let texts: Vec<&str> = rows.iter().map(|r| r.1).collect();
+        let values: Vec<Option<f64>> = rows.iter().map(|r| r.2).collect();
+        let columns = vec![
+            Series::new("id".into(), ids).into_column(),
+            Series::new("text".into(), texts).into_column(),
+            Series::new("value".into(), values).into_column(),
+        ];
+        DataFrame::new(rows.len(), columns).unwrap()
+    }
+
+    fn keys() -> Vec<String> {
+        vec!["id".to_owned(), "text".to_owned()]
+    }
+
+    fn counts(stored: &[(i64, &str, Option<f64>)], incoming: &[(i64, &str, Option<f64>)]) -> (u64, u64, u64) {
+        let merged = merge(&frame(stored), &frame(incoming), &keys()).unwrap();
+        (merged.inserted, merged.updated, merged.unchanged)
+    }
+
+    #[test]
+    fn rows_are_told_apart_by_key_and_content() {
+        let stored = [(1, "a", Some(1.0)), (2, "b", None), (3, "c", Some(f64::NAN))];
+        assert_eq!(counts(&stored, &stored), (0, 0, 3));
+        assert_eq!(counts(&stored, &[(1, "a", None), (2, "b", Some(0.0)), (3, "d", None)]), (1, 2, 0));
+        assert_eq!(counts(&[], &stored), (3, 0, 0));
+        assert_eq!(counts(&stored, &[]), (0, 0, 0));
+    }
+
+    #[test]
+    fn columns_of_a_key_do_not_run_together() {
+        let two_texts = |a: &str, b: &str| {
+            let columns = vec![Column::new("a".into(), [a]), Column::new("b".into(), [b])];
+            row_keys(&DataFrame::new(1, columns).unwrap(), &["a".to_owned(), "b".to_owned()]).unwrap()
+        };
+        assert_ne!(two_texts("ab", "c"), two_texts("a", "bc"));
+    }
+
+    #[test]
+    fn repeated_and_missing_keys_are_named() {
+        let twice = frame(&[(1, "a", None), (2, "b", None), (1, "a", Some(1.0))]);
+        let error = check_keys("g_v1", &twice, &keys()).unwrap_err().to_string();
+        assert_eq!(error, "feature group g_v1: 1 rows repeat a key (id; text); rows 0 and 2 are the first two");
+        let missing = frame(&[(1, "a", Some(1.0)), (1, "b", None)]);
+        let error = check_keys("g_v1", &missing, &["value".to_owned()]).unwrap_err().to_string();
+        assert_eq!(error, "feature group g_v1: key column \"value\" has 1 missing values, the first in row 1");
+    }
+
+    proptest! {
+        /// The rows afterwards are those of a map that is overwritten key by key, and merging again changes nothing.
+        #[test]
+        fn merging_is_overwriting_a_map(
+            stored in prop::collection::btree_map(0_i64..20, 0_i32..3, 0..15),
+            incoming in prop::collection::btree_map(0_i64..20, 0_i32..3, 0..15),
+        ) {
+            let rows = |m: &BTreeMap<i64, i32>| {
+                frame(&m.iter().map(|(k, v)| (*k, "t", Some(f64::from(*v)))).collect::<Vec<_>>())
+            };
+            let merged = merge(&rows(&stored), &rows(&incoming), &keys()).unwrap();
+            let all = merged.all_rows().unwrap();
+            let mut expected = stored.clone();
+            expected.extend(incoming.clone());
+            let found: BTreeMap<i64, i32> = all.column("id").unwrap().i64().unwrap().iter()
+                .zip(all.column("value").unwrap().f64().unwrap().iter())
+                .map(|(k, v)| (k.unwrap(), v.unwrap() as i32)).collect();
+            prop_assert_eq!(all.height(), expected.len());
+            prop_assert_eq!(found, expected);
+            prop_assert_eq!(merged.inserted + merged.updated + merged.unchanged, incoming.len() as u64);
+            let again = merge(&all, &rows(&incoming), &keys()).unwrap();
+            prop_assert_eq!((again.inserted, again.updated), (0, 0));
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! The lake: one root, one engine, and the rooms in it.
+
+use std::path::Path as FsPath;
+use std::sync::Arc;
+
+use med_schema::Schema;
+use object_store::ObjectStore;
+use object_store::local::LocalFileSystem;
+use object_store::memory::InMemory;
+use url::Url;
+
+use crate::delta::DeltaEngine;
+use crate::feature_group::{self, FeatureGroup, FeatureGroupDefinition, FeatureGroupListing};
+use crate::{DeltaTable, ModelRegistry, Result, ResultFolder, StoreError, layout};
+
+/// A lakehouse: feature groups and tables in Delta format, result folders and a model registry under one root of an
+/// object store. Cheap to clone; clones share the engine and its two threads.
+#[derive(Debug, Clone)]
+pub struct Lakehouse {
+    engine: Arc<DeltaEngine>,
+}
+
+impl Lakehouse {
+    /// The lake in this folder, which is made if it is not there. A path, a `file://` address, or `memory://` for one
+    /// that ends with the process. For another store make the store and call [`Lakehouse::with_store`].
+    ///
+    /// # Errors
+    /// When the address is of another kind or the folder cannot be made.
+    pub fn open(location: &str) -> Result<Self> {
+        let wrong = |reason: String| StoreError::Location { found: location.to_owned(), reason };
+        let folder = match location.split_once("://") {
+            None => FsPath::new(location).to_owned(),
+            Some(("memory", _)) => return Self::in_memory(),
+            Some(("file", _)) => {
+                let url = Url::parse(location).map_err(|e| wrong(e.to_string()))?;
+                url.to_file_path().map_err(|()| wrong("not an absolute path of this machine".to_owned()))?
+            }
+            Some((scheme, _)) => return Err(wrong(format!("stores of kind {scheme} are handed in ready-made"))),
+        };
+        if folder.as_os_str().is_empty() {
+            return Err(wrong("the path is empty".to_owned()));
+        }
+        std::fs::create_dir_all(&folder).map_err(|e| wrong(e.to_string()))?;
+        let store = LocalFileSystem::new_with_prefix(&folder).map_err(|e| wrong(e.to_string()))?;
+        Self::with_store(Arc::new(store))
+    }
+
+    /// A lake that ends with the process.
+    ///
+    /// # Errors
+    /// When the threads cannot be started.
+    pub fn in_memory() -> Result<Self> {
+        Self::with_store(Arc::new(InMemory::new()))
+    }
+
+    /// The lake at the root of this store (wrap it in [`object_store::prefix::PrefixStore`] for another root). The store
+    /// must support put-if-absent, as all of object_store's do.
+    ///
+    /// # Errors
+    /// When the threads cannot be started.
+    pub fn with_store(store: Arc<dyn ObjectStore>) -> Result<Self> {
+        Ok(Self { engine: DeltaEngine::new(store)? })
+    }
+
+    /// Opens a feature group, or defines it when there is none of this name and version.
+    ///
+    /// # Errors
+    /// When it is there with other keys or another schema; the error lists all that differs.
+    pub async fn feature_group(&self, definition: FeatureGroupDefinition) -> Result<FeatureGroup> {
+        FeatureGroup::open_or_create(Arc::clone(&self.engine), definition).await
+    }
+
+    /// Opens a feature group that is there: this version of it, or the latest.
+    ///
+    /// # Errors
+    /// When it is not there; the error lists those that are.
+    pub async fn open_feature_group(&self, name: &str, version: Option<u32>) -> Result<FeatureGroup> {
+        FeatureGroup::open(Arc::clone(&self.engine), name, version).await
+    }
+
+    /// All feature groups with their latest version and rows, by name.
+    ///
+    /// # Errors
+    /// When the store fails or a definition is damaged.
+    pub async fn ls(&self) -> Result<Vec<FeatureGroupListing>> {
+        feature_group::list(&self.engine).await
+    }
+
+    /// A Delta table without keys, made if it is not there.
+    ///
+    /// # Errors
+    /// When the name is not one or the store fails.
+    pub async fn table(&self, name: &str, schema: &Schema) -> Result<DeltaTable> {
+        layout::check_name("table", name)?;
+        DeltaTable::open_or_create(Arc::clone(&self.engine), layout::table(name), schema.clone()).await
+    }
+
+    /// The result folders.
+    pub fn results(&self) -> ResultFolder {
+        ResultFolder::new(Arc::clone(self.engine.store()))
+    }
+
+    /// The model registry.
+    pub fn registry(&self) -> ModelRegistry {
+        ModelRegistry::new(Arc::clone(self.engine.store()))
+    }
+
+    /// The store it lies in.
+    pub fn store(&self) -> &Arc<dyn ObjectStore> {
+        self.engine.store()
+    }
+
+    pub(crate) fn engine(&self) -> &Arc<DeltaEngine> {
+        &self.engine
+    }
+}

@@ -1,0 +1,109 @@
+//! Where everything lies: object paths under the root of the lake.
+//!
+//! ```text
+//! feature_groups/<name>_v<version>/            a Delta table
+//! feature_groups/<name>_v<version>/_med/group.json   its definition
+//! tables/<name>/                               a Delta table without keys
+//! <result kind>/<run id>/<name>                a result, and <name>.blake3 beside it
+//! registry/<name>/versions/<number>.json       a model version
+//! registry/<name>/artifacts/<blake3>           the bytes of a model
+//! registry/<name>/log/<number>.json            one step of its lifecycle
+//! ```
+
+use med_schema::{Fingerprint, RunId};
+use object_store::path::Path;
+
+use crate::{Result, ResultKind, StoreError};
+
+pub(crate) const FEATURE_GROUPS: &str = "feature_groups";
+pub(crate) const REGISTRY: &str = "registry";
+/// Ending of the object that holds the digest of the one beside it, in the format of `b3sum`.
+pub(crate) const DIGEST: &str = ".blake3";
+
+/// Checks a name that becomes part of a path.
+pub(crate) fn check_name(what: &'static str, name: &str) -> Result<()> {
+    let safe = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+    let starts_well = name.chars().next().is_some_and(|c| c.is_ascii_alphanumeric());
+    if starts_well && name.len() <= 128 && name.chars().all(safe) && !name.ends_with(DIGEST) {
+        Ok(())
+    } else {
+        Err(StoreError::Name { what, found: name.to_owned() })
+    }
+}
+
+pub(crate) fn group_id(name: &str, version: u32) -> String {
+    format!("{name}_v{version}")
+}
+
+pub(crate) fn group(name: &str, version: u32) -> Path {
+    Path::from_iter([FEATURE_GROUPS, &group_id(name, version)])
+}
+
+pub(crate) fn group_definition(name: &str, version: u32) -> Path {
+    definition_in(&group(name, version))
+}
+
+pub(crate) fn definition_in(group: &Path) -> Path {
+    group.clone().join("_med").join("group.json")
+}
+
+pub(crate) fn table(name: &str) -> Path {
+    Path::from_iter(["tables", name])
+}
+
+pub(crate) fn results(kind: ResultKind) -> Path {
+    Path::from(kind.folder())
+}
+
+pub(crate) fn run_results(kind: ResultKind, run: &RunId) -> Path {
+    results(kind).join(run.as_str())
+}
+
+pub(crate) fn model(name: &str) -> Path {
+    Path::from_iter([REGISTRY, name])
+}
+
+pub(crate) fn model_versions(name: &str) -> Path {
+    model(name).join("versions")
+}
+
+pub(crate) fn model_log(name: &str) -> Path {
+    model(name).join("log")
+}
+
+pub(crate) fn model_bytes(name: &str, content: Fingerprint) -> Path {
+    model(name).join("artifacts").join(content.to_string())
+}
+
+/// Twenty digits, so that names sort as numbers do.
+pub(crate) fn numbered(folder: &Path, number: u64) -> Path {
+    folder.clone().join(format!("{number:020}.json"))
+}
+
+/// The number of a path made by [`numbered`].
+pub(crate) fn number_of(path: &Path) -> Option<u64> {
+    path.filename()?.strip_suffix(".json").filter(|digits| digits.len() == 20)?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_cannot_leave_their_folder() {
+        for good in ["medical_costs", "linear.json", "A-1"] {
+            assert!(check_name("name", good).is_ok(), "{good}");
+        }
+        for bad in ["", ".", "..", "a/b", "_delta_log", "a b", "é", "x.blake3", &"x".repeat(129)] {
+            assert!(check_name("name", bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn numbers_sort_as_text_and_come_back() {
+        let folder = model_log("m");
+        assert!(numbered(&folder, 9) < numbered(&folder, 10));
+        assert_eq!(number_of(&numbered(&folder, 42)), Some(42));
+        assert_eq!(number_of(&Path::from("registry/m/log/x.json")), None);
+    }
+}
