@@ -1,0 +1,129 @@
+//! From metrics to findings: pure functions, one family of rules a file.
+
+mod divergence;
+mod rows;
+mod statistic;
+mod table;
+mod values;
+
+use serde_json::{Map, Value};
+
+pub(crate) use rows::rows;
+pub(crate) use statistic::statistic;
+pub(crate) use table::table;
+pub(crate) use values::values;
+
+use crate::cells::Column;
+
+/// What a rule found.
+#[derive(Debug)]
+pub(crate) enum Findings {
+    /// Of rows.
+    Rows(RowFindings),
+    /// Of one statistic, or of the table.
+    Whole {
+        /// Whether it is as expected.
+        success: bool,
+        /// `result` as the original writes it.
+        result: Map<String, Value>,
+    },
+}
+
+/// Rows that are not as expected.
+#[derive(Debug)]
+pub(crate) struct RowFindings {
+    /// Rows under the row condition.
+    pub(crate) rows: usize,
+    /// Of these, missing ones; `None` for the two rules that are about missing values.
+    pub(crate) missing: Option<usize>,
+    /// Rows looked at that are not as expected, ascending.
+    pub(crate) unexpected: Vec<u32>,
+}
+
+impl RowFindings {
+    /// Rows looked at.
+    pub(crate) fn considered(&self) -> usize {
+        self.rows - self.missing.unwrap_or(0)
+    }
+
+    /// The share of rows as expected is at least `mostly`; of no rows all are.
+    pub(crate) fn success(&self, mostly: f64) -> bool {
+        let considered = self.considered();
+        considered == 0 || (considered - self.unexpected.len()) as f64 / considered as f64 >= mostly
+    }
+}
+
+impl Findings {
+    fn observed(success: bool, observed: Value) -> Self {
+        let mut result = Map::new();
+        result.insert("observed_value".to_owned(), observed);
+        Self::Whole { success, result }
+    }
+}
+
+/// How a column's type is called in results: the names a pandas user knows.
+fn type_name(column: &Column) -> &'static str {
+    match column {
+        c if c.is_bool() => "bool",
+        c if c.is_int() => "int64",
+        c if c.is_number() => "float64",
+        c if c.is_text() => "str",
+        c if c.is_date() => "date",
+        _ => "datetime64[us]",
+    }
+}
+
+/// Names of types, and the type of ours that each of them means, if any.
+const TYPE_NAMES: [(&str, Option<&str>); 37] = [
+    ("bool", Some("bool")),
+    ("boolean", Some("bool")),
+    ("bool_", Some("bool")),
+    ("int", Some("int64")),
+    ("int64", Some("int64")),
+    ("float", Some("float64")),
+    ("float64", Some("float64")),
+    ("double", Some("float64")),
+    ("str", Some("str")),
+    ("string", Some("str")),
+    ("date", Some("date")),
+    ("datetime64", Some("datetime64[us]")),
+    ("datetime64[us]", Some("datetime64[us]")),
+    ("datetime", Some("datetime64[us]")),
+    ("Timestamp", Some("datetime64[us]")),
+    ("object", None),
+    ("bytes", None),
+    ("category", None),
+    ("complex128", None),
+    ("datetime64[ns]", None),
+    ("datetime64[ms]", None),
+    ("datetime64[s]", None),
+    ("timedelta64", None),
+    ("float16", None),
+    ("float32", None),
+    ("Float64", None),
+    ("int8", None),
+    ("int16", None),
+    ("int32", None),
+    ("Int64", None),
+    ("uint8", None),
+    ("uint16", None),
+    ("uint32", None),
+    ("uint64", None),
+    ("list", None),
+    ("dict", None),
+    ("Decimal", None),
+];
+
+/// Whether a column is of the type that this name means.
+///
+/// # Errors
+/// When the name means no type at all.
+fn is_of_type(column: &Column, name: &str) -> Result<bool, crate::RunError> {
+    match TYPE_NAMES.iter().find(|(known, _)| *known == name) {
+        Some((_, meant)) => Ok(*meant == Some(type_name(column))),
+        None => {
+            let known: Vec<&str> = TYPE_NAMES.iter().filter(|(_, meant)| meant.is_some()).map(|(n, _)| *n).collect();
+            Err(crate::RunError::TypeName { name: name.to_owned(), known: known.join(", ") })
+        }
+    }
+}

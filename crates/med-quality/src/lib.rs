@@ -1,0 +1,33 @@
+#![doc = include_str!("../README.md")]
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
+
+mod bound;
+mod builder;
+mod cells;
+mod condition;
+mod error;
+mod evaluation;
+mod expectation;
+mod judge;
+mod kwargs;
+mod meta;
+mod metrics;
+mod plan;
+mod python;
+mod result;
+mod suite;
+
+pub use bound::{Bound, Bounds};
+pub use builder::{ColumnSubject, ColumnsSubject, TableSubject, column, columns, table};
+pub use condition::{Condition, Operator};
+pub use error::{RunError, SuiteError};
+pub use evaluation::Evaluation;
+pub use expectation::{
+    Expectation, Histogram, IgnoreRowIf, Interpolation, OutlierMethod, Partition, RowRule, Rule, StatisticRule,
+    TableRule, ValueRule,
+};
+pub use meta::{
+    MetaSuite, NoErrors, ReportMatchesSuite, RequiredChecksRan, ResultsConsistent, ShareAtLeast, WorstSeverity,
+};
+pub use result::{ExceptionInfo, ExpectationResult, Level, ResultFormat, RunStatistics, ValidationResult};
+pub use suite::{Checklist, Suite};

@@ -1,0 +1,6 @@
+//! The crate through its public API.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+
+mod goldens;
+mod properties;
+mod suites;
