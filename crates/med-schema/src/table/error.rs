@@ -1,5 +1,6 @@
 //! Why a frame or a file is not a table.
 
+use std::fmt;
 use std::path::PathBuf;
 
 use polars::prelude::{DataFrame, PolarsError};
@@ -7,12 +8,21 @@ use polars::prelude::{DataFrame, PolarsError};
 use crate::{DatasetError, Kind, MatrixError, SchemaDifference, SchemaError};
 
 /// A frame that is not what its schema says, with all differences. The frame is still in it: nothing is lost.
-#[derive(Debug)]
 pub struct TableMismatch {
     /// What differs.
     pub difference: SchemaDifference,
     /// The frame as it came.
     pub frame: DataFrame,
+}
+
+/// Shows the frame's shape, not its rows: an error message is no place for somebody's data.
+impl fmt::Debug for TableMismatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TableMismatch")
+            .field("difference", &self.difference)
+            .field("shape", &self.frame.shape())
+            .finish_non_exhaustive()
+    }
 }
 
 /// Why a frame or a file is not a table.

@@ -342,6 +342,7 @@ mod tests {
         );
         let TableError::Mismatch(mismatch) = error else { unreachable!() };
         assert_eq!(mismatch.frame.height(), 3, "the frame is not lost");
+        assert!(!format!("{mismatch:?}").contains("1.0"), "and not printed");
     }
 
     #[test]
