@@ -1,0 +1,315 @@
+//! The command line. Its contract: names, defaults, exit codes and output shapes do not change silently.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Batch prediction of annual medical cost: from the database to checked models, predictions and a drift verdict.
+///
+/// Results go to stdout as one JSON document, progress and messages to stderr.
+/// Exit codes: 0 done and every gate passed; 1 done, but a check or gate failed; 2 could not be done.
+#[derive(Debug, Parser)]
+#[command(name = "med", version)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Runs the whole pipeline.
+    #[command(
+        after_help = "Example:\n  med run\n  med run --config med.toml --database-url sqlite://clients.sqlite --lake ./lake --seed 7"
+    )]
+    Run(RunArgs),
+    /// Validates a file against an expectation suite in Great Expectations' JSON.
+    #[command(
+        after_help = "Example:\n  med check --suite fixtures/suites/clients_extracted.json --data fixtures/clients.csv"
+    )]
+    Check(CheckArgs),
+    /// Measures drift between two files, per column and over the whole table.
+    #[command(after_help = "Example:\n  med drift --reference 2024.csv --current 2025.csv --categorical plan,region")]
+    Drift(DriftArgs),
+    /// Scores features by a written-out statistic.
+    #[command(
+        after_help = "Example:\n  med select --data train.csv --test test.csv --target annual_medical_cost --method std_stability --threshold 0.1"
+    )]
+    Select(SelectArgs),
+    /// Fits encoders and a model, and writes both to one file.
+    #[command(
+        after_help = "Example:\n  med train --data train.csv --test test.csv --target annual_medical_cost --model gbdt --params '{\"num_iterations\": 300}' --out model.json"
+    )]
+    Train(TrainArgs),
+    /// Predicts a file of rows.
+    #[command(
+        after_help = "Example:\n  med predict --model model.json --data clients.parquet --out predictions.parquet"
+    )]
+    Predict(PredictArgs),
+    /// Computes all metrics of a model on a file, by group too.
+    #[command(after_help = "Example:\n  med evaluate --model model.json --data test.csv --by smoker")]
+    Evaluate(EvaluateArgs),
+    /// Extracts a table or query to Parquet.
+    #[command(
+        after_help = "Example:\n  med extract --database-url sqlite://clients.sqlite --table clients --out clients.parquet"
+    )]
+    Extract(ExtractArgs),
+    /// Looks into the lake.
+    #[command(after_help = "Example:\n  med lake ls\n  med lake read medical_costs --version 1 --out costs.parquet")]
+    Lake(LakeArgs),
+    /// The model registry.
+    #[command(
+        after_help = "Example:\n  med model ls\n  med model promote gbdt 2 --stage production\n  med model rollback gbdt"
+    )]
+    Model(ModelArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RunArgs {
+    /// Configuration (TOML); what it leaves out has a default.
+    #[arg(long)]
+    pub(crate) config: Option<PathBuf>,
+    /// The database. Without it an embedded SQLite database is made in the lake's folder and filled with 5,000 clients.
+    #[arg(long, env = "MED_DATABASE_URL", hide_env_values = true)]
+    pub(crate) database_url: Option<String>,
+    /// Folder of the lake.
+    #[arg(long, env = "MED_LAKE")]
+    pub(crate) lake: Option<String>,
+    /// Seed of split and models.
+    #[arg(long)]
+    pub(crate) seed: Option<u64>,
+}
+
+/// How a data file is read.
+#[derive(Debug, Args)]
+pub(crate) struct ReadArgs {
+    /// What shall differ from the inferred schema (TOML, `[[columns]]` with name and kind, type, role, nullable, unit, domain).
+    #[arg(long)]
+    pub(crate) schema: Option<PathBuf>,
+    /// Texts that mean a missing value in CSV, besides the empty field; separated by commas.
+    #[arg(long, value_delimiter = ',')]
+    pub(crate) null_values: Vec<String>,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+#[value(rename_all = "SCREAMING_SNAKE_CASE")]
+pub(crate) enum ResultFormat {
+    BooleanOnly,
+    Basic,
+    Summary,
+    Complete,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CheckArgs {
+    /// The suite.
+    #[arg(long)]
+    pub(crate) suite: PathBuf,
+    /// The file to validate, CSV or Parquet.
+    #[arg(long)]
+    pub(crate) data: PathBuf,
+    /// How much to tell of each expectation.
+    #[arg(long, value_enum, default_value = "SUMMARY", ignore_case = true)]
+    pub(crate) result_format: ResultFormat,
+    #[command(flatten)]
+    pub(crate) read: ReadArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DriftArgs {
+    /// The reference.
+    #[arg(long)]
+    pub(crate) reference: PathBuf,
+    /// What is compared with it.
+    #[arg(long)]
+    pub(crate) current: PathBuf,
+    /// One measure for all columns; without it the preset chooses.
+    #[arg(long)]
+    pub(crate) method: Option<String>,
+    /// A column has drifted from this score on.
+    #[arg(long)]
+    pub(crate) threshold: Option<f64>,
+    /// Columns to take as categories, whatever their type; separated by commas.
+    #[arg(long, value_delimiter = ',')]
+    pub(crate) categorical: Vec<String>,
+    /// Measures and thresholds.
+    #[arg(long, default_value = "default")]
+    pub(crate) preset: String,
+    #[command(flatten)]
+    pub(crate) read: ReadArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SelectArgs {
+    /// The training part.
+    #[arg(long)]
+    pub(crate) data: PathBuf,
+    /// The test part, for methods that compare the two.
+    #[arg(long)]
+    pub(crate) test: Option<PathBuf>,
+    /// The column to predict.
+    #[arg(long)]
+    pub(crate) target: String,
+    /// The statistic.
+    #[arg(long)]
+    pub(crate) method: String,
+    /// Keep the best this many.
+    #[arg(long, group = "keep")]
+    pub(crate) k: Option<usize>,
+    /// Keep those on the good side of this score.
+    #[arg(long, group = "keep")]
+    pub(crate) threshold: Option<f64>,
+    /// Keep those whose Benjamini-Hochberg adjusted p-value is at most this.
+    #[arg(long, group = "keep")]
+    pub(crate) fdr: Option<f64>,
+    #[command(flatten)]
+    pub(crate) read: ReadArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TrainArgs {
+    /// The training part.
+    #[arg(long)]
+    pub(crate) data: PathBuf,
+    /// The column to predict.
+    #[arg(long)]
+    pub(crate) target: String,
+    /// Name of the model.
+    #[arg(long)]
+    pub(crate) model: String,
+    /// Parameters of the model, as JSON.
+    #[arg(long)]
+    pub(crate) params: Option<String>,
+    /// A part to test on.
+    #[arg(long)]
+    pub(crate) test: Option<PathBuf>,
+    /// Columns to leave out; separated by commas.
+    #[arg(long, value_delimiter = ',')]
+    pub(crate) exclude: Vec<String>,
+    /// Seed of models that draw.
+    #[arg(long, default_value_t = 42)]
+    pub(crate) seed: u64,
+    /// Threads; without it, all cores. The model is the same for any number.
+    #[arg(long)]
+    pub(crate) threads: Option<usize>,
+    /// The model file.
+    #[arg(long)]
+    pub(crate) out: PathBuf,
+    #[command(flatten)]
+    pub(crate) read: ReadArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PredictArgs {
+    /// The model file.
+    #[arg(long)]
+    pub(crate) model: PathBuf,
+    /// The rows to predict.
+    #[arg(long)]
+    pub(crate) data: PathBuf,
+    /// Where the predictions go, CSV or Parquet.
+    #[arg(long)]
+    pub(crate) out: PathBuf,
+    #[command(flatten)]
+    pub(crate) read: ReadArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct EvaluateArgs {
+    /// The model file.
+    #[arg(long)]
+    pub(crate) model: PathBuf,
+    /// Rows with the target.
+    #[arg(long)]
+    pub(crate) data: PathBuf,
+    /// A column whose values make groups.
+    #[arg(long)]
+    pub(crate) by: Option<String>,
+    #[command(flatten)]
+    pub(crate) read: ReadArgs,
+}
+
+#[derive(Debug, Args)]
+#[command(group = clap::ArgGroup::new("what").required(true).args(["table", "query"]))]
+pub(crate) struct ExtractArgs {
+    /// The database.
+    #[arg(long, env = "MED_DATABASE_URL", hide_env_values = true)]
+    pub(crate) database_url: String,
+    /// The table to extract.
+    #[arg(long)]
+    pub(crate) table: Option<String>,
+    /// The query to extract.
+    #[arg(long)]
+    pub(crate) query: Option<String>,
+    /// The Parquet file.
+    #[arg(long)]
+    pub(crate) out: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct LakeArgs {
+    /// Folder of the lake.
+    #[arg(long, env = "MED_LAKE", default_value = "./lake", global = true)]
+    pub(crate) lake: String,
+    #[command(subcommand)]
+    pub(crate) command: LakeCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum LakeCommand {
+    /// Lists feature groups and runs.
+    Ls,
+    /// Lists the versions of a feature group.
+    History {
+        /// The feature group.
+        group: String,
+    },
+    /// Writes a feature group to a file.
+    Read {
+        /// The feature group.
+        group: String,
+        /// This version; without it, the latest.
+        #[arg(long, conflicts_with = "as_of")]
+        version: Option<u64>,
+        /// As it was at this time (RFC 3339).
+        #[arg(long)]
+        as_of: Option<String>,
+        /// The file, CSV or Parquet.
+        #[arg(long)]
+        out: PathBuf,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ModelArgs {
+    /// Folder of the lake.
+    #[arg(long, env = "MED_LAKE", default_value = "./lake", global = true)]
+    pub(crate) lake: String,
+    #[command(subcommand)]
+    pub(crate) command: ModelCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ModelCommand {
+    /// Lists models, versions and stages.
+    Ls,
+    /// Shows the versions of one model.
+    Show {
+        /// The model.
+        name: String,
+    },
+    /// Moves a version to a stage, if its stored report passes the gate.
+    Promote {
+        /// The model.
+        name: String,
+        /// The version.
+        version: u64,
+        /// The stage: none, staging, production, archived.
+        #[arg(long)]
+        stage: String,
+    },
+    /// Puts the former production version back.
+    Rollback {
+        /// The model.
+        name: String,
+    },
+}

@@ -1,0 +1,119 @@
+//! `med drift`
+
+use anyhow::{Context, bail};
+use med_drift::{DriftDetector, DriftParams, Method, Preset};
+use med_schema::{Column, Kind, Role, Schema, Table, ValueType, near_names};
+use serde_json::{Value, json};
+
+use crate::cli::DriftArgs;
+use crate::output::{self, Outcome};
+use crate::table_file::usable;
+
+pub(crate) fn run(args: &DriftArgs) -> anyhow::Result<Outcome> {
+    let detector = detector(args)?;
+    let reference = args.read.read(&args.reference)?;
+    let current = args.read.read(&args.current)?;
+    let schema = common_schema(&reference, &current, args)?;
+    let reread = |table: Table, path| -> anyhow::Result<Table> {
+        let same =
+            table.schema().columns().iter().all(|c| schema.column(&c.name).is_ok_and(|s| s.value_type == c.value_type));
+        if same { Ok(table) } else { args.read.read_like(path, &schema) }
+    };
+    let (names, ignored) = usable(&schema, &[])?;
+    let reference = with_kinds(reread(reference, &args.reference)?, &schema)?;
+    let current = with_kinds(reread(current, &args.current)?, &schema)?;
+    let names = || names.iter().map(String::as_str);
+    let report = detector.detect(&reference.features(names())?, &current.features(names())?)?;
+    let mut result = serde_json::to_value(&report)?;
+    if let Some(columns) = result.get_mut("columns").and_then(Value::as_object_mut) {
+        for column in &ignored {
+            let kind = schema.column(&column.column)?.kind;
+            columns.insert(
+                column.column.clone(),
+                json!({ "kind": kind, "method": null, "score": null, "threshold": null, "drifted": false, "message": column.reason }),
+            );
+        }
+    }
+    output::json(&result)?;
+    Ok(Outcome::of(!report.drifted))
+}
+
+fn detector(args: &DriftArgs) -> anyhow::Result<DriftDetector> {
+    let preset: Preset = serde_json::from_value(Value::String(args.preset.clone()))
+        .with_context(|| format!("preset {:?}", args.preset))?;
+    let mut params = DriftParams::preset(preset);
+    if let Some(method) = &args.method {
+        params = params.with_method(method.parse::<Method>()?);
+    }
+    if let Some(threshold) = args.threshold {
+        params = params.with_threshold(threshold);
+    }
+    Ok(DriftDetector::new(params)?)
+}
+
+/// One schema for both files: the reference's, with the columns named as categories, and floats where one side has whole
+/// numbers and the other has not. A column that is text on one side only is compared as categories: that is drift, and no error.
+fn common_schema(reference: &Table, current: &Table, args: &DriftArgs) -> anyhow::Result<Schema> {
+    for name in &args.categorical {
+        reference.schema().column(name).context("--categorical")?;
+    }
+    let mut differences = missing(reference.schema(), current.schema(), "the current file lacks");
+    differences.extend(missing(current.schema(), reference.schema(), "the reference lacks"));
+    if !differences.is_empty() {
+        bail!("the two files have different columns: {}", differences.join("; "));
+    }
+    let mut columns = Vec::new();
+    for column in reference.schema().columns() {
+        let other = current.schema().column(&column.name)?;
+        let mut column = Column { nullable: true, ..column.clone() };
+        if args.categorical.contains(&column.name) {
+            column.kind = Kind::Nominal;
+            column.role = Role::Feature;
+        }
+        let empty = |t: &Table| t.frame().column(&column.name).is_ok_and(|c| c.null_count() == c.len());
+        if column.value_type != other.value_type && !empty(current) {
+            let numbers = |t| matches!(t, ValueType::Integer | ValueType::Float);
+            column.value_type = if empty(reference) {
+                column.kind = other.kind;
+                other.value_type
+            } else if numbers(column.value_type) && numbers(other.value_type) {
+                ValueType::Float
+            } else {
+                column.kind = Kind::Nominal;
+                ValueType::Text
+            };
+            if column.kind == Kind::Identifier {
+                column.kind = Kind::Continuous;
+                column.role = Role::Feature;
+            }
+        }
+        columns.push(column);
+    }
+    Ok(Schema::new(columns)?)
+}
+
+fn missing(has: &Schema, lacks: &Schema, words: &str) -> Vec<String> {
+    has.names()
+        .filter(|n| !lacks.contains(n))
+        .map(|n| {
+            let near = near_names(n, lacks.names().filter(|m| !has.contains(m)));
+            if near.is_empty() {
+                format!("{words} {n:?}")
+            } else {
+                format!("{words} {n:?} (it has {})", near.join(", "))
+            }
+        })
+        .collect()
+}
+
+/// The table under the common schema's kinds and roles, as far as its own types carry them.
+fn with_kinds(table: Table, schema: &Schema) -> anyhow::Result<Table> {
+    let mut columns = Vec::new();
+    for own in table.schema().columns() {
+        let common = schema.column(&own.name)?;
+        let fits = common.kind.types().contains(&own.value_type);
+        let kind = if fits { common.kind } else { own.kind };
+        columns.push(Column { kind, role: common.role, nullable: true, ..own.clone() });
+    }
+    Ok(table.with_schema(Schema::new(columns)?)?)
+}

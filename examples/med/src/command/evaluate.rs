@@ -1,0 +1,47 @@
+//! `med evaluate`
+
+use std::collections::BTreeMap;
+
+use anyhow::Context;
+use med_schema::{Column, Kind, Table, ValueType};
+use polars::prelude::DataType;
+use serde_json::{Map, Value, json};
+
+use crate::cli::EvaluateArgs;
+use crate::output::{self, Outcome};
+use crate::prepared::Prepared;
+use crate::table_file::require;
+
+/// What rows without a value in the grouping column are called.
+const MISSING: &str = "<missing>";
+
+pub(crate) fn run(args: &EvaluateArgs) -> anyhow::Result<Outcome> {
+    let model = Prepared::load(&args.model)?;
+    let needed = model.columns().names().chain([model.target()]).chain(args.by.as_deref());
+    require(&args.data, needed)?;
+    let target = Column::new(model.target(), Kind::Continuous, ValueType::Float);
+    let schema = model.columns().clone().with_column(target)?;
+    let table = args.read.read_like(&args.data, &schema)?;
+    let mut result = Map::new();
+    result.insert("metrics".to_owned(), serde_json::to_value(model.evaluate(&table)?)?);
+    if let Some(by) = &args.by {
+        let mut groups = Map::new();
+        for (level, rows) in groups_of(&table, by)? {
+            let metrics = model.evaluate(&table.take(&rows)?).with_context(|| format!("group {level:?} of {by:?}"))?;
+            groups.insert(level, json!(metrics));
+        }
+        result.insert("groups".to_owned(), Value::Object(groups));
+    }
+    output::json(&result)?;
+    Ok(Outcome::Passed)
+}
+
+/// The rows of each value of a column, by the value's text.
+fn groups_of(table: &Table, by: &str) -> anyhow::Result<BTreeMap<String, Vec<usize>>> {
+    let texts = table.frame().column(by)?.cast(&DataType::String)?;
+    let mut groups: BTreeMap<String, Vec<usize>> = BTreeMap::new();
+    for (row, text) in texts.str()?.iter().enumerate() {
+        groups.entry(text.unwrap_or(MISSING).to_owned()).or_default().push(row);
+    }
+    Ok(groups)
+}

@@ -1,0 +1,11 @@
+//! One module a subcommand.
+
+pub(crate) mod check;
+pub(crate) mod drift;
+pub(crate) mod evaluate;
+pub(crate) mod extract;
+pub(crate) mod lake;
+pub(crate) mod model;
+pub(crate) mod predict;
+pub(crate) mod select;
+pub(crate) mod train;

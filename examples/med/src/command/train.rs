@@ -1,0 +1,67 @@
+//! `med train`
+
+use std::time::Instant;
+
+use anyhow::{Context, ensure};
+use med_model::ModelSpec;
+use med_schema::Schema;
+use serde_json::{Map, Value, json};
+
+use crate::cli::TrainArgs;
+use crate::output::{self, Outcome};
+use crate::prepared::Prepared;
+use crate::table_file::{require, usable};
+
+pub(crate) fn run(args: &TrainArgs) -> anyhow::Result<Outcome> {
+    let params = match &args.params {
+        Some(text) => serde_json::from_str(text).context("--params is not JSON")?,
+        None => Value::Null,
+    };
+    let spec = ModelSpec::parse(&args.model, &params)?.seeded(args.seed);
+    if let Some(threads) = args.threads {
+        ensure!(threads > 0, "--threads: expected at least 1, found 0");
+        rayon::ThreadPoolBuilder::new().num_threads(threads).build_global()?;
+    }
+    let table = args.read.read(&args.data)?;
+    let schema = table.schema().clone().with_target(&args.target)?;
+    let table = table.with_schema(schema)?;
+    let (features, ignored) = usable(table.schema(), &args.exclude)?;
+    ensure!(!features.is_empty(), "{} has no column that a model could take", args.data.display());
+
+    let started = Instant::now();
+    let model = Prepared::fit(&spec, &table, &features)?;
+    let fit_seconds = started.elapsed().as_secs_f64();
+
+    let mut metrics = Map::new();
+    metrics.insert("train".to_owned(), serde_json::to_value(model.evaluate(&table)?)?);
+    if let Some(path) = &args.test {
+        let schema = with_target(model.columns(), table.schema(), &args.target)?;
+        require(path, schema.names())?;
+        let test = args.read.read_like(path, &schema)?;
+        metrics.insert("test".to_owned(), serde_json::to_value(model.evaluate(&test)?)?);
+    }
+    write(&args.out, &model.to_json()?)?;
+    output::json(&json!({
+        "model": args.model,
+        "rows": table.n_rows(),
+        "features": model.columns().names().collect::<Vec<_>>(),
+        "ignored": ignored,
+        "fit_seconds": fit_seconds,
+        "metrics": metrics,
+    }))?;
+    Ok(Outcome::Passed)
+}
+
+/// The raw columns of a model and the target.
+fn with_target(columns: &Schema, all: &Schema, target: &str) -> anyhow::Result<Schema> {
+    Ok(columns.clone().with_column(all.column(target)?.clone())?)
+}
+
+/// Writes beside the file and renames: a model file is whole or not there.
+fn write(path: &std::path::Path, text: &str) -> anyhow::Result<()> {
+    let mut name = path.file_name().with_context(|| format!("--out {} is no file name", path.display()))?.to_owned();
+    name.push(".partial");
+    let partial = path.with_file_name(name);
+    std::fs::write(&partial, text).with_context(|| format!("writing {}", partial.display()))?;
+    std::fs::rename(&partial, path).with_context(|| format!("writing {}", path.display()))
+}

@@ -1,0 +1,213 @@
+//! The configuration of a run: a value with a default, read from TOML.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, ensure};
+use chrono::{DateTime, TimeZone, Utc};
+use med_features::select::{Keep, SelectionMethod};
+use med_model::{MetricExpectation, ModelSpec};
+use med_schema::{Fingerprint, GatePolicy};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::cli::RunArgs;
+
+const EXTRACTED: &str = include_str!("../../../fixtures/suites/clients_extracted.json");
+const TRANSFORMED: &str = include_str!("../../../fixtures/suites/clients_transformed.json");
+const MODELS: &str = include_str!("../../../fixtures/suites/models.json");
+const PREDICTIONS: &str = include_str!("../../../fixtures/suites/predictions.json");
+
+/// What a run does. Whatever a file leaves out is as in the default.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Config {
+    /// The database; without it an embedded one is made in the lake's folder.
+    pub(crate) database_url: Option<String>,
+    /// Folder of the lake.
+    pub(crate) lake: String,
+    /// Seed of split and models.
+    pub(crate) seed: u64,
+    /// The batch's time: the clients are as they were known then.
+    pub(crate) event_time: DateTime<Utc>,
+    /// The table of clients.
+    pub(crate) table: String,
+    /// The feature group that it goes to.
+    pub(crate) feature_group: String,
+    /// The name under which models are registered.
+    pub(crate) registered_model: String,
+    /// Share of the clients to train on; the rest is held back.
+    pub(crate) train_fraction: f64,
+    pub(crate) suites: Suites,
+    pub(crate) selection: SelectionConfig,
+    /// The models to compare.
+    pub(crate) models: Vec<ModelConfig>,
+    /// When a gate lets through.
+    pub(crate) gate: GatePolicy,
+}
+
+/// Files with the expectations; without one, those that come with the example.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Suites {
+    pub(crate) extracted: Option<PathBuf>,
+    pub(crate) transformed: Option<PathBuf>,
+    pub(crate) predictions: Option<PathBuf>,
+    /// What the metrics on the held-back part must reach for a model to be registered.
+    pub(crate) models: Option<PathBuf>,
+}
+
+/// The expectations of a model's metrics, as a file.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ModelSuite {
+    pub(crate) name: String,
+    pub(crate) expectations: Vec<MetricExpectation>,
+}
+
+/// How features are chosen.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SelectionConfig {
+    pub(crate) method: SelectionMethod,
+    #[serde(default)]
+    pub(crate) keep: Option<Keep>,
+}
+
+/// Which features a model is given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum FeatureSet {
+    /// Numbers and categories.
+    #[default]
+    All,
+    /// Numbers only.
+    Numeric,
+}
+
+/// One of the models to compare.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ModelConfig {
+    /// One of the model names.
+    pub(crate) model: String,
+    /// What it is called in this run; the model's name if left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) name: Option<String>,
+    #[serde(default)]
+    pub(crate) features: FeatureSet,
+    #[serde(default)]
+    pub(crate) params: Value,
+}
+
+impl ModelConfig {
+    fn new(model: &str, features: FeatureSet, params: Value) -> Self {
+        Self { model: model.to_owned(), name: None, features, params }
+    }
+
+    /// What it is called in this run.
+    pub(crate) fn name(&self) -> &str {
+        self.name.as_deref().unwrap_or(&self.model)
+    }
+
+    /// The model with its checked parameters.
+    pub(crate) fn spec(&self, seed: u64) -> anyhow::Result<ModelSpec> {
+        let spec = ModelSpec::parse(&self.model, &self.params).with_context(|| format!("model {:?}", self.name()))?;
+        Ok(spec.seeded(seed))
+    }
+}
+
+impl Default for SelectionConfig {
+    fn default() -> Self {
+        Self { method: SelectionMethod::StdStability, keep: Some(Keep::Threshold(0.1)) }
+    }
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            database_url: None,
+            lake: "./lake".to_owned(),
+            seed: 42,
+            event_time: Utc.timestamp_nanos(1_735_689_600_000_000_000), // 2025-01-01T00:00:00Z
+            table: "clients".to_owned(),
+            feature_group: "medical_costs".to_owned(),
+            registered_model: "annual_medical_cost".to_owned(),
+            train_fraction: 0.8,
+            suites: Suites::default(),
+            selection: SelectionConfig::default(),
+            models: vec![
+                ModelConfig::new("linear", FeatureSet::Numeric, Value::Null),
+                ModelConfig::new("decision_tree", FeatureSet::All, Value::Null),
+                ModelConfig::new("random_forest", FeatureSet::All, serde_json::json!({ "n_trees": 10 })),
+                ModelConfig::new("gbdt", FeatureSet::All, Value::Null),
+            ],
+            gate: GatePolicy::default(),
+        }
+    }
+}
+
+impl Config {
+    /// The file's configuration, if there is one, with the command line's words on top.
+    pub(crate) fn load(args: &RunArgs) -> anyhow::Result<Self> {
+        let mut config = match &args.config {
+            Some(path) => {
+                let text =
+                    std::fs::read_to_string(path).with_context(|| format!("configuration {}", path.display()))?;
+                let mut config: Self =
+                    toml::from_str(&text).with_context(|| format!("configuration {}", path.display()))?;
+                config.suites.relative_to(path.parent().unwrap_or(Path::new(".")));
+                config
+            }
+            None => Self::default(),
+        };
+        config.database_url = args.database_url.clone().or(config.database_url);
+        config.lake = args.lake.clone().unwrap_or(config.lake);
+        config.seed = args.seed.unwrap_or(config.seed);
+        Ok(config)
+    }
+
+    /// Fingerprint of what decides the results: not where database and lake lie.
+    pub(crate) fn fingerprint(&self) -> anyhow::Result<Fingerprint> {
+        let mut what = self.clone();
+        what.database_url = None;
+        what.lake.clear();
+        what.suites = Suites::default();
+        Ok(Fingerprint::of(serde_json::to_vec(&what)?))
+    }
+}
+
+impl Suites {
+    /// Paths in a configuration file are relative to it.
+    fn relative_to(&mut self, folder: &Path) {
+        let Self { extracted, transformed, predictions, models } = self;
+        for path in [extracted, transformed, predictions, models].into_iter().flatten() {
+            *path = folder.join(&*path);
+        }
+    }
+
+    pub(crate) fn extracted(&self) -> anyhow::Result<String> {
+        text(self.extracted.as_deref(), EXTRACTED)
+    }
+
+    pub(crate) fn transformed(&self) -> anyhow::Result<String> {
+        text(self.transformed.as_deref(), TRANSFORMED)
+    }
+
+    pub(crate) fn models(&self) -> anyhow::Result<ModelSuite> {
+        let suite: ModelSuite =
+            serde_json::from_str(&text(self.models.as_deref(), MODELS)?).context("suite \"models\"")?;
+        ensure!(!suite.expectations.is_empty(), "suite \"models\" has no expectations: no model could pass");
+        Ok(suite)
+    }
+
+    pub(crate) fn predictions(&self) -> anyhow::Result<String> {
+        text(self.predictions.as_deref(), PREDICTIONS)
+    }
+}
+
+fn text(path: Option<&Path>, own: &str) -> anyhow::Result<String> {
+    match path {
+        Some(path) => std::fs::read_to_string(path).with_context(|| format!("suite {}", path.display())),
+        None => Ok(own.to_owned()),
+    }
+}

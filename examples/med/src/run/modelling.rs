@@ -1,0 +1,196 @@
+//! From the loaded table to models that have been fitted, scored and checked.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context, ensure};
+use med_drift::DriftDetector;
+use med_features::RandomSplit;
+use med_features::select::{Evidence, Selector};
+use med_model::{ModelSpec, RegressionMetrics};
+use med_quality::MetaSuite;
+use med_report::Calibration;
+use med_schema::{Admitted, Checked, FeatureKind, Table, Verdict};
+use med_store::{ModelArtifact, ResultKind};
+use serde_json::json;
+
+use super::record::{ModelRecord, Record};
+use crate::config::{Config, FeatureSet, ModelConfig, ModelSuite};
+use crate::prepared::Prepared;
+
+const CALIBRATION_BINS: usize = 10;
+
+/// The two parts of the table, and the features that were kept.
+#[derive(Debug)]
+pub(super) struct Parts {
+    pub(super) train: Table,
+    pub(super) test: Table,
+    features: Vec<String>,
+}
+
+/// A fitted model and how it does.
+#[derive(Debug)]
+pub(super) struct Fitted {
+    pub(super) name: String,
+    pub(super) model: Prepared,
+    train: RegressionMetrics,
+    test: RegressionMetrics,
+    calibration: Option<Calibration>,
+}
+
+/// A model that passed its checks.
+#[derive(Debug)]
+pub(super) struct Candidate {
+    pub(super) fitted: Fitted,
+    pub(super) artifact: Admitted<ModelArtifact>,
+}
+
+impl Candidate {
+    /// R² on the held-back part.
+    pub(super) fn r2(&self) -> f64 {
+        self.fitted.test.r2.unwrap_or(f64::NEG_INFINITY)
+    }
+}
+
+/// Every model of a run has its own name.
+pub(super) fn check_names(config: &Config) -> anyhow::Result<()> {
+    ensure!(!config.models.is_empty(), "the configuration has no models");
+    for (i, model) in config.models.iter().enumerate() {
+        let twice = config.models[..i].iter().any(|m| m.name() == model.name());
+        ensure!(!twice, "two models are called {:?}; give one another name", model.name());
+    }
+    Ok(())
+}
+
+/// Splits first, then measures drift between the parts and selects: nothing looks at all rows.
+pub(super) fn split(table: &Table, config: &Config, record: &mut Record) -> anyhow::Result<Parts> {
+    let split = RandomSplit::new(config.train_fraction, config.seed)?.split(table.n_rows())?;
+    let (train, test) = (table.take(split.train())?, table.take(split.test())?);
+    record.rows("train", train.n_rows());
+    record.rows("test", test.n_rows());
+    let (train_data, test_data) = (train.dataset()?, test.dataset()?);
+
+    let drift = DriftDetector::default().detect(train_data.x(), test_data.x())?;
+    record.put(ResultKind::Drift, "train_test.json", &drift)?;
+    let report = drift.to_report();
+    record.drift = Some(drift);
+    let meta = MetaSuite::standard("checks of drift", ["column_drift", "table_drift"]);
+    record.gate("drift", ResultKind::Drift, Checked::new((), report), &meta)?;
+
+    // The statistic is of numbers; categories are kept.
+    let is_numeric = |name: &&str| train_data.x().column(name).is_ok_and(|c| c.as_numeric().is_some());
+    let numeric = train_data.x().select(train_data.x().names().filter(is_numeric))?;
+    let numeric_test = test_data.x().select(numeric.names())?;
+    let numeric = train_data.clone().with_features(numeric)?;
+    let selection = Selector::new(config.selection.method, config.selection.keep)?
+        .fit(&Evidence::from(&numeric).test(&numeric_test))?;
+    record.put(ResultKind::Drift, "selection.json", &selection)?;
+    let dropped: Vec<&str> = selection.dropped().map(|score| score.feature.as_str()).collect();
+    let features = train_data.x().names().filter(|n| !dropped.contains(n)).map(str::to_owned).collect();
+    record.selection = Some(selection);
+    Ok(Parts { train, test, features })
+}
+
+/// Fits every model, each on its own thread.
+pub(super) fn fit(
+    parts: &Parts,
+    specs: &[ModelSpec],
+    config: &Config,
+    record: &mut Record,
+) -> anyhow::Result<Vec<Fitted>> {
+    let fitted = std::thread::scope(|scope| {
+        let threads: Vec<_> = config
+            .models
+            .iter()
+            .zip(specs)
+            .map(|(model, spec)| {
+                let lineage = record.lineage.clone();
+                scope.spawn(move || {
+                    fit_one(parts, spec, model).map(|f| Fitted { model: f.model.with_lineage(lineage), ..f })
+                })
+            })
+            .collect();
+        threads
+            .into_iter()
+            .map(|thread| thread.join().unwrap_or_else(|_| Err(anyhow::anyhow!("a fitting thread panicked"))))
+            .collect::<anyhow::Result<Vec<_>>>()
+    })?;
+    let metrics: BTreeMap<&str, _> =
+        fitted.iter().map(|f| (f.name.as_str(), json!({ "train": f.train, "test": f.test }))).collect();
+    record.put(ResultKind::Metrics, "metrics.json", &metrics)?;
+    for model in &fitted {
+        let json = model.model.to_json()?;
+        record.results().put_bytes(
+            ResultKind::Models,
+            &record.id,
+            &format!("{}.json", model.name),
+            json.into_bytes().into(),
+        )?;
+    }
+    Ok(fitted)
+}
+
+fn fit_one(parts: &Parts, spec: &ModelSpec, config: &ModelConfig) -> anyhow::Result<Fitted> {
+    let name = config.name().to_owned();
+    let schema = parts.train.features(parts.features.iter().map(String::as_str))?.schema();
+    let features: Vec<String> = schema
+        .features()
+        .iter()
+        .filter(|f| config.features == FeatureSet::All || f.kind == FeatureKind::Numeric)
+        .map(|f| f.name.clone())
+        .collect();
+    let model = Prepared::fit(spec, &parts.train, &features).with_context(|| format!("fitting {name}"))?;
+    let (train, test) = (model.evaluate(&parts.train)?, model.evaluate(&parts.test)?);
+    let target = parts.test.dataset()?;
+    let actual = target.y().to_vec();
+    let calibration = Calibration::of(
+        format!("{name}: predicted and actual cost"),
+        &model.predict(&parts.test)?,
+        &actual,
+        CALIBRATION_BINS,
+    )
+    .ok();
+    Ok(Fitted { name, model, train, test, calibration })
+}
+
+/// Checks every model by the expectations over its metrics, and these checks. Models that do not pass go no further; when none
+/// passes, the run ends.
+pub(super) fn check(fitted: Vec<Fitted>, suite: &ModelSuite, record: &mut Record) -> anyhow::Result<Vec<Candidate>> {
+    let mut candidates = Vec::new();
+    let mut reasons = Vec::new();
+    for fitted in fitted {
+        let report = fitted.test.report(format!("model {}", fitted.name), &suite.expectations).run(record.id.clone());
+        let required = report.results.iter().map(|r| r.check.clone()).collect::<Vec<_>>();
+        let meta = MetaSuite::standard(format!("checks of model {}", fitted.name), required).report(&report);
+        record.put(ResultKind::ModelQualityChecks, &format!("{}.json", fitted.name), &report)?;
+        record.put(ResultKind::ModelQualityChecks, &format!("{}.meta.json", fitted.name), &meta)?;
+        let meta_reasons = med_schema::GatePolicy::strict().reasons(&meta);
+        record.reports.extend([report.clone(), meta]);
+        let mut metrics = serde_json::Map::new();
+        metrics.insert("model".to_owned(), json!(fitted.name));
+        metrics.insert("train".to_owned(), json!(fitted.train));
+        metrics.insert("test".to_owned(), json!(fitted.test));
+        let artifact = ModelArtifact {
+            bytes: fitted.model.to_json()?.into_bytes().into(),
+            metrics,
+            signature: fitted.model.features().clone(),
+            lineage: record.lineage.clone(),
+        };
+        record.models.push(ModelRecord {
+            name: fitted.name.clone(),
+            test: fitted.test,
+            version: None,
+            stage: None,
+            calibration: fitted.calibration.clone(),
+        });
+        match Checked::new(artifact, report).gate(&record.policy) {
+            Ok(artifact) if meta_reasons.is_empty() => candidates.push(Candidate { fitted, artifact }),
+            Ok(_) => reasons.extend(meta_reasons.iter().map(|r| format!("{}: {r}", fitted.name))),
+            Err(rejected) => reasons.extend(rejected.reasons().iter().map(|r| format!("{}: {r}", fitted.name))),
+        }
+    }
+    if candidates.is_empty() {
+        return Err(record.close("models", &reasons));
+    }
+    record.gates.push(("models", Verdict::Passed));
+    Ok(candidates)
+}

@@ -1,0 +1,134 @@
+//! Which model is used from here on, and what it predicts.
+
+use anyhow::Context;
+use med_quality::MetaSuite;
+use med_schema::{GatePolicy, Version};
+use med_store::{ResultKind, Stage, StoreError};
+
+use super::clients::{self, Suites};
+use super::modelling::{Candidate, Parts};
+use super::record::Record;
+use crate::command::predict::predictions;
+use crate::config::Config;
+use crate::prepared::Prepared;
+
+/// Who predicts.
+pub(super) enum Chosen {
+    /// The best candidate of this run, by its place among them.
+    Candidate(usize),
+    /// The version that is in production already and does better on this run's held-back part.
+    Production(Box<Prepared>),
+}
+
+/// The best candidate, unless the model in production does better on the same rows. A completed run keeps to what it decided.
+pub(super) fn choose(
+    candidates: &[Candidate],
+    parts: &Parts,
+    config: &Config,
+    record: &mut Record,
+) -> anyhow::Result<Chosen> {
+    let best = candidates
+        .iter()
+        .enumerate()
+        .max_by(|(i, a), (j, b)| a.r2().total_cmp(&b.r2()).then(j.cmp(i)))
+        .map(|(i, _)| i)
+        .context("no model passed its checks")?;
+    let registry = record.lake.registry();
+    let production = match registry.production(&config.registered_model) {
+        Ok(production) => production,
+        Err(StoreError::NotFound { .. }) => None,
+        Err(error) => return Err(error.into()),
+    };
+    let rival = match record.completed_before()? {
+        Some(before) => before.kept.map(|version| registry.version(&config.registered_model, version)).transpose()?,
+        None => production.filter(|p| p.lineage.run != record.id),
+    };
+    let Some(rival) = rival else {
+        return Ok(Chosen::Candidate(best));
+    };
+    let bytes = registry.load(&rival)?;
+    let model = Prepared::from_json(std::str::from_utf8(&bytes)?)
+        .with_context(|| format!("{} {}", rival.name, rival.version))?;
+    // A production model that cannot predict these clients (other columns) is no rival.
+    let r2 = model.evaluate(&parts.test).ok().and_then(|metrics| metrics.r2).unwrap_or(f64::NEG_INFINITY);
+    if r2 <= candidates[best].r2() {
+        return Ok(Chosen::Candidate(best));
+    }
+    record.kept = Some(rival.version);
+    Ok(Chosen::Production(Box::new(model)))
+}
+
+impl Chosen {
+    fn model<'a>(&'a self, candidates: &'a [Candidate]) -> &'a Prepared {
+        match self {
+            Self::Candidate(best) => &candidates[*best].fitted.model,
+            Self::Production(model) => model,
+        }
+    }
+}
+
+/// Predicts the held-back part, checks the predictions and writes them.
+pub(super) fn predict(
+    chosen: &Chosen,
+    candidates: &[Candidate],
+    parts: &Parts,
+    suites: &Suites,
+    record: &mut Record,
+) -> anyhow::Result<()> {
+    let predicted = chosen.model(candidates).predict(&parts.test)?;
+    let table = predictions(&parts.test, &clients::keys(&parts.test), predicted)?;
+    record.rows("predicted", table.n_rows());
+    let checked = suites.predictions.check(table);
+    let meta = MetaSuite::of_suite(&suites.predictions);
+    let admitted = record.gate("predictions", ResultKind::DataQualityChecks, checked, &meta)?;
+    record.results().put_table(ResultKind::Predictions, &record.id, "predictions.parquet", admitted.value())?;
+    Ok(())
+}
+
+/// Registers every candidate, promotes the chosen one and archives the others. What this run has done before is not done
+/// again, and not undone if somebody moved the models since.
+pub(super) fn promote(
+    candidates: &[Candidate],
+    chosen: &Chosen,
+    config: &Config,
+    record: &mut Record,
+) -> anyhow::Result<()> {
+    let registry = record.lake.registry();
+    let before = record.completed_before()?;
+    let mut versions: Vec<Version> = Vec::new();
+    for candidate in candidates {
+        versions.push(registry.register(&config.registered_model, &candidate.artifact)?.version);
+    }
+    let stage_of = |version: Version| -> anyhow::Result<Stage> {
+        let staged = registry.versions(&config.registered_model)?;
+        Ok(staged.iter().find(|s| s.model.version == version).map_or(Stage::None, |s| s.stage))
+    };
+    let best = match chosen {
+        Chosen::Candidate(best) => Some(*best),
+        Chosen::Production(_) => None,
+    };
+    // The others first: production changes in the last step, when all else is done.
+    let order = (0..candidates.len()).filter(|i| Some(*i) != best).chain(best);
+    for i in order {
+        let (version, last) = (versions[i], if Some(i) == best { Stage::Production } else { Stage::Archived });
+        let name = &candidates[i].fitted.name;
+        if before.is_none() {
+            let policy: &GatePolicy = &record.policy;
+            let admitted = || registry.admit_stored(&config.registered_model, version, policy);
+            if stage_of(version)? == Stage::None {
+                registry.transition(&admitted()?, Stage::Staging)?;
+            }
+            if last == Stage::Production {
+                registry.transition(&admitted()?, last)?;
+            } else {
+                registry.archive(&config.registered_model, version)?;
+            }
+        }
+        if let Some(model) = record.models.iter_mut().find(|m| m.name == *name) {
+            model.version = Some(version);
+            model.stage = Some(last);
+        }
+    }
+    record.promoted = best.map(|i| candidates[i].fitted.name.clone());
+    Ok(())
+}

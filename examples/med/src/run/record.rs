@@ -1,0 +1,156 @@
+//! What a run has come to so far: gates, rows, reports, and where it all lies.
+
+use std::fmt;
+
+use anyhow::Context;
+use med_drift::DriftReport;
+use med_etl::StepReport;
+use med_features::select::Selection;
+use med_model::RegressionMetrics;
+use med_quality::MetaSuite;
+use med_schema::{Admitted, Checked, GatePolicy, Lineage, Report, RunId, Verdict, Version};
+use med_store::blocking::{Lakehouse, ResultFolder};
+use med_store::{Commit, ResultKind, Stage};
+use serde::Serialize;
+
+use super::summary::{Completed, Summary};
+use super::{page, summary};
+use crate::config::Config;
+
+/// A gate that stayed closed: the run ends here, and nothing after it was done.
+#[derive(Debug)]
+pub(super) struct GateClosed {
+    phase: &'static str,
+    reasons: Vec<String>,
+}
+
+impl fmt::Display for GateClosed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "stopped at gate {:?}:", self.phase)?;
+        self.reasons.iter().try_for_each(|reason| write!(f, "\n  {reason}"))
+    }
+}
+
+impl std::error::Error for GateClosed {}
+
+/// One of the models of the run.
+#[derive(Debug)]
+pub(super) struct ModelRecord {
+    pub(super) name: String,
+    pub(super) test: RegressionMetrics,
+    pub(super) version: Option<Version>,
+    pub(super) stage: Option<Stage>,
+    pub(super) calibration: Option<med_report::Calibration>,
+}
+
+/// The run so far.
+#[derive(Debug)]
+pub(super) struct Record {
+    pub(super) id: RunId,
+    pub(super) lineage: Lineage,
+    pub(super) lake: Lakehouse,
+    pub(super) lake_location: String,
+    pub(super) policy: GatePolicy,
+    pub(super) registered_model: String,
+    pub(super) rows: Vec<(&'static str, u64)>,
+    pub(super) gates: Vec<(&'static str, Verdict)>,
+    pub(super) reports: Vec<Report>,
+    pub(super) steps: Vec<StepReport>,
+    pub(super) commit: Option<Commit>,
+    pub(super) drift: Option<DriftReport>,
+    pub(super) selection: Option<Selection>,
+    pub(super) models: Vec<ModelRecord>,
+    pub(super) promoted: Option<String>,
+    pub(super) kept: Option<Version>,
+    pub(super) closed: Vec<String>,
+}
+
+impl Record {
+    pub(super) fn new(id: RunId, lineage: Lineage, config: &Config, lake: Lakehouse) -> Self {
+        Self {
+            id,
+            lineage,
+            lake,
+            lake_location: config.lake.trim_end_matches('/').to_owned(),
+            policy: config.gate.clone(),
+            registered_model: config.registered_model.clone(),
+            rows: Vec::new(),
+            gates: Vec::new(),
+            reports: Vec::new(),
+            steps: Vec::new(),
+            commit: None,
+            drift: None,
+            selection: None,
+            models: Vec::new(),
+            promoted: None,
+            kept: None,
+            closed: Vec::new(),
+        }
+    }
+
+    pub(super) fn results(&self) -> ResultFolder {
+        self.lake.results()
+    }
+
+    /// Writes a result of this run.
+    pub(super) fn put(&self, kind: ResultKind, name: &str, value: &(impl Serialize + Sync)) -> anyhow::Result<()> {
+        self.results().put_json(kind, &self.id, name, value).with_context(|| format!("{kind}/{}/{name}", self.id))?;
+        Ok(())
+    }
+
+    pub(super) fn rows(&mut self, phase: &'static str, rows: usize) {
+        self.rows.push((phase, rows as u64));
+    }
+
+    /// Checks the report itself by `meta`, stores both, and lets the value through both gates or ends the run.
+    pub(super) fn gate<T>(
+        &mut self,
+        phase: &'static str,
+        kind: ResultKind,
+        checked: Checked<T>,
+        meta: &MetaSuite,
+    ) -> anyhow::Result<Admitted<T>> {
+        let report = checked.report().clone().run(self.id.clone());
+        let checks = meta.report(&report).run(self.id.clone());
+        self.put(kind, &format!("{phase}.json"), &report)?;
+        self.put(kind, &format!("{phase}.meta.json"), &checks)?;
+        let meta_reasons = GatePolicy::strict().reasons(&checks);
+        self.reports.extend([report, checks]);
+        match checked.gate(&self.policy) {
+            Ok(admitted) if meta_reasons.is_empty() => {
+                self.gates.push((phase, Verdict::Passed));
+                Ok(admitted)
+            }
+            Ok(_) => Err(self.close(phase, &meta_reasons)),
+            Err(rejected) => Err(self.close(phase, rejected.reasons())),
+        }
+    }
+
+    /// Notes that a gate stayed closed.
+    pub(super) fn close(&mut self, phase: &'static str, reasons: &[impl fmt::Display]) -> anyhow::Error {
+        self.gates.push((phase, Verdict::Failed));
+        let reasons: Vec<String> = reasons.iter().map(ToString::to_string).collect();
+        self.closed.clone_from(&reasons);
+        GateClosed { phase, reasons }.into()
+    }
+
+    /// Whether this run was completed before: its registry moves are history then, and are not made again.
+    pub(super) fn completed_before(&self) -> anyhow::Result<Option<Completed>> {
+        let names = self.results().names(ResultKind::Runs, &self.id)?;
+        if names.iter().any(|name| name == summary::FILE) {
+            return Ok(Some(self.results().get_json(ResultKind::Runs, &self.id, summary::FILE)?));
+        }
+        Ok(None)
+    }
+
+    /// Writes page and summary, the summary last: where it is, the run is complete.
+    pub(super) fn finish(&self, passed: bool) -> anyhow::Result<Summary> {
+        let page = page::of(self, passed);
+        let html = med_report::render(&page)?;
+        self.put(ResultKind::Runs, "page.json", &page)?;
+        let written = self.results().put_bytes(ResultKind::Runs, &self.id, "report.html", html.into_bytes().into())?;
+        let summary = Summary::of(self, written.path);
+        self.put(ResultKind::Runs, summary::FILE, &summary)?;
+        Ok(summary.within(&self.lake_location))
+    }
+}

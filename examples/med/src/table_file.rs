@@ -1,0 +1,104 @@
+//! Data files as tables, in the ways the subcommands need.
+
+use std::path::Path;
+
+use anyhow::{Context, bail};
+use med_schema::{ColumnPatch, CsvOptions, Kind, Role, Schema, Table, ValueType, near_names};
+use serde::Serialize;
+
+use crate::cli::ReadArgs;
+
+/// A column that is not given to a model or measure, and why.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Ignored {
+    pub(crate) column: String,
+    pub(crate) reason: String,
+}
+
+impl ReadArgs {
+    /// What the options say of a file: null words, and the schema file's patches.
+    pub(crate) fn options(&self) -> anyhow::Result<CsvOptions> {
+        let columns = match &self.schema {
+            Some(path) => {
+                let text = std::fs::read_to_string(path).with_context(|| format!("schema file {}", path.display()))?;
+                Schema::patches_from_toml(&text).with_context(|| format!("schema file {}", path.display()))?
+            }
+            None => Vec::new(),
+        };
+        Ok(CsvOptions { null_values: self.null_values.clone(), columns })
+    }
+
+    pub(crate) fn read(&self, path: &Path) -> anyhow::Result<Table> {
+        let options = self.options()?;
+        Table::read(path, &options).with_context(|| format!("reading {}", path.display()))
+    }
+
+    /// Reads a file as a companion of another: columns that both have are of the kinds `like` says.
+    /// Whole numbers are read as floats, so that `1` and `1.5` are one column.
+    pub(crate) fn read_like(&self, path: &Path, like: &Schema) -> anyhow::Result<Table> {
+        let names = Table::column_names(path).with_context(|| format!("reading {}", path.display()))?;
+        let columns = like
+            .columns()
+            .iter()
+            .filter(|c| c.kind.is_measurable() && names.contains(&c.name))
+            .map(|c| ColumnPatch {
+                name: c.name.clone(),
+                kind: Some(c.kind),
+                value_type: Some(match (c.kind, c.value_type) {
+                    (Kind::Nominal, held) => held,
+                    (_, ValueType::Integer) => ValueType::Float,
+                    (_, held) => held,
+                }),
+                role: Some(c.role),
+                nullable: Some(true),
+                unit: c.unit.clone(),
+                domain: c.domain.clone(),
+            })
+            .collect();
+        let options = CsvOptions { null_values: self.null_values.clone(), columns };
+        Table::read(path, &options).with_context(|| format!("reading {}", path.display()))
+    }
+}
+
+/// Checks that a file has all these columns; the error names each one that it lacks.
+pub(crate) fn require<'a>(path: &Path, needed: impl IntoIterator<Item = &'a str>) -> anyhow::Result<()> {
+    let names = Table::column_names(path).with_context(|| format!("reading {}", path.display()))?;
+    let missing: Vec<String> = needed
+        .into_iter()
+        .filter(|n| !names.iter().any(|m| m == n))
+        .map(|n| {
+            let near = near_names(n, names.iter().map(String::as_str));
+            if near.is_empty() { format!("{n:?}") } else { format!("{n:?} (there is {})", near.join(", ")) }
+        })
+        .collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    bail!("{} lacks {} of the columns needed: {}", path.display(), missing.len(), missing.join(", "))
+}
+
+/// The columns a model may see, and those it may not, with the reason.
+pub(crate) fn usable(schema: &Schema, exclude: &[String]) -> anyhow::Result<(Vec<String>, Vec<Ignored>)> {
+    for name in exclude {
+        schema.column(name)?;
+    }
+    let (mut names, mut ignored) = (Vec::new(), Vec::new());
+    for column in schema.columns() {
+        let reason = if exclude.contains(&column.name) {
+            "excluded".to_owned()
+        } else if column.role == Role::Target {
+            continue;
+        } else if column.kind == Kind::Identifier {
+            "identifier: all values differ; name another kind in a schema file to use it".to_owned()
+        } else if column.role != Role::Feature {
+            format!("of role {}", column.role)
+        } else if !column.kind.is_measurable() {
+            format!("of kind {}, which a model cannot take", column.kind)
+        } else {
+            names.push(column.name.clone());
+            continue;
+        };
+        ignored.push(Ignored { column: column.name.clone(), reason });
+    }
+    Ok((names, ignored))
+}

@@ -1,0 +1,197 @@
+//! The subcommands that work on files.
+
+use std::path::Path;
+
+use super::{fixture, med};
+
+/// `clients.csv` cut in two, every fifth row held back.
+fn parts(folder: &Path) {
+    let text = std::fs::read_to_string(fixture("clients.csv")).unwrap();
+    let (header, rows) = text.split_once("\r\n").unwrap();
+    let part = |keep: &dyn Fn(usize) -> bool| {
+        let rows: Vec<&str> = rows.lines().enumerate().filter(|(i, _)| keep(*i)).map(|(_, r)| r).collect();
+        format!("{header}\n{}\n", rows.join("\n"))
+    };
+    std::fs::write(folder.join("train.csv"), part(&|i| i % 5 != 0)).unwrap();
+    std::fs::write(folder.join("test.csv"), part(&|i| i % 5 == 0)).unwrap();
+}
+
+#[test]
+fn a_model_goes_from_training_to_prediction() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    parts(folder);
+    for model in ["linear", "ridge", "lasso", "elastic_net", "decision_tree", "random_forest", "gbdt", "knn"] {
+        let train = ["train", "--data", "train.csv", "--test", "test.csv", "--target", "annual_medical_cost"];
+        let done = med(folder, &[&train[..], &["--model", model, "--out", "m.json", "--seed", "1"]].concat()).passed();
+        assert_eq!((&done["model"], &done["rows"]), (&model.into(), &4000.into()));
+        assert_eq!(done["features"].as_array().unwrap().len(), 19);
+        let r2 = done["metrics"]["test"]["r2"].as_f64().unwrap();
+        assert!(r2 > 0.5, "{model}: {r2}");
+        let evaluated =
+            med(folder, &["evaluate", "--model", "m.json", "--data", "test.csv", "--by", "smoker"]).passed();
+        assert_eq!(evaluated["metrics"]["r2"], r2, "{model}: the loaded model predicts the same");
+        assert_eq!(evaluated["groups"].as_object().unwrap().keys().collect::<Vec<_>>(), ["No", "Yes"]);
+        let predicted = med(folder, &["predict", "--model", "m.json", "--data", "test.csv", "--out", "p.csv"]).passed();
+        assert_eq!(predicted["rows"], 1000);
+        let text = std::fs::read_to_string(folder.join("p.csv")).unwrap();
+        assert_eq!((text.lines().next(), text.lines().count()), (Some("prediction"), 1001));
+    }
+}
+
+#[test]
+fn the_same_seed_gives_the_same_file_whatever_the_threads() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    parts(folder);
+    for model in ["random_forest", "gbdt"] {
+        let file = |threads: &str, out: &str| {
+            let train = ["train", "--data", "train.csv", "--target", "annual_medical_cost", "--model", model];
+            med(folder, &[&train[..], &["--threads", threads, "--out", out]].concat()).passed();
+            std::fs::read(folder.join(out)).unwrap()
+        };
+        assert!(file("1", "a.json") == file("2", "b.json"), "{model}");
+    }
+}
+
+#[test]
+fn a_model_refuses_other_columns_and_names_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    parts(folder);
+    let train =
+        ["train", "--data", "train.csv", "--target", "annual_medical_cost", "--model", "linear", "--out", "m.json"];
+    med(folder, &train).passed();
+    std::fs::write(folder.join("other.csv"), "Age,gender\n40,Male\n").unwrap();
+    let text = med(folder, &["predict", "--model", "m.json", "--data", "other.csv", "--out", "p.csv"]).refused();
+    assert!(text.contains("lacks 18 of the columns") && text.contains("\"age\" (there is Age)"), "{text}");
+    assert!(!folder.join("p.csv").exists());
+    let text = med(folder, &["predict", "--model", "other.csv", "--data", "test.csv", "--out", "p.csv"]).refused();
+    assert!(text.contains("other.csv"), "{text}");
+    let text = med(folder, &[&train[..6], &["linear_regression", "--out", "n.json"]].concat());
+    assert_eq!(text.code, 2);
+    let text =
+        med(folder, &["train", "--data", "train.csv", "--target", "cost", "--model", "linear", "--out", "n.json"]);
+    assert!(text.refused().contains("\"cost\""));
+}
+
+#[test]
+fn identifiers_are_left_out_and_said_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let rows: String = (0..50).map(|i| format!("{},{},{}\n", 1000 + i, i % 7, f64::from(i % 7) * 2.5 + 0.5)).collect();
+    std::fs::write(folder.join("d.csv"), format!("id,visits,cost\n{rows}")).unwrap();
+    let train = ["train", "--data", "d.csv", "--target", "cost", "--model", "linear", "--out", "m.json"];
+    let done = med(folder, &train).passed();
+    assert_eq!(done["features"], serde_json::json!(["visits"]));
+    assert_eq!(done["ignored"][0]["column"], "id");
+    med(folder, &["predict", "--model", "m.json", "--data", "d.csv", "--out", "p.csv"]).passed();
+    let text = std::fs::read_to_string(folder.join("p.csv")).unwrap();
+    assert_eq!(text.lines().next(), Some("id,prediction"));
+    assert!(text.lines().nth(1).unwrap().starts_with("1000,"));
+    std::fs::write(folder.join("s.toml"), "[[columns]]\nname = \"id\"\nkind = \"count\"\n").unwrap();
+    let done = med(folder, &[&train[..], &["--schema", "s.toml"]].concat()).passed();
+    assert_eq!(done["features"], serde_json::json!(["id", "visits"]));
+}
+
+#[test]
+fn a_suite_is_checked_in_the_shape_of_the_original() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let (data, suite) = (fixture("clients.csv"), fixture("suites/clients_extracted.json"));
+    let check = ["check", "--suite", suite.to_str().unwrap(), "--data", data.to_str().unwrap()];
+    let result = med(folder, &check).passed();
+    assert_eq!((&result["success"], &result["statistics"]["evaluated_expectations"]), (&true.into(), &45.into()));
+    let expectation = |kwargs: &str| {
+        format!(
+            r#"{{"name":"s","meta":{{}},"expectations":[{{"type":"expect_column_values_to_be_between","kwargs":{kwargs},"meta":{{}}}}]}}"#
+        )
+    };
+    std::fs::write(folder.join("s.json"), expectation(r#"{"column":"age","max_value":80.0}"#)).unwrap();
+    let failed =
+        med(folder, &["check", "--suite", "s.json", "--data", data.to_str().unwrap(), "--result-format", "BASIC"]);
+    assert_eq!(failed.code, 1);
+    let result = &failed.json()["results"][0];
+    assert_eq!((&result["success"], &result["result"]["element_count"]), (&false.into(), &5000.into()));
+    std::fs::write(folder.join("s.json"), expectation(r#"{"column":"age","max_value":80.0,"maximum":80.0}"#)).unwrap();
+    let text = med(folder, &["check", "--suite", "s.json", "--data", data.to_str().unwrap()]).refused();
+    assert!(text.contains("maximum"), "{text}");
+}
+
+#[test]
+fn drift_is_none_within_and_found_between() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    parts(folder);
+    let same = med(folder, &["drift", "--reference", "train.csv", "--current", "test.csv"]).passed();
+    assert_eq!((&same["drifted"], &same["share_drifted"]), (&false.into(), &0.0.into()));
+    assert_eq!(same["columns"].as_object().unwrap().len(), 20);
+    // 2.5 years on from 1: everybody is older, and age is whole on one side only.
+    let text = std::fs::read_to_string(folder.join("test.csv")).unwrap();
+    let older: Vec<String> = text
+        .lines()
+        .enumerate()
+        .map(|(i, line)| match line.split_once(',') {
+            Some((age, rest)) if i > 0 => format!("{},{rest}", age.parse::<f64>().unwrap() + 30.5),
+            _ => line.to_owned(),
+        })
+        .collect();
+    std::fs::write(folder.join("older.csv"), older.join("\n")).unwrap();
+    let moved = med(folder, &["drift", "--reference", "train.csv", "--current", "older.csv"]);
+    let moved = moved.json();
+    assert_eq!(
+        (&moved["columns"]["age"]["drifted"], &moved["columns"]["bmi"]["drifted"]),
+        (&true.into(), &false.into())
+    );
+    let stds = ["drift", "--reference", "train.csv", "--current", "test.csv", "--method", "std_stability"];
+    assert_eq!(med(folder, &[&stds[..6], &["nonsense"]].concat()).code, 2);
+    std::fs::write(folder.join("short.csv"), "age\n1\n").unwrap();
+    let text = med(folder, &["drift", "--reference", "train.csv", "--current", "short.csv"]).refused();
+    assert!(text.contains("lacks \"bmi\""), "{text}");
+}
+
+#[test]
+fn features_are_scored_best_first() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    parts(folder);
+    let base = ["select", "--data", "train.csv", "--target", "annual_medical_cost"];
+    let scored = med(folder, &[&base[..], &["--method", "spearman", "--k", "3"]].concat()).passed();
+    let scores = scored["scores"].as_array().unwrap();
+    assert_eq!(scores.iter().filter(|s| s["selected"] == true).count(), 3);
+    let strength = |i: usize| scores[i]["score"].as_f64().unwrap().abs();
+    assert!(strength(0) >= strength(1) && strength(1) >= strength(2));
+    let stable = ["--method", "std_stability", "--test", "test.csv", "--threshold", "0.1"];
+    let scored = med(folder, &[&base[..], &stable].concat()).passed();
+    assert_eq!(scored["method"], "std_stability");
+    let needs_test = med(folder, &[&base[..], &["--method", "std_stability"]].concat()).refused();
+    assert!(needs_test.contains("test"), "{needs_test}");
+}
+
+#[test]
+fn a_table_is_extracted_to_parquet() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    med(folder, &["run"]).passed();
+    let url = "sqlite://lake/clients.sqlite";
+    let done = med(folder, &["extract", "--database-url", url, "--table", "clients", "--out", "c.parquet"]).passed();
+    assert_eq!(done["rows"], 5000);
+    let suite = fixture("suites/clients_extracted.json");
+    let result = med(folder, &["check", "--suite", suite.to_str().unwrap(), "--data", "c.parquet"]).passed();
+    assert_eq!(result["success"], true);
+    let query = [
+        "extract",
+        "--database-url",
+        url,
+        "--query",
+        "SELECT age, bmi FROM clients WHERE age > 80",
+        "--out",
+        "q.parquet",
+    ];
+    assert!(med(folder, &query).passed()["rows"].as_u64().unwrap() > 0);
+    let text = med(folder, &["extract", "--database-url", url, "--table", "client", "--out", "x.parquet"]).refused();
+    assert!(text.contains("clients"), "{text}");
+    assert!(!folder.join("x.parquet").exists());
+    let both = ["extract", "--database-url", url, "--table", "a", "--query", "b", "--out", "x.parquet"];
+    assert_eq!(med(folder, &both).code, 2);
+}

@@ -1,0 +1,180 @@
+//! `med run`, and looking at what it made.
+
+use std::path::Path;
+
+use diesel::connection::SimpleConnection;
+use diesel::{Connection, SqliteConnection};
+
+use super::{med, tree};
+
+/// A lake that one run has filled, with its database.
+fn filled() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    med(folder.path(), &["run"]).passed();
+    folder
+}
+
+fn change(folder: &Path, sql: &str) {
+    let path = folder.join("lake/clients.sqlite");
+    SqliteConnection::establish(path.to_str().unwrap()).unwrap().batch_execute(sql).unwrap();
+}
+
+#[test]
+fn a_run_reaches_its_marks_and_a_second_one_adds_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let first = med(folder.path(), &["run"]);
+    let printed = first.stdout.clone();
+    let summary = first.passed();
+    assert_eq!(summary["rows"]["extracted"], 5000);
+    assert_eq!(summary["rows"]["test"], 1000);
+    let r2 = |model: &str| summary["models"][model]["r2"].as_f64().unwrap();
+    assert!(r2("linear") >= 0.90, "{}", r2("linear"));
+    assert!(r2("gbdt") >= 0.96, "{}", r2("gbdt"));
+    assert_eq!(summary["promoted"], "gbdt");
+    assert_eq!(summary["drift"]["drifted"], false);
+    assert!(summary["gates"].as_object().unwrap().values().all(|v| v == "passed"));
+    assert!(folder.path().join(summary["report"].as_str().unwrap()).is_file());
+
+    let before = tree(folder.path());
+    let second = med(folder.path(), &["run"]);
+    assert_eq!(second.stdout, printed, "the same bits");
+    assert!(second.stderr.contains("nothing new"));
+    assert!(tree(folder.path()) == before, "a second run changed a file");
+
+    // Called by another path it is the same lake.
+    let lake = folder.path().join("lake");
+    assert_eq!(med(folder.path(), &["run", "--lake", lake.to_str().unwrap()]).code, 0);
+}
+
+#[test]
+fn the_order_of_the_rows_decides_nothing() {
+    let folder = filled();
+    let summary = med(folder.path(), &["run"]).passed();
+    change(
+        folder.path(),
+        "CREATE TABLE turned AS SELECT * FROM clients ORDER BY rowid DESC; DROP TABLE clients; ALTER TABLE turned RENAME TO clients;",
+    );
+    assert_eq!(med(folder.path(), &["run"]).passed(), summary);
+}
+
+#[test]
+fn no_model_sees_the_target() {
+    let folder = filled();
+    let summary = med(folder.path(), &["run"]).passed();
+    let models = folder.path().join("lake/models").join(summary["run_id"].as_str().unwrap());
+    let mut seen = 0;
+    for entry in std::fs::read_dir(models).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|e| e == "json") {
+            let model: serde_json::Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+            let columns = model["preprocessing"]["columns"]["columns"].as_array().unwrap();
+            assert!(columns.len() >= 14);
+            assert!(columns.iter().all(|c| c["name"] != "annual_medical_cost" && c["name"] != "client_id"));
+            seen += 1;
+        }
+    }
+    assert_eq!(seen, 4);
+}
+
+#[test]
+fn a_value_out_of_range_closes_the_first_gate() {
+    let folder = filled();
+    let groups = med(folder.path(), &["lake", "ls"]).passed();
+    let models = med(folder.path(), &["model", "show", "annual_medical_cost"]).passed();
+    let before = tree(folder.path());
+    change(folder.path(), "UPDATE clients SET age = 999 WHERE rowid <= 3");
+    let failed = med(folder.path(), &["run"]);
+    assert_eq!(failed.code, 1);
+    assert!(
+        failed.stderr.contains("expect_column_values_to_be_between on \"age\" failed")
+            && failed.stderr.contains("3 of 5000 rows"),
+        "{}",
+        failed.stderr
+    );
+    let summary = failed.json();
+    assert_eq!(summary["gates"]["extracted"], "failed");
+    assert!(summary["gates"].get("loaded").is_none());
+    assert_eq!(summary["promoted"], serde_json::Value::Null);
+
+    // The last good state is as it was: only the failed run's own report was added.
+    assert_eq!(med(folder.path(), &["model", "show", "annual_medical_cost"]).passed(), models);
+    assert_eq!(med(folder.path(), &["lake", "ls"]).passed()["feature_groups"], groups["feature_groups"]);
+    let after = tree(folder.path());
+    let run = summary["run_id"].as_str().unwrap();
+    let kept: Vec<_> =
+        after.iter().filter(|(name, _)| !name.contains(run) && !name.ends_with("clients.sqlite")).collect();
+    let good: Vec<_> = before.iter().filter(|(name, _)| !name.ends_with("clients.sqlite")).collect();
+    assert!(kept == good, "a failed run changed what was there");
+
+    // Mended, the run goes through again, and nothing is there twice.
+    change(folder.path(), "DROP TABLE clients");
+    assert!(med(folder.path(), &["run"]).refused().contains("no table \"clients\""));
+}
+
+#[test]
+fn what_cannot_be_read_is_refused_with_column_and_count() {
+    let folder = filled();
+    change(folder.path(), "UPDATE clients SET bmi = 'heavy' WHERE rowid IN (7, 8)");
+    let text = med(folder.path(), &["run"]).refused();
+    assert!(text.contains("\"bmi\"") && text.contains('2'), "{text}");
+    assert!(!text.contains("heavy"), "a value of a client in an error");
+    change(folder.path(), "ALTER TABLE clients RENAME COLUMN bmi TO body_mass");
+    let text = med(folder.path(), &["run"]).refused();
+    assert!(text.contains("\"bmi\""), "{text}");
+    let nowhere = med(folder.path(), &["run", "--database-url", "sqlite://nowhere.sqlite"]).refused();
+    assert!(nowhere.contains("nowhere.sqlite"), "{nowhere}");
+    let secret = med(folder.path(), &["run", "--database-url", "oracle://me:secret@host/db"]).refused();
+    assert!(!secret.contains("secret"), "{secret}");
+}
+
+#[test]
+fn a_changed_database_makes_a_new_version_and_the_old_one_can_be_read() {
+    let folder = filled();
+    change(folder.path(), "UPDATE clients SET annual_medical_cost = annual_medical_cost + 1 WHERE rowid = 1");
+    med(folder.path(), &["run"]).passed();
+    let history = med(folder.path(), &["lake", "history", "medical_costs"]).passed();
+    assert_eq!(history["versions"].as_array().unwrap().len(), 3, "{history}");
+    let read = |version: &str, out: &str| {
+        let done = med(folder.path(), &["lake", "read", "medical_costs", "--version", version, "--out", out]);
+        assert_eq!(done.passed()["rows"], 5000);
+        std::fs::read_to_string(folder.path().join(out)).unwrap()
+    };
+    let (old, new) = (read("1", "old.csv"), read("2", "new.csv"));
+    let differing = old.lines().zip(new.lines()).filter(|(a, b)| a != b).count();
+    assert_eq!(differing, 1, "one client changed");
+    let text = med(folder.path(), &["lake", "read", "medical_costs", "--version", "9", "--out", "x.csv"]).refused();
+    assert!(text.contains('9'), "{text}");
+}
+
+#[test]
+fn models_are_promoted_and_rolled_back_by_hand() {
+    let folder = filled();
+    let listed = med(folder.path(), &["model", "ls"]).passed();
+    assert_eq!(listed["models"][0]["production"], 4);
+    let promote = |version: &str, stage: &str| {
+        med(folder.path(), &["model", "promote", "annual_medical_cost", version, "--stage", stage])
+    };
+    assert_eq!(promote("1", "production").passed()["production"], 1);
+    assert_eq!(med(folder.path(), &["model", "rollback", "annual_medical_cost"]).passed()["production"], 4);
+    assert!(promote("9", "production").refused().contains('9'));
+    assert!(promote("1", "prod").refused().contains("production"));
+    // The run that put version 4 there does not interfere with what people decided since.
+    promote("2", "production").passed();
+    med(folder.path(), &["run"]).passed();
+    assert_eq!(med(folder.path(), &["model", "ls"]).passed()["models"][0]["production"], 2);
+}
+
+#[test]
+fn models_that_do_not_reach_the_mark_are_not_registered() {
+    let folder = tempfile::tempdir().unwrap();
+    let suite = r#"{ "name": "models", "expectations": [{ "metric": "r2", "min": 0.999 }] }"#;
+    std::fs::write(folder.path().join("models.json"), suite).unwrap();
+    std::fs::write(folder.path().join("med.toml"), "[suites]\nmodels = \"models.json\"\n").unwrap();
+    let failed = med(folder.path(), &["run", "--config", "med.toml"]);
+    assert_eq!(failed.code, 1);
+    assert!(failed.stderr.contains("linear: expect_metric_to_be_between on \"r2\" failed"), "{}", failed.stderr);
+    assert_eq!(failed.json()["gates"]["models"], "failed");
+    assert_eq!(med(folder.path(), &["model", "ls"]).passed()["models"].as_array().unwrap().len(), 0);
+    std::fs::write(folder.path().join("bad.toml"), "sede = 1\n").unwrap();
+    assert!(med(folder.path(), &["run", "--config", "bad.toml"]).refused().contains("sede"));
+}
