@@ -1,5 +1,9 @@
 //! Drift between two samples: every column by the default preset, rows of both sides a second.
-#![allow(missing_docs, reason = "criterion's macros make public items")]
+#![allow(
+    missing_docs,
+    clippy::expect_used,
+    reason = "criterion makes public items; what cannot be set up cannot be timed"
+)]
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use med_benches::{costs, size};

@@ -1,5 +1,9 @@
 //! One pass of an expectation suite over a table, rows a second.
-#![allow(missing_docs, reason = "criterion's macros make public items")]
+#![allow(
+    missing_docs,
+    clippy::expect_used,
+    reason = "criterion makes public items; what cannot be set up cannot be timed"
+)]
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use med_benches::{clients, size};

@@ -1,13 +1,15 @@
 //! `med drift`
 
 use anyhow::{Context, bail};
-use med_drift::{DriftDetector, DriftParams, Method, Preset};
+use med_drift::{DriftDetector, DriftParams, DriftReport, Method, Preset};
 use med_schema::{Column, Kind, Role, Schema, Table, ValueType, near_names};
+use serde::ser::SerializeMap;
+use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
 
 use crate::cli::DriftArgs;
 use crate::output::{self, Outcome};
-use crate::table_file::usable;
+use crate::table_file::{Ignored, usable};
 
 pub(crate) fn run(args: &DriftArgs) -> anyhow::Result<Outcome> {
     let detector = detector(args)?;
@@ -24,18 +26,48 @@ pub(crate) fn run(args: &DriftArgs) -> anyhow::Result<Outcome> {
     let current = with_kinds(reread(current, &args.current)?, &schema)?;
     let names = || names.iter().map(String::as_str);
     let report = detector.detect(&reference.features(names())?, &current.features(names())?)?;
-    let mut result = serde_json::to_value(&report)?;
-    if let Some(columns) = result.get_mut("columns").and_then(Value::as_object_mut) {
-        for column in &ignored {
-            let kind = schema.column(&column.column)?.kind;
-            columns.insert(
-                column.column.clone(),
-                json!({ "kind": kind, "method": null, "score": null, "threshold": null, "drifted": false, "message": column.reason }),
-            );
-        }
-    }
+    let kinds = ignored.iter().map(|i| Ok(schema.column(&i.column)?.kind)).collect::<anyhow::Result<Vec<_>>>()?;
+    let result = Printed { columns: Columns { measured: &report, ignored: &ignored, kinds: &kinds }, report: &report };
     output::json(&result)?;
     Ok(Outcome::of(!report.drifted))
+}
+
+/// The report with the columns that were not measured among the others.
+#[derive(Serialize)]
+struct Printed<'a> {
+    columns: Columns<'a>,
+    #[serde(flatten, serialize_with = "without_columns")]
+    report: &'a DriftReport,
+}
+
+struct Columns<'a> {
+    measured: &'a DriftReport,
+    ignored: &'a [Ignored],
+    kinds: &'a [Kind],
+}
+
+/// In the order of the file; columns that were not measured last, with a score of null.
+impl Serialize for Columns<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        for column in &self.measured.columns {
+            map.serialize_entry(&column.name, column)?;
+        }
+        for (column, kind) in self.ignored.iter().zip(self.kinds) {
+            let entry = json!({ "kind": kind, "method": null, "score": null, "threshold": null, "drifted": false, "message": column.reason });
+            map.serialize_entry(&column.column, &entry)?;
+        }
+        map.end()
+    }
+}
+
+fn without_columns<S: Serializer>(report: &DriftReport, serializer: S) -> Result<S::Ok, S::Error> {
+    let mut map = serializer.serialize_map(Some(4))?;
+    map.serialize_entry("preset", &report.preset)?;
+    map.serialize_entry("table", &report.table)?;
+    map.serialize_entry("share_drifted", &report.share_drifted)?;
+    map.serialize_entry("drifted", &report.drifted)?;
+    map.end()
 }
 
 fn detector(args: &DriftArgs) -> anyhow::Result<DriftDetector> {

@@ -1,0 +1,171 @@
+//! Drift of every column of a table, and of the table.
+
+use med_schema::{FeatureColumn, FeatureMatrix};
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    ColumnDrift, ColumnSample, Decision, Drift, DriftError, DriftParams, DriftReport, Sample, SampleKind, TableRule,
+};
+
+/// Compares two tables column by column. Checked on construction, also when read from a file.
+///
+/// Columns are measured in parallel on rayon's current pool; the result does not depend on the number of threads.
+/// Time O(n log n) a numeric column, O(n) a categorical one; memory one sorted copy a column at work.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "DriftParams", into = "DriftParams")]
+pub struct DriftDetector {
+    params: DriftParams,
+}
+
+impl DriftDetector {
+    /// A detector with these parameters.
+    ///
+    /// # Errors
+    /// As [`DriftParams::validate`].
+    pub fn new(params: DriftParams) -> Result<Self, DriftError> {
+        params.validate()?;
+        Ok(Self { params })
+    }
+
+    /// Its parameters.
+    pub fn params(&self) -> &DriftParams {
+        &self.params
+    }
+
+    /// Compares all columns of `current` with those of `reference`, matched by name, in the order of the reference.
+    ///
+    /// Whether a column is numeric or categorical is what the matrices say. A column with too few rows, or on which the
+    /// measure has no value, gets no score, does not count as drifted and says why.
+    ///
+    /// # Errors
+    /// When there are no columns, one side lacks columns of the other, or a column has another kind there; the error lists all of them.
+    pub fn detect(&self, reference: &FeatureMatrix, current: &FeatureMatrix) -> Result<DriftReport, DriftError> {
+        let pairs = paired(reference, current)?;
+        let columns: Vec<ColumnDrift> =
+            pairs.into_par_iter().map(|(r, c)| self.column(r, c)).collect::<Result<_, DriftError>>()?;
+        let drifted = columns.iter().filter(|c| c.drifted).count();
+        let share_drifted = drifted as f64 / columns.len() as f64;
+        let whole = match self.params.table {
+            TableRule::AnyColumn => drifted > 0,
+            TableRule::Share(share) => share_drifted >= share,
+        };
+        Ok(DriftReport { preset: self.params.preset, table: self.params.table, columns, share_drifted, drifted: whole })
+    }
+
+    fn column(&self, reference: &FeatureColumn, current: &FeatureColumn) -> Result<ColumnDrift, DriftError> {
+        let (r, c) = rayon::join(|| ColumnSample::new(reference), || ColumnSample::new(current));
+        self.compare(reference.name(), r?.as_sample(), c?.as_sample())
+    }
+
+    /// Compares two prepared samples of the column `name`.
+    ///
+    /// # Errors
+    /// When their kinds differ.
+    pub fn compare(&self, name: &str, reference: Sample<'_>, current: Sample<'_>) -> Result<ColumnDrift, DriftError> {
+        let kind = reference.kind();
+        let rule = self.params.rule(kind);
+        let mut column = ColumnDrift {
+            name: name.to_owned(),
+            kind,
+            method: rule.method,
+            score: None,
+            p_value: None,
+            threshold: rule.threshold,
+            decided_by: rule.method.decision(),
+            drifted: false,
+            reference_rows: reference.rows(),
+            current_rows: current.rows(),
+            reference_nulls: reference.missing(),
+            current_nulls: current.missing(),
+            message: None,
+        };
+        let least = self.params.min_samples;
+        if reference.rows().min(current.rows()) < least && kind == current.kind() {
+            column.message = Some(format!(
+                "not compared: {} and {} rows have a value, at least {least} are needed on each side",
+                reference.rows(),
+                current.rows()
+            ));
+            return Ok(column);
+        }
+        match rule.method.measure(self.params.preset, kind).measure(reference, current) {
+            Ok(drift) => {
+                column.drifted = self.is_drift(rule.method.decision(), rule.threshold, drift);
+                column.p_value = drift.p_value;
+                if drift.distance.is_finite() {
+                    column.score = Some(drift.distance);
+                } else {
+                    column.message = Some("the score is infinite: one side does not vary at all".to_owned());
+                }
+            }
+            Err(undefined @ (DriftError::NotDefined { .. } | DriftError::TooFewRows { .. })) => {
+                column.message = Some(format!("not compared: {undefined}"));
+            }
+            Err(error) => return Err(error),
+        }
+        Ok(column)
+    }
+
+    fn is_drift(&self, decision: Decision, threshold: f64, drift: Drift) -> bool {
+        match decision {
+            Decision::PValue => drift.p_value.is_some_and(|p| p <= threshold),
+            Decision::Score => {
+                let by_chance = |alpha| drift.p_value.is_some_and(|p| p > alpha);
+                drift.distance >= threshold && !self.params.alpha.is_some_and(by_chance)
+            }
+        }
+    }
+}
+
+/// The detector of [`DriftParams::default`].
+impl Default for DriftDetector {
+    fn default() -> Self {
+        Self { params: DriftParams::default() }
+    }
+}
+
+impl TryFrom<DriftParams> for DriftDetector {
+    type Error = DriftError;
+
+    fn try_from(params: DriftParams) -> Result<Self, Self::Error> {
+        Self::new(params)
+    }
+}
+
+impl From<DriftDetector> for DriftParams {
+    fn from(detector: DriftDetector) -> Self {
+        detector.params
+    }
+}
+
+/// The columns of both sides by name.
+fn paired<'a>(
+    reference: &'a FeatureMatrix,
+    current: &'a FeatureMatrix,
+) -> Result<Vec<(&'a FeatureColumn, &'a FeatureColumn)>, DriftError> {
+    let absent = |from: &FeatureMatrix, of: &FeatureMatrix| -> Vec<String> {
+        of.names().filter(|name| from.names().all(|n| n != *name)).map(str::to_owned).collect()
+    };
+    let (lacks_reference, lacks_current) = (absent(reference, current), absent(current, reference));
+    if !(lacks_reference.is_empty() && lacks_current.is_empty()) {
+        return Err(DriftError::MissingColumns { reference: lacks_reference, current: lacks_current });
+    }
+    if reference.n_columns() == 0 {
+        return Err(DriftError::NoColumns);
+    }
+    let pairs: Vec<(&FeatureColumn, &FeatureColumn)> = reference
+        .columns()
+        .iter()
+        .filter_map(|r| current.columns().iter().find(|c| c.name() == r.name()).map(|c| (r, c)))
+        .collect();
+    let kind = |column: &FeatureColumn| {
+        if column.as_numeric().is_some() { SampleKind::Numeric } else { SampleKind::Categorical }
+    };
+    let different: Vec<(String, SampleKind, SampleKind)> = pairs
+        .iter()
+        .map(|(r, c)| (r.name().to_owned(), kind(r), kind(c)))
+        .filter(|(_, reference, current)| reference != current)
+        .collect();
+    if different.is_empty() { Ok(pairs) } else { Err(DriftError::KindsDiffer { columns: different }) }
+}

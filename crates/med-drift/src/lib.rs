@@ -1,0 +1,21 @@
+#![doc = include_str!("../README.md")]
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
+
+mod detect;
+mod error;
+mod levels;
+pub mod measure;
+mod method;
+mod params;
+mod report;
+mod sample;
+mod statistics;
+
+pub use detect::DriftDetector;
+pub use error::{DriftError, Side};
+pub use levels::{LevelMerge, LevelRank};
+pub use measure::{Drift, DriftMeasure};
+pub use method::{Decision, Method};
+pub use params::{DriftParams, Preset, Rule, TableRule};
+pub use report::{ColumnDrift, DriftReport};
+pub use sample::{CategoricalSample, ColumnSample, NumericSample, Sample, SampleKind};

@@ -1,0 +1,29 @@
+//! Stability of the standard deviation.
+
+use crate::{DriftError, Sample, SampleKind};
+
+use super::{Drift, DriftMeasure, moments};
+
+/// abs(s_ref - s_cur) / (s_ref + s_cur), where s is the sample standard deviation (divisor n - 1); in \[0, 1\].
+///
+/// 0 when both are 0: two constants spread alike. It sees the spread alone: a shift of the mean scores 0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct StdStability;
+
+impl DriftMeasure for StdStability {
+    fn name(&self) -> &'static str {
+        "std_stability"
+    }
+
+    fn supports(&self, kind: SampleKind) -> bool {
+        kind == SampleKind::Numeric
+    }
+
+    fn measure(&self, reference: Sample<'_>, current: Sample<'_>) -> Result<Drift, DriftError> {
+        let (r, c) = moments(self, reference, current, 2)?;
+        let (s_ref, s_cur) = (r.std(1.0), c.std(1.0));
+        let total = s_ref + s_cur;
+        let distance = if total == 0.0 { 0.0 } else { (s_ref - s_cur).abs() / total };
+        Drift::checked(self.name(), Drift::distance(distance), "the standard deviations overflow")
+    }
+}

@@ -1,0 +1,6 @@
+//! Through the public API: goldens, invariants and whole tables.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+
+mod golden;
+mod properties;
+mod tables;
