@@ -17,7 +17,7 @@ fn detect(criterion: &mut Criterion) {
         let detector = DriftDetector::default();
         group.throughput(Throughput::Elements(2 * rows as u64));
         group.bench_function(BenchmarkId::from_parameter(format!("{}_x_10", size(rows))), |b| {
-            b.iter(|| detector.detect(data.x(), data.x()));
+            b.iter(|| detector.detect(data.x(), data.x()).expect("a report"));
         });
     }
     group.finish();

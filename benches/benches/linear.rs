@@ -19,7 +19,7 @@ fn fit(criterion: &mut Criterion) {
             let spec = ModelSpec::parse(model, &Value::Null).expect("a model there is");
             group.throughput(Throughput::Elements(rows as u64));
             let id = BenchmarkId::from_parameter(format!("{}_x_{columns}", size(rows)));
-            group.bench_function(id, |b| b.iter(|| spec.fit(&data)));
+            group.bench_function(id, |b| b.iter(|| spec.fit(&data).expect("a fit")));
         }
         group.finish();
     }

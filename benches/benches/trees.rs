@@ -27,7 +27,7 @@ fn fit(criterion: &mut Criterion) {
             let spec = ModelSpec::parse(model, &params).expect("a model there is");
             group.throughput(Throughput::Elements(rows as u64));
             let id = BenchmarkId::from_parameter(format!("{}_x_{columns}", size(rows)));
-            group.bench_function(id, |b| b.iter(|| spec.fit(&data)));
+            group.bench_function(id, |b| b.iter(|| spec.fit(&data).expect("a fit")));
         }
         group.finish();
     }
@@ -41,7 +41,7 @@ fn predict(criterion: &mut Criterion) {
         let fitted = ModelSpec::parse(model, &params).expect("a model there is").fit(&data).expect("a fit");
         let mut out = vec![0.0; data.n_rows()];
         group.throughput(Throughput::Elements(data.n_rows() as u64));
-        group.bench_function("10k_x_10", |b| b.iter(|| fitted.predict_into(data.x(), &mut out)));
+        group.bench_function("10k_x_10", |b| b.iter(|| fitted.predict_into(data.x(), &mut out).expect("predictions")));
         group.finish();
     }
 }

@@ -19,7 +19,6 @@ fn schema() -> Result<Schema, Box<dyn Error>> {
         Column::new("annual_medical_cost", Kind::Continuous, ValueType::Float).role(Role::Target),
     ])?)
 }
-
 fn batch(clients: &[(&str, i32, f64)]) -> Result<Admitted<Table>, Box<dyn Error>> {
     let ids: Vec<&str> = clients.iter().map(|c| c.0).collect();
     let days: Vec<i32> = clients.iter().map(|c| c.1).collect();

@@ -168,6 +168,7 @@ impl FeatureGroup {
 
 waiting!(FeatureGroup.group {
     insert(run: &RunId, rows: &Admitted<Table>) -> Commit;
+    replace_batch(run: &RunId, rows: &Admitted<Table>) -> Commit;
     read(version: Option<Version>) -> Table;
     read_as_of(time: DateTime<Utc>) -> Table;
     history() -> Vec<TableVersion>;

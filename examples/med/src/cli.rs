@@ -58,7 +58,7 @@ pub(crate) enum Command {
     Lake(LakeArgs),
     /// The model registry.
     #[command(
-        after_help = "Example:\n  med model ls\n  med model promote gbdt 2 --stage production\n  med model rollback gbdt"
+        after_help = "Example:\n  med model ls\n  med model promote annual_medical_cost 2 --stage production\n  med model rollback annual_medical_cost"
     )]
     Model(ModelArgs),
 }

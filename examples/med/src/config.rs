@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, ensure};
 use chrono::{DateTime, TimeZone, Utc};
+use med_drift::DriftParams;
 use med_features::select::{Keep, SelectionMethod};
 use med_model::{MetricExpectation, ModelSpec};
 use med_schema::{Fingerprint, GatePolicy};
@@ -112,8 +113,13 @@ impl ModelConfig {
     /// The model with its checked parameters.
     pub(crate) fn spec(&self, seed: u64) -> anyhow::Result<ModelSpec> {
         let spec = ModelSpec::parse(&self.model, &self.params).with_context(|| format!("model {:?}", self.name()))?;
-        Ok(spec.seeded(seed))
+        Ok(seeded(spec, &self.params, seed))
     }
+}
+
+/// The model with this seed, unless its own parameters name one.
+pub(crate) fn seeded(spec: ModelSpec, params: &Value, seed: u64) -> ModelSpec {
+    if params.get("seed").is_some() { spec } else { spec.seeded(seed) }
 }
 
 impl Default for SelectionConfig {
@@ -167,12 +173,14 @@ impl Config {
     }
 
     /// Fingerprint of what decides the results: not where database and lake lie.
-    pub(crate) fn fingerprint(&self) -> anyhow::Result<Fingerprint> {
+    ///
+    /// The models' parameters enter as they are used, so another default is another run.
+    pub(crate) fn fingerprint(&self, specs: &[ModelSpec]) -> anyhow::Result<Fingerprint> {
         let mut what = self.clone();
         what.database_url = None;
         what.lake.clear();
         what.suites = Suites::default();
-        Ok(Fingerprint::of(serde_json::to_vec(&what)?))
+        Ok(Fingerprint::of(serde_json::to_vec(&(what, specs, DriftParams::default()))?))
     }
 }
 

@@ -6,7 +6,7 @@ use anyhow::{Context, bail};
 use med_features::encode::{ImputeBy, Reference, UnseenPolicy};
 use med_features::{FeaturePipeline, FittedEncoder, FittedPipeline, Impute, OneHot, Ordinal, Scale, Step};
 use med_model::{Model, ModelSpec, RegressionMetrics, Regressor, SavedModel};
-use med_schema::{Dataset, Domain, FeatureMatrix, FeatureSchema, Lineage, Schema, Table, ValueType};
+use med_schema::{Dataset, Domain, FeatureMatrix, FeatureSchema, Lineage, Role, Schema, Table, ValueType};
 use serde::{Deserialize, Serialize};
 
 use crate::cli::ReadArgs;
@@ -16,6 +16,8 @@ use crate::table_file::require;
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Preparation {
+    /// Columns that named a row of the training part, and name a row of predictions.
+    keys: Vec<String>,
     columns: Schema,
     pipeline: FittedPipeline,
 }
@@ -35,7 +37,8 @@ impl Prepared {
         let (pipeline, x) = pipeline(spec.name(), &columns).fit_transform(data.x())?;
         let target = data.target().to_owned();
         let model = spec.fit(&data.with_features(x)?)?;
-        let preparation = Preparation { columns, pipeline };
+        let keys = keys(train.schema()).into_iter().filter(|k| *k != target).map(str::to_owned).collect();
+        let preparation = Preparation { keys, columns, pipeline };
         let saved = SavedModel::new(spec, model, target).with_preprocessing(serde_json::to_value(&preparation)?);
         Ok(Self { saved, preparation })
     }
@@ -83,13 +86,30 @@ impl Prepared {
         read.read_like(path, self.columns())
     }
 
+    /// The columns that name a row: those of the training part that are here too, or else what looks like one here.
+    pub(crate) fn keys<'a>(&'a self, table: &'a Table) -> Vec<&'a str> {
+        let known: Vec<&str> =
+            self.preparation.keys.iter().map(String::as_str).filter(|k| table.schema().contains(k)).collect();
+        if !known.is_empty() {
+            return known;
+        }
+        let own = |name: &&str| !self.columns().contains(name) && *name != self.target();
+        keys(table.schema()).into_iter().filter(own).collect()
+    }
+
     fn encode(&self, table: &Table) -> anyhow::Result<FeatureMatrix> {
         Ok(self.preparation.pipeline.transform(&table.features(self.columns().names())?)?)
     }
 
     /// One prediction a row.
     pub(crate) fn predict(&self, table: &Table) -> anyhow::Result<Vec<f64>> {
-        Ok(self.saved.model().predict(&self.encode(table)?)?.to_vec())
+        let predicted = self.saved.model().predict(&self.encode(table)?)?.to_vec();
+        if let Some(row) = predicted.iter().position(|p| !p.is_finite()) {
+            bail!(
+                "row {row} (from 0): the prediction is too large for a number; its features are far from those trained on"
+            );
+        }
+        Ok(predicted)
     }
 
     /// All metrics on rows that have the target.
@@ -104,6 +124,11 @@ impl Prepared {
         let x = self.encode(table)?;
         Ok(data.with_features(x)?)
     }
+}
+
+/// The columns that name a row.
+fn keys(schema: &Schema) -> Vec<&str> {
+    [Role::Key, Role::EventTime].into_iter().flat_map(|r| schema.with_role(r)).map(|c| c.name.as_str()).collect()
 }
 
 /// The encoders a kind of model needs. Trees take ranks and missing values as they are; what measures distances or

@@ -30,17 +30,19 @@ impl ReadArgs {
 
     pub(crate) fn read(&self, path: &Path) -> anyhow::Result<Table> {
         let options = self.options()?;
-        Table::read(path, &options).with_context(|| format!("reading {}", path.display()))
+        Table::read(path, &options).with_context(|| path.display().to_string())
     }
 
     /// Reads a file as a companion of another: columns that both have are of the kinds `like` says.
     /// Whole numbers are read as floats, so that `1` and `1.5` are one column.
     pub(crate) fn read_like(&self, path: &Path, like: &Schema) -> anyhow::Result<Table> {
-        let names = Table::column_names(path).with_context(|| format!("reading {}", path.display()))?;
-        let columns = like
+        let names = Table::column_names(path).with_context(|| path.display().to_string())?;
+        let mut options = self.options()?;
+        let said = |name: &str| options.columns.iter().any(|p| p.name == name);
+        let columns: Vec<ColumnPatch> = like
             .columns()
             .iter()
-            .filter(|c| c.kind.is_measurable() && names.contains(&c.name))
+            .filter(|c| c.kind.is_measurable() && names.contains(&c.name) && !said(&c.name))
             .map(|c| ColumnPatch {
                 name: c.name.clone(),
                 kind: Some(c.kind),
@@ -55,14 +57,14 @@ impl ReadArgs {
                 domain: c.domain.clone(),
             })
             .collect();
-        let options = CsvOptions { null_values: self.null_values.clone(), columns };
-        Table::read(path, &options).with_context(|| format!("reading {}", path.display()))
+        options.columns.extend(columns);
+        Table::read(path, &options).with_context(|| path.display().to_string())
     }
 }
 
 /// Checks that a file has all these columns; the error names each one that it lacks.
 pub(crate) fn require<'a>(path: &Path, needed: impl IntoIterator<Item = &'a str>) -> anyhow::Result<()> {
-    let names = Table::column_names(path).with_context(|| format!("reading {}", path.display()))?;
+    let names = Table::column_names(path).with_context(|| path.display().to_string())?;
     let missing: Vec<String> = needed
         .into_iter()
         .filter(|n| !names.iter().any(|m| m == n))

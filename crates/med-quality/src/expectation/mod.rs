@@ -168,7 +168,7 @@ impl Expectation {
         }
     }
 
-    /// What is expected, in words: the parameters besides the column, as `name = value`.
+    /// What is expected, in words: the parameters besides the column, as `name = value`; without any, the name.
     pub fn expected(&self) -> String {
         let kwargs = self.kwargs();
         let named = |(name, value): (&String, &Value)| match value {
@@ -178,7 +178,11 @@ impl Expectation {
         let about = ["column", "column_A", "column_B"];
         let is_subject =
             |name: &str| about.contains(&name) || (name == "column_list" && matches!(self.rule, Rule::Rows { .. }));
-        kwargs.iter().filter(|(name, _)| !is_subject(name)).map(named).collect::<Vec<_>>().join(", ")
+        let parameters: Vec<String> = kwargs.iter().filter(|(name, _)| !is_subject(name)).map(named).collect();
+        if parameters.is_empty() {
+            return self.name().trim_start_matches("expect_").replace('_', " ");
+        }
+        parameters.join(", ")
     }
 
     /// Checks the parameters as reading them from JSON does.

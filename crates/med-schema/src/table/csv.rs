@@ -92,8 +92,8 @@ pub(super) fn parse(bytes: &[u8], path: &Path, options: &CsvOptions) -> Result<D
     let mut columns: Vec<Fields> = names.iter().map(|_| Fields::default()).collect();
     let mut lines = Vec::new();
     let mut record = csv::ByteRecord::new();
-    while reader.read_byte_record(&mut record).map_err(|e| wrong(ragged(&e)))? {
-        lines.push(record.position().map_or(0, csv::Position::line));
+    while reader.read_byte_record(&mut record).map_err(|e| wrong(ragged(bytes, &e)))? {
+        lines.push(record.position().map_or(0, |at| line_of(bytes, at)));
         columns.iter_mut().zip(&record).for_each(|(column, field)| column.push(field));
     }
     let mut built = Vec::with_capacity(columns.len());
@@ -121,10 +121,17 @@ pub(super) fn parse(bytes: &[u8], path: &Path, options: &CsvOptions) -> Result<D
     Ok(DataFrame::new(lines.len(), built)?)
 }
 
-fn ragged(error: &csv::Error) -> String {
+/// The line a record starts on, from 1. Where lines end in CR and LF the reader stands between the two and has not
+/// counted the LF yet.
+fn line_of(bytes: &[u8], at: &csv::Position) -> u64 {
+    let between = usize::try_from(at.byte()).ok().and_then(|b| bytes.get(b)).is_some_and(|&b| b == b'\n');
+    at.line() + u64::from(between)
+}
+
+fn ragged(bytes: &[u8], error: &csv::Error) -> String {
     match error.kind() {
         csv::ErrorKind::UnequalLengths { pos, expected_len, len } => {
-            let line = pos.as_ref().map_or(0, csv::Position::line);
+            let line = pos.as_ref().map_or(0, |at| line_of(bytes, at));
             format!("line {line}: expected {expected_len} fields as in the first line, found {len}")
         }
         _ => error.to_string(),
@@ -282,7 +289,7 @@ impl Table {
                 ValueType::Boolean => text(physical.bool()?.iter(), |v| v.to_string()),
                 ValueType::Integer => text(physical.i64()?.iter(), |v| v.to_string()),
                 ValueType::Float => {
-                    text(physical.f64()?.iter(), |v| if v.is_nan() { String::new() } else { v.to_string() })
+                    text(physical.f64()?.iter(), |v| if v.is_nan() { String::new() } else { format!("{v:?}") })
                 }
                 ValueType::Text => text(physical.str()?.iter(), str::to_owned),
                 ValueType::Date => text(physical.i32()?.iter(), |v| {
@@ -384,6 +391,8 @@ mod tests {
             error(b"a,b\n1,2\n3\n", &plain),
             "<memory>: line 3: expected 2 fields as in the first line, found 1"
         );
+        let windows = error(b"a,b\r\n1,2\r\n3\r\n", &plain);
+        assert_eq!(windows, "<memory>: line 3: expected 2 fields as in the first line, found 1");
         assert_eq!(error(b"a\nx\n\xff\n", &plain), "<memory>: column \"a\", line 3: the field is not UTF-8");
         assert!(error(b"", &plain).contains("names of the columns"));
         assert!(error(b"a,a\n1,2\n", &plain).contains("\"a\""));

@@ -43,6 +43,7 @@ pub(crate) struct Plan {
     pub(crate) inserted: u64,
     pub(crate) updated: u64,
     pub(crate) unchanged: u64,
+    pub(crate) removed: u64,
 }
 
 /// Makes the table, without rows, if it is not there. Several may try at once.
@@ -74,10 +75,19 @@ pub(super) fn commit(
     for attempt in 0..ATTEMPTS {
         let snapshot = engine.snapshot(table, None)?;
         if let Some(version) = committed_by(engine, table, &snapshot, run)? {
-            return Ok(Commit { version, outcome: Outcome::AlreadyDone, inserted: 0, updated: 0, unchanged: 0 });
+            return Ok(Commit {
+                version,
+                outcome: Outcome::AlreadyDone,
+                inserted: 0,
+                updated: 0,
+                unchanged: 0,
+                removed: 0,
+            });
         }
-        let Plan { change, inserted, updated, unchanged } = plan(&|| read::frame_of(engine, table, &snapshot))?;
-        let done = |version, outcome| Commit { version: Version(version), outcome, inserted, updated, unchanged };
+        let Plan { change, inserted, updated, unchanged, removed } =
+            plan(&|| read::frame_of(engine, table, &snapshot))?;
+        let done =
+            |version, outcome| Commit { version: Version(version), outcome, inserted, updated, unchanged, removed };
         let (rows, replace) = match change {
             Change::Nothing => {
                 let unchanged = done(snapshot.version(), Outcome::Unchanged);
@@ -89,6 +99,7 @@ pub(super) fn commit(
         let metrics = [
             ("numTargetRowsInserted", inserted),
             ("numTargetRowsUpdated", updated),
+            ("numTargetRowsDeleted", removed),
             (
                 "numTargetRowsCopied",
                 if replace { (rows.height() as u64).saturating_sub(inserted + updated) } else { 0 },

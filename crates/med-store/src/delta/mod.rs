@@ -61,6 +61,8 @@ pub struct Commit {
     pub updated: u64,
     /// Rows offered that were there already.
     pub unchanged: u64,
+    /// Rows taken away. Zero unless committed.
+    pub removed: u64,
 }
 
 /// A Delta table of a lake, seen through one schema. Writing takes only what has passed a gate.
@@ -104,7 +106,7 @@ impl DeltaTable {
         let inserted = frame.height() as u64;
         self.write(run, move |_| {
             let change = if inserted == 0 { Change::Nothing } else { Change::Append(frame.clone()) };
-            Ok(Plan { change, inserted, updated: 0, unchanged: 0 })
+            Ok(Plan { change, inserted, updated: 0, unchanged: 0, removed: 0 })
         })
         .await
     }
@@ -117,7 +119,7 @@ impl DeltaTable {
         let frame = self.conform(rows.value())?;
         let inserted = frame.height() as u64;
         self.write(run, move |_| {
-            Ok(Plan { change: Change::Replace(frame.clone()), inserted, updated: 0, unchanged: 0 })
+            Ok(Plan { change: Change::Replace(frame.clone()), inserted, updated: 0, unchanged: 0, removed: 0 })
         })
         .await
     }

@@ -7,12 +7,13 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use med_schema::{Admitted, RunId, Table, Version, near_names};
-use polars::prelude::SortMultipleOptions;
+use polars::prelude::{DataFrame, SortMultipleOptions};
 
 pub use definition::FeatureGroupDefinition;
 
 use crate::delta::{Change, DeltaEngine, DeltaTable, Plan};
 use crate::{Commit, Result, StoreError, TableVersion, layout, object, sealed};
+use upsert::Merged;
 
 /// A feature group of a lake.
 ///
@@ -100,25 +101,46 @@ impl FeatureGroup {
 
     /// Brings these rows into the group. A row whose primary key and event time are new is added; one whose are there
     /// is left alone if its content is the same, and takes the place of the former one if not. When nothing changes
-    /// there is no new version, and the same run a second time changes nothing, whatever others wrote in between.
+    /// there is no new version. A run that has made a version changes nothing a second time, whatever others wrote in between.
     ///
     /// # Errors
     /// When the schema differs, a key is missing or twice there, the store fails, or other writers were faster too
     /// many times. The group is as it was then.
     pub async fn insert(&self, run: &RunId, rows: &Admitted<Table>) -> Result<Commit> {
+        self.bring(run, rows, upsert::merge).await
+    }
+
+    /// Brings these rows into the group as all there is to know of their event times: as [`FeatureGroup::insert`], and
+    /// rows that the group has of one of these times and that are not among these go. For sources that are
+    /// extracted whole: a client who was corrected or deleted there is not left behind here. Former versions keep them.
+    ///
+    /// # Errors
+    /// As [`FeatureGroup::insert`].
+    pub async fn replace_batch(&self, run: &RunId, rows: &Admitted<Table>) -> Result<Commit> {
+        let event_time = self.definition.event_time.clone();
+        self.bring(run, rows, move |stored, incoming, keys| upsert::replace(stored, incoming, keys, &event_time)).await
+    }
+
+    async fn bring(
+        &self,
+        run: &RunId,
+        rows: &Admitted<Table>,
+        merge: impl Fn(&DataFrame, &DataFrame, &[String]) -> Result<Merged> + Send + 'static,
+    ) -> Result<Commit> {
         let keys = self.definition.row_key();
         let incoming = self.table.conform(rows.value())?;
         upsert::check_keys(&self.definition.id(), &incoming, &keys)?;
         let incoming = sort(&incoming, &keys)?;
         self.table
             .write(run, move |stored| {
-                let merged = upsert::merge(&stored()?, &incoming, &keys)?;
-                let change = match (merged.inserted, merged.updated) {
+                let merged = merge(&stored()?, &incoming, &keys)?;
+                let change = match (merged.inserted, merged.updated + merged.removed) {
                     (0, 0) => Change::Nothing,
                     (_, 0) => Change::Append(merged.new_rows),
                     _ => Change::Replace(sort(&merged.all_rows()?, &keys)?),
                 };
-                Ok(Plan { change, inserted: merged.inserted, updated: merged.updated, unchanged: merged.unchanged })
+                let Merged { inserted, updated, unchanged, removed, .. } = merged;
+                Ok(Plan { change, inserted, updated, unchanged, removed })
             })
             .await
     }

@@ -1,6 +1,6 @@
 //! What an insert makes of the rows that are there. Pure.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use polars::prelude::{ChunkCompareEq, Column, DataFrame, DataType, IdxCa, IdxSize, NamedFrom, PolarsError};
 
@@ -18,6 +18,8 @@ pub(super) struct Merged {
     pub(super) inserted: u64,
     pub(super) updated: u64,
     pub(super) unchanged: u64,
+    /// Stored rows of the incoming times that are not among the incoming ones.
+    pub(super) removed: u64,
 }
 
 impl Merged {
@@ -58,8 +60,30 @@ pub(super) fn merge(stored: &DataFrame, incoming: &DataFrame, keys: &[String]) -
         inserted: new.len() as u64,
         updated: changed.len() as u64,
         unchanged: (pairs.len() - changed.len()) as u64,
+        removed: 0,
         new_rows: take(incoming, new.into_iter())?,
     })
+}
+
+/// As [`merge`], and stored rows whose `event_time` is among the incoming ones go if no incoming row has their key: the
+/// incoming rows are all there is to know of these times. Linear in both.
+pub(super) fn replace(stored: &DataFrame, incoming: &DataFrame, keys: &[String], event_time: &str) -> Result<Merged> {
+    let merged = merge(stored, incoming, keys)?;
+    let time = [event_time.to_owned()];
+    let incoming_times: HashSet<Vec<u8>> = row_keys(incoming, &time)?.into_iter().collect();
+    let incoming_keys: HashSet<Vec<u8>> = row_keys(incoming, keys)?.into_iter().collect();
+    let times = row_keys(&merged.kept, &time)?;
+    let kept_keys = row_keys(&merged.kept, keys)?;
+    let stays: Vec<usize> = times
+        .iter()
+        .zip(&kept_keys)
+        .enumerate()
+        .filter(|(_, (time, key))| !incoming_times.contains(*time) || incoming_keys.contains(*key))
+        .map(|(row, _)| row)
+        .collect();
+    let removed = (times.len() - stays.len()) as u64;
+    let kept = if removed == 0 { merged.kept } else { take(&merged.kept, stays.into_iter())? };
+    Ok(Merged { kept, removed, ..merged })
 }
 
 fn take(frame: &DataFrame, rows: impl Iterator<Item = usize>) -> Result<DataFrame> {
@@ -177,6 +201,19 @@ mod tests {
         assert_eq!(counts(&stored, &[(1, "a", None), (2, "b", Some(0.0)), (3, "d", None)]), (1, 2, 0));
         assert_eq!(counts(&[], &stored), (3, 0, 0));
         assert_eq!(counts(&stored, &[]), (0, 0, 0));
+    }
+
+    #[test]
+    fn replacing_takes_away_what_a_time_no_longer_has() {
+        let (stored, incoming) =
+            ([(1, "a", Some(1.0)), (2, "a", None), (3, "b", None)], [(1, "a", Some(2.0)), (4, "a", None)]);
+        // The text stands for the time here: `a` is replaced, `b` is another time.
+        let merged = replace(&frame(&stored), &frame(&incoming), &keys(), "text").unwrap();
+        assert_eq!((merged.inserted, merged.updated, merged.unchanged, merged.removed), (1, 1, 0, 1));
+        let ids: Vec<Option<i64>> = merged.all_rows().unwrap().column("id").unwrap().i64().unwrap().iter().collect();
+        assert_eq!(ids, [Some(3), Some(1), Some(4)]);
+        let again = replace(&merged.all_rows().unwrap(), &frame(&incoming), &keys(), "text").unwrap();
+        assert_eq!((again.inserted, again.updated, again.removed), (0, 0, 0));
     }
 
     #[test]

@@ -29,7 +29,11 @@ pub(crate) fn run(args: &DriftArgs) -> anyhow::Result<Outcome> {
     let kinds = ignored.iter().map(|i| Ok(schema.column(&i.column)?.kind)).collect::<anyhow::Result<Vec<_>>>()?;
     let result = Printed { columns: Columns { measured: &report, ignored: &ignored, kinds: &kinds }, report: &report };
     output::json(&result)?;
-    Ok(Outcome::of(!report.drifted))
+    let compared = report.columns.iter().any(|c| c.score.is_some());
+    if !compared {
+        output::note("no column could be compared; each says why");
+    }
+    Ok(Outcome::of(compared && !report.drifted))
 }
 
 /// The report with the columns that were not measured among the others.
@@ -111,6 +115,10 @@ fn common_schema(reference: &Table, current: &Table, args: &DriftArgs) -> anyhow
             } else if numbers(column.value_type) && numbers(other.value_type) {
                 ValueType::Float
             } else {
+                output::note(&format!(
+                    "column {:?} holds {} in the reference and {} in the current file; compared as categories",
+                    column.name, column.value_type, other.value_type
+                ));
                 column.kind = Kind::Nominal;
                 ValueType::Text
             };

@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 use std::time::Instant;
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use med_etl::{EtlError, Extract, ExtractOptions, Source};
 use med_schema::{ParquetFile, TableError};
 use serde_json::json;
@@ -26,6 +26,11 @@ impl From<EtlError> for Stopped {
 }
 
 pub(crate) fn run(args: &ExtractArgs) -> anyhow::Result<Outcome> {
+    ensure!(
+        args.out.extension().is_some_and(|e| e.eq_ignore_ascii_case("parquet")),
+        "--out {}: expected a file that ends in .parquet",
+        args.out.display()
+    );
     let selection = match (&args.table, &args.query) {
         (Some(table), _) => Extract::table(table),
         (None, Some(query)) => Extract::query(query),

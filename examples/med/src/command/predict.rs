@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use med_schema::{Column, Kind, Role, Schema, Table, ValueType};
+use med_schema::{Column, Kind, Schema, Table, ValueType};
 use polars::prelude::{Column as Values, DataFrame};
 use serde_json::json;
 
@@ -16,22 +16,10 @@ pub(crate) fn run(args: &PredictArgs) -> anyhow::Result<Outcome> {
     let started = Instant::now();
     let predicted = model.predict(&table)?;
     let seconds = started.elapsed().as_secs_f64();
-    let predictions = predictions(&table, &keys(&table, &model), predicted)?;
+    let predictions = predictions(&table, &model.keys(&table), predicted)?;
     predictions.write(&args.out)?;
     output::json(&json!({ "rows": predictions.n_rows(), "seconds": seconds }))?;
     Ok(Outcome::Passed)
-}
-
-/// The columns that name a row, and are none of the model's.
-fn keys<'a>(table: &'a Table, model: &Prepared) -> Vec<&'a str> {
-    table
-        .schema()
-        .columns()
-        .iter()
-        .filter(|c| matches!(c.role, Role::Key | Role::EventTime) && !model.columns().contains(&c.name))
-        .filter(|c| c.name != model.target())
-        .map(|c| c.name.as_str())
-        .collect()
 }
 
 /// Keys and prediction, in the order of the rows.

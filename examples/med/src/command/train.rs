@@ -8,6 +8,7 @@ use med_schema::Schema;
 use serde_json::{Map, Value, json};
 
 use crate::cli::TrainArgs;
+use crate::config::seeded;
 use crate::output::{self, Outcome};
 use crate::prepared::Prepared;
 use crate::table_file::{require, usable};
@@ -17,7 +18,7 @@ pub(crate) fn run(args: &TrainArgs) -> anyhow::Result<Outcome> {
         Some(text) => serde_json::from_str(text).context("--params is not JSON")?,
         None => Value::Null,
     };
-    let spec = ModelSpec::parse(&args.model, &params)?.seeded(args.seed);
+    let spec = seeded(ModelSpec::parse(&args.model, &params)?, &params, args.seed);
     if let Some(threads) = args.threads {
         ensure!(threads > 0, "--threads: expected at least 1, found 0");
         rayon::ThreadPoolBuilder::new().num_threads(threads).build_global()?;

@@ -1,5 +1,6 @@
 //! The embedded database of a run without one: made from the fixture, once.
 
+use std::fs::File;
 use std::path::Path;
 
 use anyhow::{Context, ensure};
@@ -53,6 +54,12 @@ pub(super) fn fill(path: &Path) -> anyhow::Result<()> {
     if path.exists() {
         return Ok(());
     }
+    // Of several runs that start at once one makes it, and the others wait for that.
+    let lock = File::create(path.with_extension("lock")).with_context(|| format!("locking {}", path.display()))?;
+    lock.lock().with_context(|| format!("locking {}", path.display()))?;
+    if path.exists() {
+        return Ok(());
+    }
     let partial = path.with_extension("partial");
     if partial.exists() {
         std::fs::remove_file(&partial).with_context(|| format!("removing {}", partial.display()))?;
@@ -70,7 +77,7 @@ pub(super) fn fill(path: &Path) -> anyhow::Result<()> {
         Ok(())
     })?;
     drop(connection);
-    std::fs::File::open(&partial)?.sync_all()?;
+    File::open(&partial).and_then(|file| file.sync_all()).with_context(|| format!("writing {}", partial.display()))?;
     std::fs::rename(&partial, path).with_context(|| format!("making the database {}", path.display()))
 }
 

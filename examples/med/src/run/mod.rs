@@ -23,19 +23,20 @@ use crate::progress::Steps;
 use record::{GateClosed, Record};
 
 const CODE: &str = concat!("med ", env!("CARGO_PKG_VERSION"));
-const STEPS: u64 = 8;
+const STEPS: u64 = 9;
 
 pub(crate) fn run(args: &RunArgs) -> anyhow::Result<Outcome> {
     let config = Config::load(args)?;
     // Whatever is wrong with the configuration is known before anything is done.
     let suites = clients::Suites::read(&config)?;
     let specs = config.models.iter().map(|m| m.spec(config.seed)).collect::<anyhow::Result<Vec<_>>>()?;
-    modelling::check_names(&config)?;
+    modelling::check(&config)?;
 
     let progress = Steps::new(STEPS);
     progress.begin("extract");
     let extracted = clients::extract(&config, &progress)?;
-    let fingerprints = [extracted.fingerprint, suites.fingerprint(), config.fingerprint()?, Fingerprint::of(CODE)];
+    let fingerprints =
+        [extracted.fingerprint, suites.fingerprint()?, config.fingerprint(&specs)?, Fingerprint::of(CODE)];
     let id = RunId::derived_from(fingerprints);
     let lake = Lakehouse::open(&config.lake)?;
     let lineage = Lineage {
@@ -96,7 +97,7 @@ fn pipeline(
     progress.end();
 
     step("check the models");
-    let candidates = modelling::check(fitted, &suites.models, record)?;
+    let candidates = modelling::judge(fitted, &parts, &suites.models, record)?;
     progress.end();
 
     step("predict");

@@ -1,18 +1,21 @@
 //! From the loaded table to models that have been fitted, scored and checked.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context, ensure};
 use med_drift::DriftDetector;
 use med_features::RandomSplit;
 use med_features::select::{Evidence, Selector};
 use med_model::{ModelSpec, RegressionMetrics};
-use med_quality::MetaSuite;
+use med_quality::{MetaSuite, NoErrors, ResultsConsistent};
 use med_report::Calibration;
-use med_schema::{Admitted, Checked, FeatureKind, Table, Verdict};
+use med_schema::{
+    Admitted, Check, CheckResult, Checked, FeatureKind, FingerprintHasher, Input, Report, Table, Verdict,
+};
 use med_store::{ModelArtifact, ResultKind};
 use serde_json::json;
 
+use super::clients::CLIENT_ID;
 use super::record::{ModelRecord, Record};
 use crate::config::{Config, FeatureSet, ModelConfig, ModelSuite};
 use crate::prepared::Prepared;
@@ -25,6 +28,8 @@ pub(super) struct Parts {
     pub(super) train: Table,
     pub(super) test: Table,
     features: Vec<String>,
+    /// Which clients were trained on.
+    pub(super) trained_on: Input,
 }
 
 /// A fitted model and how it does.
@@ -51,8 +56,20 @@ impl Candidate {
     }
 }
 
-/// Every model of a run has its own name.
-pub(super) fn check_names(config: &Config) -> anyhow::Result<()> {
+/// Whatever of the configuration is about models is checked before anything is done; each has its own name.
+pub(super) fn check(config: &Config) -> anyhow::Result<()> {
+    let names =
+        config.models.iter().map(ModelConfig::name).chain([config.registered_model.as_str(), &config.feature_group]);
+    for name in names {
+        let safe = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+        let fits = name.starts_with(|c: char| c.is_ascii_alphanumeric()) && name.len() <= 100 && name.chars().all(safe);
+        ensure!(
+            fits,
+            "expected a name of 1 to 100 characters A-Z a-z 0-9 . _ - starting with a letter or digit, found {name:?}"
+        );
+    }
+    RandomSplit::new(config.train_fraction, config.seed)?;
+    Selector::new(config.selection.method, config.selection.keep)?;
     ensure!(!config.models.is_empty(), "the configuration has no models");
     for (i, model) in config.models.iter().enumerate() {
         let twice = config.models[..i].iter().any(|m| m.name() == model.name());
@@ -87,7 +104,18 @@ pub(super) fn split(table: &Table, config: &Config, record: &mut Record) -> anyh
     let dropped: Vec<&str> = selection.dropped().map(|score| score.feature.as_str()).collect();
     let features = train_data.x().names().filter(|n| !dropped.contains(n)).map(str::to_owned).collect();
     record.selection = Some(selection);
-    Ok(Parts { train, test, features })
+    let trained_on = training_clients(&train)?;
+    Ok(Parts { train, test, features, trained_on })
+}
+
+/// The ids of the training part, by fingerprint. Two models with the same have been held back from the same clients, and
+/// only then may be compared on them.
+fn training_clients(train: &Table) -> anyhow::Result<Input> {
+    let mut hasher = FingerprintHasher::new();
+    train.frame().column(CLIENT_ID)?.str()?.iter().flatten().collect::<BTreeSet<_>>().into_iter().for_each(|id| {
+        hasher.part(id);
+    });
+    Ok(Input { name: "training clients".to_owned(), version: None, fingerprint: hasher.finish() })
 }
 
 /// Fits every model, each on its own thread.
@@ -103,7 +131,8 @@ pub(super) fn fit(
             .iter()
             .zip(specs)
             .map(|(model, spec)| {
-                let lineage = record.lineage.clone();
+                let mut lineage = record.lineage.clone();
+                lineage.inputs.push(parts.trained_on.clone());
                 scope.spawn(move || {
                     fit_one(parts, spec, model).map(|f| Fitted { model: f.model.with_lineage(lineage), ..f })
                 })
@@ -154,13 +183,23 @@ fn fit_one(parts: &Parts, spec: &ModelSpec, config: &ModelConfig) -> anyhow::Res
 
 /// Checks every model by the expectations over its metrics, and these checks. Models that do not pass go no further; when none
 /// passes, the run ends.
-pub(super) fn check(fitted: Vec<Fitted>, suite: &ModelSuite, record: &mut Record) -> anyhow::Result<Vec<Candidate>> {
+pub(super) fn judge(
+    fitted: Vec<Fitted>,
+    parts: &Parts,
+    suite: &ModelSuite,
+    record: &mut Record,
+) -> anyhow::Result<Vec<Candidate>> {
     let mut candidates = Vec::new();
     let mut reasons = Vec::new();
+    let mut lineage = record.lineage.clone();
+    lineage.inputs.push(parts.trained_on.clone());
     for fitted in fitted {
         let report = fitted.test.report(format!("model {}", fitted.name), &suite.expectations).run(record.id.clone());
-        let required = report.results.iter().map(|r| r.check.clone()).collect::<Vec<_>>();
-        let meta = MetaSuite::standard(format!("checks of model {}", fitted.name), required).report(&report);
+        let meta = MetaSuite::new(format!("checks of model {}", fitted.name))
+            .with(MetricsChecked::new(suite))
+            .with(NoErrors)
+            .with(ResultsConsistent)
+            .report(&report);
         record.put(ResultKind::ModelQualityChecks, &format!("{}.json", fitted.name), &report)?;
         record.put(ResultKind::ModelQualityChecks, &format!("{}.meta.json", fitted.name), &meta)?;
         let meta_reasons = med_schema::GatePolicy::strict().reasons(&meta);
@@ -173,7 +212,7 @@ pub(super) fn check(fitted: Vec<Fitted>, suite: &ModelSuite, record: &mut Record
             bytes: fitted.model.to_json()?.into_bytes().into(),
             metrics,
             signature: fitted.model.features().clone(),
-            lineage: record.lineage.clone(),
+            lineage: lineage.clone(),
         };
         record.models.push(ModelRecord {
             name: fitted.name.clone(),
@@ -193,4 +232,47 @@ pub(super) fn check(fitted: Vec<Fitted>, suite: &ModelSuite, record: &mut Record
     }
     record.gates.push(("models", Verdict::Passed));
     Ok(candidates)
+}
+
+/// Each expectation of the suite has its result, about its metric: none fell away between the file and the gate.
+#[derive(Debug)]
+struct MetricsChecked {
+    metrics: Vec<String>,
+}
+
+impl MetricsChecked {
+    fn new(suite: &ModelSuite) -> Self {
+        Self { metrics: suite.expectations.iter().map(|e| e.metric().as_str().to_owned()).collect() }
+    }
+}
+
+impl Check<Report> for MetricsChecked {
+    fn name(&self) -> &str {
+        "every_metric_was_checked"
+    }
+
+    fn check(&self, report: &Report) -> CheckResult {
+        let checked = report.results.iter().map(|r| r.column.as_deref().unwrap_or_default());
+        CheckResult::judged(self.name(), checked.eq(self.metrics.iter().map(String::as_str)))
+            .expected(format!("results about {}", self.metrics.join(", ")))
+            .observed(report.results.len())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use med_model::{Metric, MetricExpectation};
+
+    #[test]
+    fn a_result_that_fell_away_is_noticed() {
+        let expectation = |metric| MetricExpectation::at_least(metric, 0.0).unwrap();
+        let suite =
+            ModelSuite { name: "s".to_owned(), expectations: vec![expectation(Metric::R2), expectation(Metric::Gini)] };
+        let metrics = RegressionMetrics::of(&[1.0, 2.0, 4.0], &[1.0, 2.0, 3.0], None).unwrap();
+        let mut report = metrics.report("model", &suite.expectations);
+        assert!(MetricsChecked::new(&suite).check(&report).passed());
+        report.results.pop();
+        assert!(!MetricsChecked::new(&suite).check(&report).passed());
+    }
 }

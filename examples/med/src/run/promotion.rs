@@ -3,14 +3,27 @@
 use anyhow::Context;
 use med_quality::MetaSuite;
 use med_schema::{GatePolicy, Version};
-use med_store::{ResultKind, Stage, StoreError};
+use med_store::blocking::ModelRegistry;
+use med_store::{ModelVersion, ResultKind, Stage, StoreError};
+use serde::{Deserialize, Serialize};
 
 use super::clients::{self, Suites};
 use super::modelling::{Candidate, Parts};
 use super::record::Record;
 use crate::command::predict::predictions;
 use crate::config::Config;
+use crate::output;
 use crate::prepared::Prepared;
+
+/// The file in which a run notes its decision before it acts on it: killed and run again, it decides the same, whatever
+/// became of the registry in between.
+pub(super) const DECISION: &str = "decision.json";
+
+/// Whether the model in production stays.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub(super) struct Decision {
+    kept: Option<Version>,
+}
 
 /// Who predicts.
 pub(super) enum Chosen {
@@ -20,7 +33,7 @@ pub(super) enum Chosen {
     Production(Box<Prepared>),
 }
 
-/// The best candidate, unless the model in production does better on the same rows. A completed run keeps to what it decided.
+/// The best candidate, unless the model in production does better on the same rows. A run keeps to what it once decided.
 pub(super) fn choose(
     candidates: &[Candidate],
     parts: &Parts,
@@ -34,28 +47,54 @@ pub(super) fn choose(
         .map(|(i, _)| i)
         .context("no model passed its checks")?;
     let registry = record.lake.registry();
+    let kept = match record.decided()? {
+        Some(Decision { kept }) => kept,
+        None => {
+            let rival = rival(parts, config, record)?;
+            let better = rival.filter(|(_, _, r2)| *r2 > candidates[best].r2());
+            let kept = better.map(|(version, _, _)| version);
+            record.put(ResultKind::Runs, DECISION, &Decision { kept })?;
+            kept
+        }
+    };
+    record.kept = kept;
+    let Some(kept) = kept else {
+        return Ok(Chosen::Candidate(best));
+    };
+    let version = registry.version(&config.registered_model, kept)?;
+    Ok(Chosen::Production(Box::new(model_of(&registry, &version)?)))
+}
+
+/// The model in production and its R² on the held-back part, if the comparison is fair: a model that was trained on other clients may
+/// have learnt from those held back here, and gives way to one that has not.
+fn rival(parts: &Parts, config: &Config, record: &Record) -> anyhow::Result<Option<(Version, Prepared, f64)>> {
+    let registry = record.lake.registry();
     let production = match registry.production(&config.registered_model) {
         Ok(production) => production,
         Err(StoreError::NotFound { .. }) => None,
         Err(error) => return Err(error.into()),
     };
-    let rival = match record.completed_before()? {
-        Some(before) => before.kept.map(|version| registry.version(&config.registered_model, version)).transpose()?,
-        None => production.filter(|p| p.lineage.run != record.id),
-    };
-    let Some(rival) = rival else {
-        return Ok(Chosen::Candidate(best));
-    };
-    let bytes = registry.load(&rival)?;
-    let model = Prepared::from_json(std::str::from_utf8(&bytes)?)
-        .with_context(|| format!("{} {}", rival.name, rival.version))?;
-    // A production model that cannot predict these clients (other columns) is no rival.
-    let r2 = model.evaluate(&parts.test).ok().and_then(|metrics| metrics.r2).unwrap_or(f64::NEG_INFINITY);
-    if r2 <= candidates[best].r2() {
-        return Ok(Chosen::Candidate(best));
+    let fair = |p: &ModelVersion| p.lineage.run != record.id && p.lineage.inputs.contains(&parts.trained_on);
+    let Some(production) = production.filter(fair) else { return Ok(None) };
+    let model = model_of(&registry, &production)?;
+    match model.evaluate(&parts.test) {
+        Ok(metrics) => {
+            let r2 = metrics.r2.unwrap_or(f64::NEG_INFINITY);
+            Ok(Some((production.version, model, r2)))
+        }
+        Err(error) => {
+            output::note(&format!(
+                "{} {} in production cannot predict these clients and is not compared: {error:#}",
+                production.name, production.version
+            ));
+            Ok(None)
+        }
     }
-    record.kept = Some(rival.version);
-    Ok(Chosen::Production(Box::new(model)))
+}
+
+fn model_of(registry: &ModelRegistry, version: &ModelVersion) -> anyhow::Result<Prepared> {
+    let bytes = registry.load(version)?;
+    Prepared::from_json(std::str::from_utf8(&bytes)?).with_context(|| format!("{} {}", version.name, version.version))
 }
 
 impl Chosen {
@@ -94,7 +133,7 @@ pub(super) fn promote(
     record: &mut Record,
 ) -> anyhow::Result<()> {
     let registry = record.lake.registry();
-    let before = record.completed_before()?;
+    let completed = record.completed_before()?;
     let mut versions: Vec<Version> = Vec::new();
     for candidate in candidates {
         versions.push(registry.register(&config.registered_model, &candidate.artifact)?.version);
@@ -112,7 +151,7 @@ pub(super) fn promote(
     for i in order {
         let (version, last) = (versions[i], if Some(i) == best { Stage::Production } else { Stage::Archived });
         let name = &candidates[i].fitted.name;
-        if before.is_none() {
+        if !completed {
             let policy: &GatePolicy = &record.policy;
             let admitted = || registry.admit_stored(&config.registered_model, version, policy);
             if stage_of(version)? == Stage::None {

@@ -8,12 +8,13 @@ use med_etl::StepReport;
 use med_features::select::Selection;
 use med_model::RegressionMetrics;
 use med_quality::MetaSuite;
-use med_schema::{Admitted, Checked, GatePolicy, Lineage, Report, RunId, Verdict, Version};
+use med_schema::{Admitted, Checked, Fingerprint, GatePolicy, Lineage, Report, RunId, Verdict, Version};
 use med_store::blocking::{Lakehouse, ResultFolder};
-use med_store::{Commit, ResultKind, Stage};
+use med_store::{Commit, ResultKind, Stage, StoreError};
 use serde::Serialize;
 
-use super::summary::{Completed, Summary};
+use super::promotion::{DECISION, Decision};
+use super::summary::Summary;
 use super::{page, summary};
 use crate::config::Config;
 
@@ -94,8 +95,14 @@ impl Record {
 
     /// Writes a result of this run.
     pub(super) fn put(&self, kind: ResultKind, name: &str, value: &(impl Serialize + Sync)) -> anyhow::Result<()> {
-        self.results().put_json(kind, &self.id, name, value).with_context(|| format!("{kind}/{}/{name}", self.id))?;
-        Ok(())
+        match self.results().put_json(kind, &self.id, name, value) {
+            Ok(_) => Ok(()),
+            Err(error @ StoreError::Occupied { .. }) => Err(error).context(
+                "this lake has other results of the same rows and configuration, made by another build of this program; \
+                 use another lake, or another seed",
+            ),
+            Err(error) => Err(error).with_context(|| format!("{kind}/{}/{name}", self.id)),
+        }
     }
 
     pub(super) fn rows(&mut self, phase: &'static str, rows: usize) {
@@ -134,23 +141,31 @@ impl Record {
         GateClosed { phase, reasons }.into()
     }
 
-    /// Whether this run was completed before: its registry moves are history then, and are not made again.
-    pub(super) fn completed_before(&self) -> anyhow::Result<Option<Completed>> {
+    /// What this run decided when it came as far as that before.
+    pub(super) fn decided(&self) -> anyhow::Result<Option<Decision>> {
         let names = self.results().names(ResultKind::Runs, &self.id)?;
-        if names.iter().any(|name| name == summary::FILE) {
-            return Ok(Some(self.results().get_json(ResultKind::Runs, &self.id, summary::FILE)?));
+        if !names.iter().any(|name| name == DECISION) {
+            return Ok(None);
         }
-        Ok(None)
+        Ok(Some(self.results().get_json(ResultKind::Runs, &self.id, DECISION)?))
+    }
+
+    /// Whether this run was completed before: its registry moves are history then, and are not made again.
+    pub(super) fn completed_before(&self) -> anyhow::Result<bool> {
+        Ok(self.results().names(ResultKind::Runs, &self.id)?.iter().any(|name| name == summary::FILE))
     }
 
     /// Writes page and summary, the summary last: where it is, the run is complete.
     pub(super) fn finish(&self, passed: bool) -> anyhow::Result<Summary> {
         let page = page::of(self, passed);
         let html = med_report::render(&page)?;
-        self.put(ResultKind::Runs, "page.json", &page)?;
-        let written = self.results().put_bytes(ResultKind::Runs, &self.id, "report.html", html.into_bytes().into())?;
+        // A run completes once; it may fail in more than one way, each of which keeps its own page.
+        let prefix = if passed { String::new() } else { format!("failed-{}-", Fingerprint::of(&html).short()) };
+        self.put(ResultKind::Runs, &format!("{prefix}page.json"), &page)?;
+        let name = format!("{prefix}report.html");
+        let written = self.results().put_bytes(ResultKind::Runs, &self.id, &name, html.into_bytes().into())?;
         let summary = Summary::of(self, written.path);
-        self.put(ResultKind::Runs, summary::FILE, &summary)?;
+        self.put(ResultKind::Runs, &format!("{prefix}{}", summary::FILE), &summary)?;
         Ok(summary.within(&self.lake_location))
     }
 }

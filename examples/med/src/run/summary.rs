@@ -6,7 +6,7 @@ use med_drift::DriftReport;
 use med_model::RegressionMetrics;
 use med_schema::{RunId, Statistics, Verdict, Version};
 use med_store::{Outcome, Stage};
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{Serialize, Serializer};
 
 use super::KINDS;
 use super::record::{ModelRecord, Record};
@@ -38,13 +38,6 @@ pub(super) struct Summary {
     drift: Option<DriftReport>,
     /// Path of the HTML report: in the stored summary from the lake's root, in the printed one with the lake's location.
     report: String,
-}
-
-/// What a later run of the same id wants to know of the stored summary.
-#[derive(Debug, Deserialize)]
-pub(super) struct Completed {
-    #[serde(default)]
-    pub(super) kept: Option<Version>,
 }
 
 #[derive(Debug, Clone, Serialize)]
@@ -116,7 +109,9 @@ fn write_table(out: &mut String, record: &Record, passed: bool) -> std::fmt::Res
     }
     if let Some(commit) = &record.commit {
         let what = match commit.outcome {
-            Outcome::Committed => format!("{} new, {} changed", commit.inserted, commit.updated),
+            Outcome::Committed => {
+                format!("{} new, {} changed, {} gone", commit.inserted, commit.updated, commit.removed)
+            }
             _ => "nothing new".to_owned(),
         };
         writeln!(out, "  lake version {}: {what}", commit.version)?;
@@ -145,8 +140,8 @@ fn write_table(out: &mut String, record: &Record, passed: bool) -> std::fmt::Res
             writeln!(out, "  {:<16}{r2:>8}{rmse:>11}{mae:>11}   {stands}", model.name)?;
         }
         match &record.promoted {
-            Some(name) => writeln!(out, "  in production: {name}")?,
-            None => writeln!(out, "  in production: as before this run")?,
+            Some(name) => writeln!(out, "  promoted: {name}")?,
+            None => writeln!(out, "  promoted: none, production is as before this run")?,
         }
     }
     if let Some(drift) = &record.drift {
@@ -155,10 +150,12 @@ fn write_table(out: &mut String, record: &Record, passed: bool) -> std::fmt::Res
         writeln!(out, "\n  {verdict}: {drifted} of {} features differ between the parts", drift.columns.len())?;
     }
     writeln!(out, "\n  results in {}:", record.lake_location)?;
-    for kind in KINDS {
+    // A folder that cannot be listed now was written a moment ago.
+    let left = |kind| record.results().names(kind, &record.id).map_or(true, |names| !names.is_empty());
+    for kind in KINDS.into_iter().filter(|kind| left(*kind)) {
         writeln!(out, "    {kind}/{}/", record.id)?;
     }
-    write!(out, "    runs/{}/report.html", record.id)
+    write!(out, "    runs/{}/", record.id)
 }
 
 fn place(version: Option<Version>, stage: Option<Stage>) -> String {

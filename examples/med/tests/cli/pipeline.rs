@@ -106,7 +106,10 @@ fn a_value_out_of_range_closes_the_first_gate() {
     let good: Vec<_> = before.iter().filter(|(name, _)| !name.ends_with("clients.sqlite")).collect();
     assert!(kept == good, "a failed run changed what was there");
 
-    // Mended, the run goes through again, and nothing is there twice.
+    // Mended, the run goes through again; without a table it does not.
+    change(folder.path(), "UPDATE clients SET age = 50 WHERE rowid <= 3");
+    let mended = med(folder.path(), &["run"]).passed();
+    assert_eq!(mended["rows"]["loaded"], 5000);
     change(folder.path(), "DROP TABLE clients");
     assert!(med(folder.path(), &["run"]).refused().contains("no table \"clients\""));
 }
@@ -144,6 +147,40 @@ fn a_changed_database_makes_a_new_version_and_the_old_one_can_be_read() {
     assert_eq!(differing, 1, "one client changed");
     let text = med(folder.path(), &["lake", "read", "medical_costs", "--version", "9", "--out", "x.csv"]).refused();
     assert!(text.contains('9'), "{text}");
+}
+
+#[test]
+fn the_lake_holds_the_clients_of_the_database_and_no_others() {
+    let folder = filled();
+    let original = std::fs::read(folder.path().join("lake/clients.sqlite")).unwrap();
+    let read = |out: &str| {
+        med(folder.path(), &["lake", "read", "medical_costs", "--out", out]).passed();
+        std::fs::read_to_string(folder.path().join(out)).unwrap()
+    };
+    let first = read("first.csv");
+    // A correction gives the client another id, and a deletion takes one away: neither stays behind.
+    change(folder.path(), "UPDATE clients SET bmi = bmi + 1 WHERE rowid = 1; DELETE FROM clients WHERE rowid = 2");
+    assert_eq!(med(folder.path(), &["run"]).passed()["rows"]["loaded"], 4999);
+    assert_eq!(read("second.csv").lines().count(), 5000, "a header and 4,999 clients");
+    // Back to what was: the run of that name is there already, but the lake is not as it left it.
+    std::fs::write(folder.path().join("lake/clients.sqlite"), original).unwrap();
+    med(folder.path(), &["run"]).passed();
+    assert_eq!(read("third.csv"), first);
+}
+
+#[test]
+fn a_model_is_compared_only_with_one_held_back_from_the_same_clients() {
+    let folder = filled();
+    let version = |summary: &serde_json::Value| summary["registry"]["versions"]["gbdt"]["version"].as_u64().unwrap();
+    // Costs that nobody can predict for some: the model in production, held back from the same clients, does no better.
+    change(folder.path(), "UPDATE clients SET annual_medical_cost = annual_medical_cost + 1 WHERE rowid <= 10");
+    let same_clients = med(folder.path(), &["run"]).passed();
+    assert!(same_clients["promoted"] == "gbdt" || same_clients["kept"] == 4, "{same_clients}");
+    // Another seed holds back other clients: the former model may have seen them, and is no rival.
+    let other = med(folder.path(), &["run", "--seed", "7"]).passed();
+    assert_eq!((&other["promoted"], &other["kept"]), (&"gbdt".into(), &serde_json::Value::Null));
+    let production = &med(folder.path(), &["model", "ls"]).passed()["models"][0]["production"];
+    assert_eq!(production.as_u64(), Some(version(&other)));
 }
 
 #[test]
