@@ -161,7 +161,19 @@ fn mrmr_chooses_in_the_same_order() {
 #[test]
 fn std_stability_is_that_of_the_written_formula() {
     let mut compared = 0;
-    for pair in ["insurance_random", "insurance_by_age", "syn_nulls", "syn_constants", "syn_heavy_tails", "syn_ties"] {
+    let pairs = [
+        "insurance_by_age",
+        "insurance_random_cat",
+        "syn_constants",
+        "syn_extremes",
+        "syn_nulls",
+        "syn_ties",
+        "syn_tiny_10_10",
+        "syn_tiny_20_21",
+        "syn_tiny_5_5",
+        "syn_tiny_9_10",
+    ];
+    for pair in pairs {
         let (a, b) =
             (csv(&format!("goldens/drift/{pair}/reference.csv")), csv(&format!("goldens/drift/{pair}/current.csv")));
         let expected = json(&format!("goldens/drift/{pair}/expected.json"));
