@@ -1,4 +1,4 @@
-//! Frames to Arrow batches and back: the only file that knows both polars and arrow-rs.
+//! Frames to Arrow batches and back: the only place where one becomes the other, and the only one with `unsafe`.
 //!
 //! The two have their own types for the same memory, and both can hand it over through the Arrow C data interface, a
 //! pair of C structs with a published layout. Nothing is copied but strings on the way in when they come with 32-bit
