@@ -1,11 +1,9 @@
 //! Missing numbers filled in.
 
-use std::collections::BTreeSet;
-
 use med_schema::{FeatureColumn, FeatureMatrix};
 use serde::{Deserialize, Serialize};
 
-use super::{Columns, Encoder, FittedEncoder, InputKind, Inputs, Origin};
+use super::{Columns, Encoder, FittedEncoder, InputKind, Inputs, Origin, outputs_are_distinct};
 use crate::FeatureError;
 use crate::statistic::mean;
 
@@ -91,12 +89,7 @@ impl Encoder for Impute {
             fills.push(Fill { column: column.name().to_owned(), value, indicator });
         }
         let fitted = FittedImpute { inputs: Inputs::of(train), fills };
-        let mut names = BTreeSet::new();
-        for Origin { output, .. } in fitted.provenance() {
-            if let Some(name) = names.replace(output) {
-                return Err(med_schema::MatrixError::DuplicateFeature { name }.into());
-            }
-        }
+        outputs_are_distinct(&fitted)?;
         Ok(fitted)
     }
 }

@@ -30,9 +30,10 @@ pub use one_hot::{FittedOneHot, OneHot, Reference};
 pub use ordinal::{FittedOrdinal, Ordinal};
 pub use scale::{FittedScale, Scale};
 
+use std::collections::BTreeSet;
 use std::fmt::Debug;
 
-use med_schema::FeatureMatrix;
+use med_schema::{FeatureMatrix, MatrixError};
 use serde::{Deserialize, Serialize};
 
 use crate::FeatureError;
@@ -79,4 +80,15 @@ impl Origin {
     fn of(output: impl Into<String>, from: impl Into<String>) -> Self {
         Self { output: output.into(), from: vec![from.into()] }
     }
+}
+
+/// Refuses outputs whose names collide, with each other or with a column that passes through: at fitting, not at use.
+fn outputs_are_distinct(fitted: &impl FittedEncoder) -> Result<(), FeatureError> {
+    let mut names = BTreeSet::new();
+    for Origin { output, .. } in fitted.provenance() {
+        if let Some(name) = names.replace(output) {
+            return Err(MatrixError::DuplicateFeature { name }.into());
+        }
+    }
+    Ok(())
 }

@@ -1,12 +1,12 @@
 //! One column of zeros and ones for each level.
 
-use std::collections::BTreeSet;
-
 use med_schema::{FeatureColumn, FeatureMatrix, MISSING};
 use serde::{Deserialize, Serialize};
 
 use super::levels::{Seen, levels_present, recode, refuse};
-use super::{Columns, Encoder, FittedEncoder, InputKind, Inputs, MissingPolicy, Origin, UnseenPolicy};
+use super::{
+    Columns, Encoder, FittedEncoder, InputKind, Inputs, MissingPolicy, Origin, UnseenPolicy, outputs_are_distinct,
+};
 use crate::FeatureError;
 
 /// Which level gets no column, because all others being zero says it.
@@ -103,13 +103,7 @@ impl Encoder for OneHot {
             spread.push(self.spread(column)?);
         }
         let fitted = FittedOneHot { inputs: Inputs::of(train), spread, unseen: self.unseen, missing: self.missing };
-        // Outputs whose names collide, with each other or with a column that passes through, are refused here, not at use.
-        let mut names = BTreeSet::new();
-        for Origin { output, .. } in fitted.provenance() {
-            if let Some(name) = names.replace(output) {
-                return Err(med_schema::MatrixError::DuplicateFeature { name }.into());
-            }
-        }
+        outputs_are_distinct(&fitted)?;
         Ok(fitted)
     }
 }

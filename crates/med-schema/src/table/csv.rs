@@ -264,7 +264,7 @@ fn timestamp(text: &str) -> Option<i64> {
 }
 
 pub(super) fn write(path: &Path, table: &Table) -> Result<u64, TableError> {
-    atomically(path, |file| {
+    super::whole::write(path, |file| {
         let wrong = |e: csv::Error| TableError::Csv { path: path.to_owned(), reason: e.to_string() };
         let mut writer = csv::Writer::from_writer(BufWriter::new(file));
         writer.write_record(table.schema().names()).map_err(wrong)?;
@@ -305,34 +305,6 @@ impl Table {
         }
         Ok(columns)
     }
-}
-
-/// The name a file has while it is written.
-pub(super) fn partial_name(path: &Path) -> std::path::PathBuf {
-    let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(".partial");
-    path.with_file_name(name)
-}
-
-/// Writes beside the file and renames, so that the file appears whole or not at all. Returns its size in bytes.
-pub(super) fn atomically(
-    path: &Path,
-    write: impl FnOnce(&mut File) -> Result<(), TableError>,
-) -> Result<u64, TableError> {
-    let io = |source| TableError::Io { path: path.to_owned(), source };
-    let partial = partial_name(path);
-    let mut file = File::create(&partial).map_err(io)?;
-    let written = write(&mut file).and_then(|()| {
-        file.sync_all().map_err(io)?;
-        let bytes = file.metadata().map_err(io)?.len();
-        std::fs::rename(&partial, path).map_err(io)?;
-        Ok(bytes)
-    });
-    if written.is_err() {
-        // The first error is the one to report; a left-over partial file does no harm.
-        let _ = std::fs::remove_file(&partial);
-    }
-    written
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ mod error;
 mod features;
 mod infer;
 mod parquet;
+mod whole;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -15,6 +16,7 @@ pub use csv::CsvOptions;
 pub use error::{TableError, TableMismatch};
 pub use infer::infer_schema;
 pub use parquet::{ParquetFile, Written};
+pub use whole::write_file;
 
 use crate::{ColumnDifference, ColumnPatch, Fingerprint, FingerprintHasher, Role, Schema, SchemaDifference, ValueType};
 

@@ -21,7 +21,7 @@ pub(super) fn names(path: &Path) -> Result<Vec<String>, TableError> {
 }
 
 pub(super) fn write(path: &Path, table: &Table) -> Result<u64, TableError> {
-    super::csv::atomically(path, |file| {
+    super::whole::write(path, |file| {
         ParquetWriter::new(file)
             .with_compression(ParquetCompression::Zstd(None))
             .finish(&mut table.frame().clone())
@@ -73,7 +73,7 @@ impl ParquetFile {
     /// A file to be. Nothing is written before the first batch, whose columns are those of the file.
     pub fn create(path: impl AsRef<Path>) -> Self {
         let path = path.as_ref().to_owned();
-        let partial = super::csv::partial_name(&path);
+        let partial = super::whole::partial_name(&path);
         Self { path, partial, writer: None, rows: 0 }
     }
 

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use anyhow::{Context, ensure};
 use med_model::ModelSpec;
-use med_schema::Schema;
+use med_schema::{Schema, write_file};
 use serde_json::{Map, Value, json};
 
 use crate::cli::TrainArgs;
@@ -41,7 +41,7 @@ pub(crate) fn run(args: &TrainArgs) -> anyhow::Result<Outcome> {
         let test = args.read.read_like(path, &schema)?;
         metrics.insert("test".to_owned(), serde_json::to_value(model.evaluate(&test)?)?);
     }
-    write(&args.out, &model.to_json()?)?;
+    write_file(&args.out, model.to_json()?)?;
     output::json(&json!({
         "model": args.model,
         "rows": table.n_rows(),
@@ -56,13 +56,4 @@ pub(crate) fn run(args: &TrainArgs) -> anyhow::Result<Outcome> {
 /// The raw columns of a model and the target.
 fn with_target(columns: &Schema, all: &Schema, target: &str) -> anyhow::Result<Schema> {
     Ok(columns.clone().with_column(all.column(target)?.clone())?)
-}
-
-/// Writes beside the file and renames: a model file is whole or not there.
-fn write(path: &std::path::Path, text: &str) -> anyhow::Result<()> {
-    let mut name = path.file_name().with_context(|| format!("--out {} is no file name", path.display()))?.to_owned();
-    name.push(".partial");
-    let partial = path.with_file_name(name);
-    std::fs::write(&partial, text).with_context(|| format!("writing {}", partial.display()))?;
-    std::fs::rename(&partial, path).with_context(|| format!("writing {}", path.display()))
 }

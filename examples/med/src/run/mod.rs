@@ -61,7 +61,7 @@ pub(crate) fn run(args: &RunArgs) -> anyhow::Result<Outcome> {
         },
     };
     let summary = record.finish(passed)?;
-    output::note(&summary::table(&record, passed));
+    output::note(&summary::table(&record, &summary, passed));
     output::json(&summary)?;
     Ok(Outcome::of(passed))
 }

@@ -94,14 +94,14 @@ impl Summary {
 }
 
 /// The table at the end of a run.
-pub(super) fn table(record: &Record, passed: bool) -> String {
+pub(super) fn table(record: &Record, summary: &Summary, passed: bool) -> String {
     let mut out = String::new();
     // Writing to a string cannot fail.
-    let _ = write_table(&mut out, record, passed);
+    let _ = write_table(&mut out, record, summary, passed);
     out
 }
 
-fn write_table(out: &mut String, record: &Record, passed: bool) -> std::fmt::Result {
+fn write_table(out: &mut String, record: &Record, summary: &Summary, passed: bool) -> std::fmt::Result {
     writeln!(out, "\nRun {}  {}", record.id, if passed { "passed" } else { "FAILED" })?;
     writeln!(out, "\n  rows")?;
     for (phase, rows) in &record.rows {
@@ -155,7 +155,7 @@ fn write_table(out: &mut String, record: &Record, passed: bool) -> std::fmt::Res
     for kind in KINDS.into_iter().filter(|kind| left(*kind)) {
         writeln!(out, "    {kind}/{}/", record.id)?;
     }
-    write!(out, "    runs/{}/", record.id)
+    write!(out, "  report: {}", summary.report)
 }
 
 fn place(version: Option<Version>, stage: Option<Stage>) -> String {
