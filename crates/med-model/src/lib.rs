@@ -5,6 +5,7 @@ mod error;
 mod format;
 mod gbm;
 mod input;
+mod kernel;
 mod knn;
 mod linalg;
 mod linear;

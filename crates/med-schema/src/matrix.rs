@@ -1,5 +1,6 @@
 //! What statistics and models eat: numeric columns and coded categorical ones.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -385,6 +386,29 @@ impl FeatureSchema {
         Ok(picked)
     }
 
+    /// The columns of `x` with the levels that are expected here: codes are rewritten by the names of their levels, and a
+    /// level that is not expected becomes [`MISSING`]. Columns that have the expected levels already are shared.
+    ///
+    /// # Errors
+    /// [`MatrixError::Mismatch`] when a column is missing, one too many, of another kind or at another place.
+    pub fn align(&self, x: &FeatureMatrix) -> Result<FeatureMatrix, MatrixError> {
+        let expected = |name: &str| self.features.iter().find(|f| f.name == name).map(|f| &f.kind);
+        let recode = |column: &FeatureColumn| match (expected(&column.name), column.as_categorical()) {
+            (Some(FeatureKind::Categorical { levels }), Some((codes, found))) if levels != found => {
+                let places: HashMap<&str, u32> = levels.iter().map(String::as_str).zip(0..).collect();
+                let new: Vec<u32> = found.iter().map(|l| places.get(l.as_str()).copied().unwrap_or(MISSING)).collect();
+                // A missing code is past the end of the levels.
+                let codes = codes.iter().map(|&c| new.get(c as usize).copied().unwrap_or(MISSING)).collect::<Vec<_>>();
+                FeatureColumn::categorical(column.name.clone(), codes, levels.clone())
+            }
+            _ => Ok(column.clone()),
+        };
+        let aligned =
+            FeatureMatrix { n_rows: x.n_rows, columns: x.columns.iter().map(recode).collect::<Result<_, _>>()? };
+        self.check(&aligned)?;
+        Ok(aligned)
+    }
+
     /// Fingerprint of names, order, kinds and levels.
     pub fn fingerprint(&self) -> Fingerprint {
         let mut hasher = FingerprintHasher::new();
@@ -468,5 +492,20 @@ mod tests {
         let json = serde_json::to_string(&schema).unwrap();
         assert_eq!(json, r#"[{"name":"a","values":"numeric"},{"name":"c","values":"categorical","levels":["x","y"]}]"#);
         assert_eq!(serde_json::from_str::<FeatureSchema>(&json).unwrap(), schema);
+    }
+
+    #[test]
+    fn levels_are_matched_by_name() {
+        let schema = matrix().schema();
+        let other = FeatureMatrix::new(vec![
+            FeatureColumn::numeric("a", vec![1.0, 2.0, 3.0]),
+            FeatureColumn::from_texts("c", [Some("y"), Some("new"), None]),
+        ])
+        .unwrap();
+        assert!(schema.check(&other).is_err());
+        let aligned = schema.align(&other).unwrap();
+        assert_eq!(aligned.columns()[1].as_categorical().unwrap().0, &[1, MISSING, MISSING]);
+        schema.check(&aligned).unwrap();
+        assert!(schema.align(&other.select(["a"]).unwrap()).is_err());
     }
 }

@@ -4,6 +4,7 @@ mod cart;
 mod flat;
 mod forest;
 mod grown;
+mod structure;
 
 pub use cart::{DecisionTree, DecisionTreeParams};
 pub use flat::TreeEnsemble;
