@@ -171,6 +171,38 @@ pub enum FitError {
         /// What the library says.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// A cost the model cannot take.
+    #[error("{model}: row {row}: expected a cost of {expected}")]
+    Cost {
+        /// The model.
+        model: &'static str,
+        /// The row, from 0.
+        row: usize,
+        /// What a cost may be.
+        expected: &'static str,
+    },
+    /// A target without any cost.
+    #[error("{model}: expected at least one row with a cost above 0 and a weight above 0, found none")]
+    NoCost {
+        /// The model.
+        model: &'static str,
+    },
+    /// A feature to smear by that is not there.
+    #[error("parameter smearing_by of log_ols: there is no feature {column:?}")]
+    UnknownSmearing {
+        /// The name.
+        column: String,
+    },
+    /// A feature to smear by with too many values to be groups.
+    #[error("parameter smearing_by of log_ols: column {column:?} has {groups} values, expected at most {most}")]
+    TooManyGroups {
+        /// The column.
+        column: String,
+        /// Values it has.
+        groups: usize,
+        /// Values it may have.
+        most: usize,
+    },
 }
 
 /// A prediction that could not be made.

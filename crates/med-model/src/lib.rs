@@ -4,6 +4,7 @@
 mod error;
 mod format;
 mod gbm;
+mod health;
 mod input;
 mod kernel;
 mod knn;
@@ -16,10 +17,18 @@ mod scaling;
 mod spec;
 mod svr;
 mod tree;
+mod tune;
+mod validate;
 
 pub use error::{BrokenModel, FitError, FormatError, InputError, ParameterError, PredictError};
 pub use format::{FORMAT, FORMAT_VERSION, SavedModel};
 pub use gbm::{Gbdt, GbdtModel, GbdtParams, Objective};
+pub use health::{
+    BoxCox, CopasTest, FirstPart, HosmerLemeshow, LinkTest, LogOls, LogOlsModel, LogOlsParams, MarginalEffect,
+    ParkTest, PartSummary, ResetTest, Smearing, TwoPart, TwoPartCalibration, TwoPartEngine, TwoPartModel,
+    TwoPartParams, TwoPartSummary, box_cox, box_cox_regression, copas_test, hosmer_lemeshow, link_test, park_test,
+    reset_test,
+};
 pub use knn::{Knn, KnnModel, KnnParams, Weighting};
 pub use linear::{
     ElasticNet, ElasticNetParams, Lasso, LassoParams, LeastSquaresSummary, Linear, LinearModel, LinearParams, Ridge,
@@ -30,3 +39,10 @@ pub use regressor::{Model, Regressor};
 pub use spec::{AnyModel, MODEL_NAMES, ModelSpec};
 pub use svr::{Svr, SvrModel, SvrParams};
 pub use tree::{DecisionTree, DecisionTreeParams, RandomForest, RandomForestParams, TreeEnsemble};
+pub use tune::{
+    Halving, Range, Resource, Search, SearchResult, SearchSpace, Selection, Simpler, Trial, TrialOutcome,
+    TrialProgress, TuneError, Tuned, random_search, successive_halving,
+};
+pub use validate::{
+    CrossValidation, CrossValidationError, Fold, FoldError, FoldScore, Folds, MetricSummary, cross_validate,
+};

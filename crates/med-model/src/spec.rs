@@ -6,8 +6,9 @@ use serde_json::Value;
 
 use crate::parameters::from_json;
 use crate::{
-    DecisionTree, ElasticNet, FitError, Gbdt, GbdtModel, Knn, KnnModel, Lasso, Linear, LinearModel, Model,
-    ParameterError, PredictError, RandomForest, Regressor, Ridge, Svr, SvrModel, TreeEnsemble,
+    DecisionTree, ElasticNet, FitError, Gbdt, GbdtModel, Knn, KnnModel, Lasso, Linear, LinearModel, LogOls,
+    LogOlsModel, Model, ParameterError, PredictError, RandomForest, Regressor, Ridge, Svr, SvrModel, TreeEnsemble,
+    TwoPart, TwoPartModel,
 };
 
 macro_rules! models {
@@ -108,6 +109,10 @@ models! {
     Knn = "knn": Knn => KnnModel,
     /// Support vector regression.
     Svr = "svr": Svr => SvrModel,
+    /// The probability of a cost times its size.
+    TwoPart = "two_part": TwoPart => TwoPartModel,
+    /// Least squares on the logarithm.
+    LogOls = "log_ols": LogOls => LogOlsModel,
 }
 
 impl ModelSpec {
@@ -156,7 +161,7 @@ mod tests {
         assert_eq!(
             error("glm_gamma", Value::Null),
             "there is no model \"glm_gamma\"; there are linear, ridge, lasso, elastic_net, decision_tree, \
-             random_forest, gbdt, knn, svr"
+             random_forest, gbdt, knn, svr, two_part, log_ols"
         );
         assert!(error("gbdt", json!({ "num_leafs": 3 })).contains("did you mean num_leaves"));
         assert_eq!(error("gbdt", json!({ "max_bin": 400 })), "parameter max_bin of gbdt: expected 2 to 255, found 400");

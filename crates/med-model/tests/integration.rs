@@ -9,5 +9,7 @@ mod clients;
 mod fixtures;
 #[path = "integration/goldens.rs"]
 mod goldens;
+#[path = "integration/health.rs"]
+mod health;
 #[path = "integration/invariances.rs"]
 mod invariances;
