@@ -34,7 +34,10 @@ pub use linear::{
     ElasticNet, ElasticNetParams, Lasso, LassoParams, LeastSquaresSummary, Linear, LinearModel, LinearParams, Ridge,
     RidgeParams,
 };
-pub use metrics::{Metric, MetricExpectation, RegressionMetrics, TWEEDIE_POWER, evaluate};
+pub use metrics::{
+    CostPredictions, GroupRatio, IntervalScore, Metric, MetricExpectation, RegressionMetrics, TWEEDIE_POWER, evaluate,
+    interval_score,
+};
 pub use regressor::{Model, Regressor};
 pub use spec::{AnyModel, MODEL_NAMES, ModelSpec};
 pub use svr::{Svr, SvrModel, SvrParams};

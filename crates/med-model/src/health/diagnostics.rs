@@ -234,7 +234,7 @@ pub fn reset_test(y: &[f64], predicted: &[f64]) -> Result<ResetTest, FitError> {
     Ok(ResetTest { f, powers: kept.len(), p_value: f_p(f, kept.len().max(1) as f64, df) })
 }
 
-/// The modified Hosmer-Lemeshow test over `groups` groups of equal size by prediction; 10 are usual.
+/// The modified Hosmer-Lemeshow test over `groups` groups that end at the quantiles of the prediction; 10 are usual.
 ///
 /// # Errors
 /// When lengths differ, or there are fewer than two rows a group or no group.
@@ -245,17 +245,25 @@ pub fn hosmer_lemeshow(y: &[f64], predicted: &[f64], groups: usize) -> Result<Ho
     let mut order: Vec<usize> = (0..y.len()).collect();
     order.sort_by(|&a, &b| predicted[a].total_cmp(&predicted[b]));
     let n = y.len();
+    // Groups end at the quantiles of the predictions; equal predictions are in one group, which may leave others empty.
+    let mut ends: Vec<usize> = (1..=groups).map(|k| k * (n - 1) / groups + 1).collect();
+    for end in &mut ends {
+        while *end < n && predicted[order[*end]] == predicted[order[*end - 1]] {
+            *end += 1;
+        }
+    }
+    ends.dedup();
+    let groups = ends.len();
     let factor = n as f64 / (n - groups) as f64;
     let (mut means, mut wald) = (Vec::with_capacity(groups), 0.0);
     let mut first = 0;
-    for g in 0..groups {
-        // The first groups take the rows that are left over, as numpy's array_split does.
-        let size = n / groups + usize::from(g < n % groups);
-        let rows = &order[first..first + size];
-        first += size;
-        let mean = rows.iter().map(|&i| y[i] - predicted[i]).sum::<f64>() / size as f64;
+    for end in ends {
+        let rows = &order[first..end];
+        let size = (end - first) as f64;
+        first = end;
+        let mean = rows.iter().map(|&i| y[i] - predicted[i]).sum::<f64>() / size;
         let squares: f64 = rows.iter().map(|&i| (y[i] - predicted[i] - mean).powi(2)).sum();
-        let variance = factor * squares / (size * size) as f64;
+        let variance = factor * squares / (size * size);
         wald += if mean == 0.0 { 0.0 } else { mean * mean / variance };
         means.push(mean);
     }

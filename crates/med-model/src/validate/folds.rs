@@ -112,8 +112,8 @@ impl Folds {
                 }
             }
         }
-        let part = |fold: usize, of: &dyn Fn(usize) -> bool| (0..n_rows).filter(|&r| of(owner[r])).collect::<Vec<_>>();
-        let pairs = (0..tests.len()).map(|f| (part(f, &|o| o != f), part(f, &|o| o == f)));
+        let part = |of: &dyn Fn(usize) -> bool| (0..n_rows).filter(|&r| of(owner[r])).collect::<Vec<_>>();
+        let pairs = (0..tests.len()).map(|f| (part(&|o| o != f), part(&|o| o == f)));
         Self::new(n_rows, pairs.collect())
     }
 

@@ -1,8 +1,9 @@
 //! Two-part models, smearing and cost diagnostics against statsmodels.
 
 use med_model::{
-    FirstPart, LogOls, LogOlsParams, Model, PartSummary, Regressor, Smearing, TwoPart, TwoPartCalibration,
-    TwoPartParams, TwoPartSummary, box_cox, box_cox_regression, hosmer_lemeshow, link_test, park_test,
+    CostPredictions, FirstPart, LogOls, LogOlsParams, Model, PartSummary, Regressor, Smearing, TwoPart,
+    TwoPartCalibration, TwoPartParams, TwoPartSummary, box_cox, box_cox_regression, hosmer_lemeshow, link_test,
+    park_test,
 };
 use med_schema::Dataset;
 use serde_json::Value;
@@ -148,4 +149,37 @@ fn tests_of_variance_and_link() {
     let found = box_cox_regression(&data).unwrap();
     assert_close("box-cox given x", found.power, golden["boxcox_lambda_regression"].as_f64().unwrap(), 1e-5);
     assert_close("profile", found.log_likelihood, golden["boxcox_profile_loglik"].as_f64().unwrap(), 1e-10);
+}
+
+#[test]
+fn metrics_of_a_two_part_model() {
+    let golden = &golden("retransform_twopart.json")["two_part"];
+    let data = with_zeros(golden);
+    let params = TwoPartParams { calibration: TwoPartCalibration::None, ..Default::default() };
+    let predicted = TwoPart::new(params).unwrap().fit(&data).unwrap().predict(data.x()).unwrap().to_vec();
+    let y = data.y().to_vec();
+    let (found, expected) = (CostPredictions::new(&y, &predicted, None).unwrap(), &golden["metrics"]);
+    let (captured, most) = found.top_share(0.01).unwrap();
+    let pairs = [
+        ("predictive_ratio", found.predictive_ratio().unwrap()),
+        ("poisson_deviance_mean", found.tweedie_deviance(1.0).unwrap()),
+        ("tweedie_1.5_deviance_mean", found.tweedie_deviance(1.5).unwrap()),
+        ("tweedie_1.7_deviance_mean", found.tweedie_deviance(1.7).unwrap()),
+        ("pinball_0.1", found.pinball(0.1).unwrap()),
+        ("pinball_0.5", found.pinball(0.5).unwrap()),
+        ("pinball_0.9", found.pinball(0.9).unwrap()),
+        ("gini_normalised", found.gini_normalised().unwrap()),
+        ("top1pct_share_actual", most),
+        ("top1pct_share_captured_by_pred", captured),
+    ];
+    for (name, value) in pairs {
+        assert_close(name, value, expected[name].as_f64().unwrap(), 1e-7);
+    }
+    assert_eq!(found.tweedie_deviance(2.0), None);
+    for (found, expected) in found.by_prediction(10).iter().zip(expected["deciles_by_prediction"].as_array().unwrap()) {
+        assert_eq!(found.n as u64, expected["n"].as_u64().unwrap());
+        assert_close("actual", found.mean_actual, expected["mean_actual"].as_f64().unwrap(), 1e-9);
+        assert_close("predicted", found.mean_predicted, expected["mean_pred"].as_f64().unwrap(), 1e-7);
+        assert_close("ratio", found.predictive_ratio.unwrap(), expected["predictive_ratio"].as_f64().unwrap(), 1e-7);
+    }
 }
