@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::BrokenModel;
 use crate::input::{Missing, TrainingSet, Weights, prediction_columns};
 use crate::parameters::{Parameters, checked_estimator, require};
-use crate::tree::{FlatTree, add_trees, check_features};
+use crate::tree::{Ensemble, Tree, ensemble};
 use crate::{FitError, Model, ParameterError, PredictError, Regressor};
 use binning::BinnedMatrix;
 use grower::{Grower, GrowthLimits};
@@ -137,8 +137,7 @@ checked_estimator! {
 #[serde(try_from = "GbdtParts", into = "GbdtParts")]
 pub struct GbdtModel {
     features: FeatureSchema,
-    base: f64,
-    trees: Vec<FlatTree>,
+    ensemble: Ensemble,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -146,12 +145,12 @@ pub struct GbdtModel {
 struct GbdtParts {
     features: FeatureSchema,
     base: f64,
-    trees: Vec<FlatTree>,
+    trees: Vec<Tree>,
 }
 
 impl From<GbdtModel> for GbdtParts {
-    fn from(GbdtModel { features, base, trees }: GbdtModel) -> Self {
-        Self { features, base, trees }
+    fn from(GbdtModel { features, ensemble }: GbdtModel) -> Self {
+        Self { features, base: ensemble.base, trees: ensemble.trees }
     }
 }
 
@@ -159,25 +158,26 @@ impl TryFrom<GbdtParts> for GbdtModel {
     type Error = BrokenModel;
 
     fn try_from(GbdtParts { features, base, trees }: GbdtParts) -> Result<Self, BrokenModel> {
-        check_features(&trees, &features)?;
-        Ok(Self { features, base, trees })
+        let ensemble = Ensemble::new(base, trees);
+        ensemble.check(&features)?;
+        Ok(Self { features, ensemble })
     }
 }
 
 impl GbdtModel {
     /// The prediction before the first tree: the weighted mean of the target.
     pub fn base(&self) -> f64 {
-        self.base
+        self.ensemble.base
     }
 
     /// Number of trees. Fewer than `num_iterations` when no split was left to make.
     pub fn n_trees(&self) -> usize {
-        self.trees.len()
+        self.ensemble.trees.len()
     }
 
     /// Number of leaves of all trees together.
     pub fn n_leaves(&self) -> usize {
-        self.trees.iter().map(FlatTree::n_leaves).sum()
+        self.ensemble.n_leaves()
     }
 }
 
@@ -230,7 +230,7 @@ impl Regressor for Gbdt {
         if !base.is_finite() || scores.iter().any(|s| !s.is_finite()) {
             return Err(FitError::Overflow { model: MODEL, what: "a prediction" });
         }
-        Ok(GbdtModel { features: set.features, base, trees })
+        Ok(GbdtModel { features: set.features, ensemble: Ensemble::new(base, trees) })
     }
 }
 
@@ -252,9 +252,8 @@ impl Model for GbdtModel {
     }
 
     fn predict_into(&self, x: &FeatureMatrix, out: &mut [f64]) -> Result<(), PredictError> {
-        let columns = prediction_columns(&self.features, x, out, GbdtParams::MODEL, Missing::Allowed)?;
-        out.fill(self.base);
-        add_trees(&self.trees, &columns, out);
+        prediction_columns(&self.features, x, out, GbdtParams::MODEL, Missing::Allowed)?;
+        self.ensemble.predict_into(&ensemble::columns(x), out);
         Ok(())
     }
 }
@@ -322,6 +321,6 @@ mod tests {
     fn depth_limits_hold() {
         let params = GbdtParams { max_depth: 2, num_iterations: 3, min_data_in_leaf: 1, ..Default::default() };
         let model = Gbdt::new(params).unwrap().fit(&data(300)).unwrap();
-        assert!(model.trees.iter().all(|t| t.n_leaves() <= 4));
+        assert!(model.ensemble.trees.iter().all(|t| t.n_leaves() <= 4));
     }
 }
