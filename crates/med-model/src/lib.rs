@@ -22,7 +22,10 @@ mod validate;
 
 pub use error::{BrokenModel, FitError, FormatError, InputError, ParameterError, PredictError};
 pub use format::{FORMAT, FORMAT_VERSION, SavedModel};
-pub use gbm::{Gbdt, GbdtModel, GbdtParams, Objective};
+pub use gbm::{
+    Calibration, FitOptions, FittedObjective, Gbdt, GbdtModel, GbdtParams, GrowPolicy, Halt, Importance, LearningCurve,
+    Link, MonotoneConstraints, Objective, Progress, Warning,
+};
 pub use health::{
     BoxCox, CopasTest, FirstPart, HosmerLemeshow, LinkTest, LogOls, LogOlsModel, LogOlsParams, MarginalEffect,
     ParkTest, PartSummary, ResetTest, Smearing, TwoPart, TwoPartCalibration, TwoPartEngine, TwoPartModel,

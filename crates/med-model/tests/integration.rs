@@ -3,6 +3,8 @@
 
 #[path = "integration/any_model.rs"]
 mod any_model;
+#[path = "integration/boosting.rs"]
+mod boosting;
 #[path = "integration/clients.rs"]
 mod clients;
 #[path = "integration/fixtures.rs"]
@@ -13,3 +15,5 @@ mod goldens;
 mod health;
 #[path = "integration/invariances.rs"]
 mod invariances;
+#[path = "integration/stored_models.rs"]
+mod stored_models;

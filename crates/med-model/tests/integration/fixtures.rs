@@ -9,8 +9,12 @@ fn path(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../fixtures").join(name)
 }
 
+pub(crate) fn golden_text(name: &str) -> String {
+    std::fs::read_to_string(path("goldens/model").join(name)).unwrap()
+}
+
 pub(crate) fn golden(name: &str) -> Value {
-    serde_json::from_str(&std::fs::read_to_string(path("goldens/model").join(name)).unwrap()).unwrap()
+    serde_json::from_str(&golden_text(name)).unwrap()
 }
 
 pub(crate) fn numbers(value: &Value) -> Vec<f64> {
@@ -59,12 +63,24 @@ pub(crate) fn insurance() -> Dataset {
     Dataset::new(x, "charges", y).unwrap()
 }
 
+/// The 5,000 clients.
+fn all_clients() -> Dataset {
+    let (features, y) = encoded("clients.csv", "annual_medical_cost");
+    Dataset::new(FeatureMatrix::new(features).unwrap(), "annual_medical_cost", y).unwrap()
+}
+
 /// The 5,000 clients, every fifth held back.
 pub(crate) fn clients() -> (Dataset, Dataset) {
-    let (features, y) = encoded("clients.csv", "annual_medical_cost");
-    let data = Dataset::new(FeatureMatrix::new(features).unwrap(), "annual_medical_cost", y).unwrap();
+    let data = all_clients();
     let rows = |held_back: bool| -> Vec<usize> { (0..data.n_rows()).filter(|r| (r % 5 == 0) == held_back).collect() };
     (data.take(&rows(false)).unwrap(), data.take(&rows(true)).unwrap())
+}
+
+/// Data with the fold of each row, as scikit-learn's `KFold(5, shuffle=True, random_state=42)` gives it.
+pub(crate) fn with_folds(name: &str) -> (Dataset, Vec<usize>) {
+    let data = if name == "insurance" { insurance() } else { all_clients() };
+    let folds = golden("folds.json")[name].as_str().unwrap().bytes().map(|b| usize::from(b - b'0')).collect();
+    (data, folds)
 }
 
 /// 120 rows, three numeric columns, a target that depends on them.
