@@ -116,12 +116,13 @@ models! {
 }
 
 impl ModelSpec {
-    /// With this seed, where the model uses one (`random_forest`, `gbdt`); other models are the same for every seed.
+    /// With this seed, where the model uses one (`random_forest`, `gbdt`, `two_part`); other models are the same for every seed.
     #[must_use]
     pub fn seeded(mut self, seed: u64) -> Self {
         match &mut self {
             Self::RandomForest(forest) => forest.reseed(seed),
             Self::Gbdt(boosting) => boosting.reseed(seed),
+            Self::TwoPart(parts) => parts.reseed(seed),
             _ => {}
         }
         self

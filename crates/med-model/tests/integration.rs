@@ -15,5 +15,7 @@ mod goldens;
 mod health;
 #[path = "integration/invariances.rs"]
 mod invariances;
+#[path = "integration/nasty.rs"]
+mod nasty;
 #[path = "integration/stored_models.rs"]
 mod stored_models;

@@ -77,7 +77,7 @@ impl TwoPartSummary {
     pub fn fit(params: &TwoPartParams, train: &Dataset) -> Result<Self, FitError> {
         const MODEL: &str = TwoPartParams::MODEL;
         let set = TrainingSet::new(train, MODEL, Missing::Refused, Weights::Honoured)?;
-        let found = occurrence(&set)?;
+        let found = occurrence(&set.y, set.weights.as_deref())?;
         let first = params.fit_occurrence(&set, &found)?;
         let positives = positives(&set);
         let columns: Vec<&[f64]> = positives.columns.iter().map(Vec::as_slice).collect();

@@ -13,9 +13,9 @@ use serde::{Deserialize, Serialize};
 
 use super::scoring::{Maximum, Problem, Response};
 use crate::error::BrokenModel;
-use crate::input::{Missing, TrainingSet, Weights, prediction_columns};
+use crate::input::{Missing, TrainingSet, Weights, annualised, prediction_columns};
 use crate::parameters::{Parameters, checked_estimator, require};
-use crate::{FitError, Model, ParameterError, PredictError, Regressor};
+use crate::{FitError, Gbdt, GbdtModel, GbdtParams, Model, Objective, ParameterError, PredictError, Regressor};
 
 /// What both parts are made of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -25,6 +25,9 @@ pub enum TwoPartEngine {
     /// Logit or probit, and a gamma model with log link.
     #[default]
     Glm,
+    /// Boosted trees: a logistic classifier, and a gamma booster on the rows with a cost. Takes categories and missing
+    /// values.
+    Gbdt,
 }
 
 /// How the probability of a cost follows from the features.
@@ -64,11 +67,12 @@ pub enum TwoPartCalibration {
 ///
 /// | parameter | meaning | default | range |
 /// | --- | --- | --- | --- |
-/// | `engine` | what the parts are made of: `glm` | `glm` | |
-/// | `first` | the probability of a cost: `logit` or `probit` | `logit` | |
+/// | `engine` | what the parts are made of: `glm` or `gbdt` | `glm` | |
+/// | `first` | the probability of a cost: `logit` or `probit`; not used by `gbdt` | `logit` | |
 /// | `calibration` | whether sums on the training part are made equal: `auto` or `none` | `auto` | |
 /// | `max_iterations` | iterations of each part at most | 100 | [1, inf) |
 /// | `tolerance` | root mean square of the last change of the linear predictor | 1e-9 | (0, 1) |
+/// | `gbdt` | parameters of both boosters with the engine `gbdt`, but for the objective: see [`GbdtParams`] | its defaults | |
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct TwoPartParams {
@@ -82,6 +86,8 @@ pub struct TwoPartParams {
     pub max_iterations: usize,
     /// Root mean square of the last change of the linear predictor.
     pub tolerance: f64,
+    /// Parameters of both boosters, but for the objective.
+    pub gbdt: GbdtParams,
 }
 
 impl Default for TwoPartParams {
@@ -92,6 +98,7 @@ impl Default for TwoPartParams {
             calibration: TwoPartCalibration::default(),
             max_iterations: 100,
             tolerance: 1e-9,
+            gbdt: GbdtParams::default(),
         }
     }
 }
@@ -102,7 +109,8 @@ impl Parameters for TwoPartParams {
     fn check(&self) -> Result<(), ParameterError> {
         require::<Self>(self.max_iterations >= 1, "max_iterations", "at least 1", self.max_iterations)?;
         let tolerance = self.tolerance > 0.0 && self.tolerance < 1.0;
-        require::<Self>(tolerance, "tolerance", "a number strictly between 0 and 1", self.tolerance)
+        require::<Self>(tolerance, "tolerance", "a number strictly between 0 and 1", self.tolerance)?;
+        self.gbdt.check()
     }
 }
 
@@ -169,6 +177,11 @@ enum Parts {
         /// Largest linear predictor of part two.
         size_limit: f64,
     },
+    Gbdt {
+        /// `None` where no cost was 0.
+        occurrence: Option<Box<GbdtModel>>,
+        size: Box<GbdtModel>,
+    },
 }
 
 /// A fitted two-part model.
@@ -208,6 +221,13 @@ impl TryFrom<TwoPartParts> for TwoPartModel {
                 }
                 size.check("coefficients of part two", width)?;
             }
+            Parts::Gbdt { occurrence, size } => {
+                let first = occurrence.as_deref().into_iter();
+                let same = |m: &GbdtModel, objective| m.features() == &features && m.objective().name() == objective;
+                if !first.into_iter().all(|m| same(m, Objective::Binary)) || !same(size, Objective::Gamma) {
+                    return Err(BrokenModel::new("boosters", "a binary and a gamma one of the same columns", "others"));
+                }
+            }
         }
         if !(calibration > 0.0 && calibration.is_finite()) {
             return Err(BrokenModel::new("calibration", "a finite number above 0", calibration));
@@ -234,23 +254,31 @@ impl TwoPartModel {
     pub fn predict_parts(&self, x: &FeatureMatrix) -> Result<(Vec<f64>, Vec<f64>), PredictError> {
         let mut probability = vec![1.0; x.n_rows()];
         let mut size = vec![0.0; x.n_rows()];
-        let columns = prediction_columns(&self.features, x, &size, TwoPartParams::MODEL, Missing::Refused)?;
-        self.parts_into(&columns, &mut probability, &mut size);
+        self.parts_into(x, &mut probability, &mut size)?;
         Ok((probability, size))
     }
 
-    fn parts_into(&self, columns: &[&[f64]], probability: &mut [f64], size: &mut [f64]) {
+    fn parts_into(&self, x: &FeatureMatrix, probability: &mut [f64], size: &mut [f64]) -> Result<(), PredictError> {
         match &self.parts {
             Parts::Glm { first, occurrence, size: sizes, size_limit } => {
+                let columns = prediction_columns(&self.features, x, size, TwoPartParams::MODEL, Missing::Refused)?;
                 match occurrence {
                     Some(occurrence) => {
-                        occurrence.add_to(columns, probability);
+                        occurrence.add_to(&columns, probability);
                         probability.iter_mut().for_each(|p| *p = first.response().mean(*p));
                     }
                     None => probability.fill(1.0),
                 }
-                sizes.add_to(columns, size);
+                sizes.add_to(&columns, size);
                 size.iter_mut().for_each(|s| *s = Response::GammaLog.mean(s.min(*size_limit)));
+                Ok(())
+            }
+            Parts::Gbdt { occurrence, size: sizes } => {
+                match occurrence {
+                    Some(occurrence) => occurrence.predict_into(x, probability)?,
+                    None => probability.fill(1.0),
+                }
+                sizes.predict_into(x, size)
             }
         }
     }
@@ -270,17 +298,20 @@ pub(super) struct Occurrence {
     pub(super) has_zeros: bool,
 }
 
-pub(super) fn occurrence(set: &TrainingSet<'_>) -> Result<Occurrence, FitError> {
+pub(super) fn occurrence(y: &[f64], weights: Option<&[f64]>) -> Result<Occurrence, FitError> {
     const MODEL: &str = TwoPartParams::MODEL;
-    if let Some(row) = set.y.iter().position(|&y| y < 0.0) {
+    if let Some(row) = y.iter().position(|y| !y.is_finite()) {
+        return Err(FitError::Cost { model: MODEL, row, expected: "a finite amount a year" });
+    }
+    if let Some(row) = y.iter().position(|&y| y < 0.0) {
         return Err(FitError::Cost { model: MODEL, row, expected: "0 or more" });
     }
-    let counts = |i: usize| set.weights.as_ref().is_none_or(|w| w[i] > 0.0);
-    if !(0..set.n_rows()).any(|i| counts(i) && set.y[i] > 0.0) {
+    let counts = |i: usize| weights.is_none_or(|w| w[i] > 0.0);
+    if !(0..y.len()).any(|i| counts(i) && y[i] > 0.0) {
         return Err(FitError::NoCost { model: MODEL });
     }
-    let has_zeros = (0..set.n_rows()).any(|i| counts(i) && set.y[i] == 0.0);
-    Ok(Occurrence { positive: set.y.iter().map(|&y| f64::from(y > 0.0)).collect(), has_zeros })
+    let has_zeros = (0..y.len()).any(|i| counts(i) && y[i] == 0.0);
+    Ok(Occurrence { positive: y.iter().map(|&y| f64::from(y > 0.0)).collect(), has_zeros })
 }
 
 pub(super) fn positives(set: &TrainingSet<'_>) -> Positives {
@@ -333,33 +364,18 @@ impl Regressor for TwoPart {
 
     fn fit(&self, train: &Dataset) -> Result<TwoPartModel, FitError> {
         const MODEL: &str = TwoPartParams::MODEL;
-        let set = TrainingSet::new(train, MODEL, Missing::Refused, Weights::Honoured)?;
-        let found = occurrence(&set)?;
+        let (y, weights) = annualised(train);
+        let weights = weights.as_deref();
         let parts = match self.params.engine {
-            TwoPartEngine::Glm => {
-                let first = self.params.fit_occurrence(&set, &found)?;
-                let positives = positives(&set);
-                let columns: Vec<&[f64]> = positives.columns.iter().map(Vec::as_slice).collect();
-                let size = self.params.size_problem(&positives, &columns).solve()?;
-                Parts::Glm {
-                    first: self.params.first,
-                    occurrence: first.as_ref().map(Predictor::of),
-                    size: Predictor::of(&size),
-                    size_limit: size.largest_predictor + std::f64::consts::LN_10,
-                }
-            }
+            TwoPartEngine::Glm => self.params.fit_glm(train)?,
+            TwoPartEngine::Gbdt => self.params.fit_gbdt(train, &y, weights)?,
         };
-        let mut model = TwoPartModel {
-            features: set.features.clone(),
-            parts,
-            calibration: 1.0,
-            exposure: train.exposure().is_some(),
-        };
-        let (mut probability, mut size) = (vec![1.0; set.n_rows()], vec![0.0; set.n_rows()]);
-        model.parts_into(&set.columns, &mut probability, &mut size);
-        let weight = |i: usize| set.weights.as_ref().map_or(1.0, |w| w[i]);
-        let cost: f64 = (0..set.n_rows()).map(|i| weight(i) * set.y[i]).sum();
-        let predicted: f64 = (0..set.n_rows()).map(|i| weight(i) * probability[i] * size[i]).sum();
+        let (features, exposure) = (train.x().schema(), train.exposure().is_some());
+        let mut model = TwoPartModel { features, parts, calibration: 1.0, exposure };
+        let (probability, size) = model.predict_parts(train.x()).map_err(|source| backend(source))?;
+        let weight = |i: usize| weights.map_or(1.0, |w| w[i]);
+        let cost: f64 = (0..y.len()).map(|i| weight(i) * y[i]).sum();
+        let predicted: f64 = (0..y.len()).map(|i| weight(i) * probability[i] * size[i]).sum();
         let factor = cost / predicted;
         if !(factor > 0.0 && factor.is_finite()) {
             return Err(FitError::Overflow { model: MODEL, what: "the sum of the predictions" });
@@ -371,15 +387,62 @@ impl Regressor for TwoPart {
     }
 }
 
+fn backend(source: impl std::error::Error + Send + Sync + 'static) -> FitError {
+    FitError::Backend { model: TwoPartParams::MODEL, source: Box::new(source) }
+}
+
+impl TwoPartParams {
+    fn fit_glm(&self, train: &Dataset) -> Result<Parts, FitError> {
+        let set = TrainingSet::new(train, Self::MODEL, Missing::Refused, Weights::Honoured)?;
+        let found = occurrence(&set.y, set.weights.as_deref())?;
+        let first = self.fit_occurrence(&set, &found)?;
+        let positives = positives(&set);
+        let columns: Vec<&[f64]> = positives.columns.iter().map(Vec::as_slice).collect();
+        let size = self.size_problem(&positives, &columns).solve()?;
+        Ok(Parts::Glm {
+            first: self.first,
+            occurrence: first.as_ref().map(Predictor::of),
+            size: Predictor::of(&size),
+            size_limit: size.largest_predictor + std::f64::consts::LN_10,
+        })
+    }
+
+    fn fit_gbdt(&self, train: &Dataset, y: &[f64], weights: Option<&[f64]>) -> Result<Parts, FitError> {
+        let found = occurrence(y, weights)?;
+        let booster = |objective| Gbdt::new(GbdtParams { objective, ..self.gbdt.clone() }).map_err(backend);
+        // Target and weights are those of a year already.
+        let on = |x: FeatureMatrix, y: Vec<f64>, weights: Option<Vec<f64>>| -> Result<Dataset, FitError> {
+            let data = Dataset::new(x, train.target(), y).map_err(backend)?;
+            weights.map_or(Ok(data.clone()), |w| data.with_weights(w)).map_err(backend)
+        };
+        let first = if found.has_zeros {
+            let all = on(train.x().clone(), found.positive, weights.map(<[f64]>::to_vec))?;
+            Some(Box::new(booster(Objective::Binary)?.fit(&all)?))
+        } else {
+            None
+        };
+        let rows: Vec<usize> = (0..y.len()).filter(|&i| y[i] > 0.0 && weights.is_none_or(|w| w[i] > 0.0)).collect();
+        let take = |values: &[f64]| rows.iter().map(|&i| values[i]).collect::<Vec<f64>>();
+        let costly = on(train.x().take(&rows).map_err(backend)?, take(y), weights.map(take))?;
+        Ok(Parts::Gbdt { occurrence: first, size: Box::new(booster(Objective::Gamma)?.fit(&costly)?) })
+    }
+}
+
+impl TwoPart {
+    /// Every seed is in range, so this needs no check.
+    pub(crate) fn reseed(&mut self, seed: u64) {
+        self.params.gbdt.seed = seed;
+    }
+}
+
 impl Model for TwoPartModel {
     fn features(&self) -> &FeatureSchema {
         &self.features
     }
 
     fn predict_into(&self, x: &FeatureMatrix, out: &mut [f64]) -> Result<(), PredictError> {
-        let columns = prediction_columns(&self.features, x, out, TwoPartParams::MODEL, Missing::Refused)?;
         let mut probability = vec![1.0; out.len()];
-        self.parts_into(&columns, &mut probability, out);
+        self.parts_into(x, &mut probability, out)?;
         out.iter_mut().zip(&probability).for_each(|(o, p)| *o *= p * self.calibration);
         Ok(())
     }
@@ -416,8 +479,12 @@ mod tests {
         let exposure: Vec<f64> = (0..1000).map(|i| 0.01 + (i % 100) as f64 / 100.0).collect();
         let weighted = data.clone().with_weights(weights).unwrap().with_exposure(exposure).unwrap();
         for data in [&data, &weighted] {
-            for first in [FirstPart::Logit, FirstPart::Probit] {
-                let params = TwoPartParams { first, ..Default::default() };
+            for (engine, first) in [
+                (TwoPartEngine::Glm, FirstPart::Logit),
+                (TwoPartEngine::Glm, FirstPart::Probit),
+                (TwoPartEngine::Gbdt, FirstPart::Logit),
+            ] {
+                let params = TwoPartParams { engine, first, ..Default::default() };
                 let model = TwoPart::new(params).unwrap().fit(data).unwrap();
                 assert!((ratio(&model, data) - 1.0).abs() < 1e-9, "{}", ratio(&model, data));
             }
