@@ -245,15 +245,8 @@ pub fn hosmer_lemeshow(y: &[f64], predicted: &[f64], groups: usize) -> Result<Ho
     let mut order: Vec<usize> = (0..y.len()).collect();
     order.sort_by(|&a, &b| predicted[a].total_cmp(&predicted[b]));
     let n = y.len();
-    // Groups end at the quantiles of the predictions; equal predictions are in one group, which may leave others empty.
-    let mut ends: Vec<usize> = (1..=groups).map(|k| k * (n - 1) / groups + 1).collect();
-    for end in &mut ends {
-        while *end < n && predicted[order[*end]] == predicted[order[*end - 1]] {
-            *end += 1;
-        }
-    }
-    ends.dedup();
-    let groups = ends.len();
+    // Groups end at the quantiles of the predictions; equal predictions keep the order of the rows.
+    let ends = (1..=groups).map(|k| k * (n - 1) / groups + 1);
     let factor = n as f64 / (n - groups) as f64;
     let (mut means, mut wald) = (Vec::with_capacity(groups), 0.0);
     let mut first = 0;

@@ -212,7 +212,7 @@ impl Regressor for LogOls {
     fn fit(&self, train: &Dataset) -> Result<LogOlsModel, FitError> {
         const MODEL: &str = LogOlsParams::MODEL;
         let set = TrainingSet::new(train, MODEL, Missing::Refused, Weights::Honoured)?;
-        if let Some(row) = set.y.iter().position(|&y| !(y > 0.0)) {
+        if let Some(row) = set.y.iter().position(|&y| y <= 0.0) {
             return Err(FitError::Cost { model: MODEL, row, expected: "more than 0 (two_part takes costs of 0)" });
         }
         let logs: Vec<f64> = set.y.iter().map(|y| y.ln()).collect();
@@ -309,7 +309,7 @@ impl LogOls {
             (Smearing::Heteroscedastic, _) => {
                 // A residual of 0 has no place in a gamma model; a share of the mean that small changes nothing.
                 let least = 1e-12 * mean(&mut all(), &|e| e * e);
-                if !(least > 0.0) {
+                if least <= 0.0 || !least.is_finite() {
                     return Ok(Factor::All { factor: overall });
                 }
                 let squares: Vec<f64> = residuals.iter().map(|e| (e * e).max(least)).collect();

@@ -187,7 +187,7 @@ fn standardise(column: &[f64], weights: Option<&[f64]>, total: f64) -> Standard 
     let rough = mean_of(&|v| v);
     let mean = rough + mean_of(&|v| v - rough);
     let spread = mean_of(&|v| (v - mean) * (v - mean)).sqrt();
-    let constant = !(spread > 1e-12 * mean.abs()) || !spread.is_finite();
+    let constant = spread <= 1e-12 * mean.abs() || !spread.is_finite();
     Standard { mean, inverse: if constant { 0.0 } else { 1.0 / spread } }
 }
 
@@ -406,7 +406,7 @@ impl Factor {
         let mut rows: Vec<Vec<f64>> = Vec::with_capacity(candidates.len());
         for &j in &candidates {
             let root = diagonal(j).sqrt();
-            if !(root > 0.0) || !root.is_finite() {
+            if root <= 0.0 || !root.is_finite() {
                 continue;
             }
             let mut row: Vec<f64> = Vec::with_capacity(kept.len() + 1);

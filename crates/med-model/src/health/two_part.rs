@@ -372,7 +372,7 @@ impl Regressor for TwoPart {
         };
         let (features, exposure) = (train.x().schema(), train.exposure().is_some());
         let mut model = TwoPartModel { features, parts, calibration: 1.0, exposure };
-        let (probability, size) = model.predict_parts(train.x()).map_err(|source| backend(source))?;
+        let (probability, size) = model.predict_parts(train.x()).map_err(backend)?;
         let weight = |i: usize| weights.map_or(1.0, |w| w[i]);
         let cost: f64 = (0..y.len()).map(|i| weight(i) * y[i]).sum();
         let predicted: f64 = (0..y.len()).map(|i| weight(i) * probability[i] * size[i]).sum();

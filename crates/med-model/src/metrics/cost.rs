@@ -118,7 +118,7 @@ impl<'a> CostPredictions<'a> {
         }
         let counts = |i: &usize| self.weight(*i) > 0.0;
         let rows = || (0..self.y.len()).filter(counts);
-        if power != 0.0 && rows().any(|i| !(self.predicted[i] > 0.0)) {
+        if power != 0.0 && rows().any(|i| self.predicted[i].is_nan() || self.predicted[i] <= 0.0) {
             return None;
         }
         if power >= 1.0 && rows().any(|i| self.y[i] < 0.0 || (power >= 2.0 && self.y[i] == 0.0)) {
