@@ -199,13 +199,13 @@ impl<'a> CostPredictions<'a> {
     }
 
     /// Share of all cost borne by the `share` of rows with the largest predictions, and by those with the largest costs:
-    /// (captured, most there is). `ceil(share n)` rows, at least one; without weights. `None` when the costs sum to 0.
+    /// (captured, most there is). `floor(share n)` rows, at least one; without weights. `None` when the costs sum to 0.
     pub fn top_share(&self, share: f64) -> Option<(f64, f64)> {
         if !(share > 0.0 && share <= 1.0) {
             return None;
         }
         let n = self.y.len();
-        let rows = ((share * n as f64).ceil() as usize).clamp(1, n.max(1));
+        let rows = ((share * n as f64).floor() as usize).clamp(1, n.max(1));
         let total: f64 = self.y.iter().sum();
         let of = |by: &[f64]| {
             let mut order: Vec<usize> = (0..n).collect();
