@@ -7,6 +7,7 @@ mod gbm;
 mod input;
 mod kernel;
 mod knn;
+mod lightgbm;
 mod linalg;
 mod linear;
 mod metrics;
@@ -17,10 +18,11 @@ mod spec;
 mod svr;
 mod tree;
 
-pub use error::{BrokenModel, FitError, FormatError, InputError, ParameterError, PredictError};
+pub use error::{BrokenModel, FitError, FormatError, InputError, LightGbmError, ParameterError, PredictError};
 pub use format::{FORMAT, FORMAT_VERSION, SavedModel};
 pub use gbm::{Gbdt, GbdtModel, GbdtParams, Objective};
 pub use knn::{Knn, KnnModel, KnnParams, Weighting};
+pub use lightgbm::LightGbmModel;
 pub use linear::{
     ElasticNet, ElasticNetParams, Lasso, LassoParams, LeastSquaresSummary, Linear, LinearModel, LinearParams, Ridge,
     RidgeParams,

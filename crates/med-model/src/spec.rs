@@ -6,12 +6,15 @@ use serde_json::Value;
 
 use crate::parameters::from_json;
 use crate::{
-    DecisionTree, ElasticNet, FitError, Gbdt, GbdtModel, Knn, KnnModel, Lasso, Linear, LinearModel, Model,
-    ParameterError, PredictError, RandomForest, Regressor, Ridge, Svr, SvrModel, TreeEnsemble,
+    DecisionTree, ElasticNet, FitError, Gbdt, GbdtModel, Knn, KnnModel, Lasso, LightGbmModel, Linear, LinearModel,
+    Model, ParameterError, PredictError, RandomForest, Regressor, Ridge, Svr, SvrModel, TreeEnsemble,
 };
 
 macro_rules! models {
-    ($($(#[$doc:meta])* $variant:ident = $name:literal: $estimator:ty => $fitted:ty),+ $(,)?) => {
+    (
+        $($(#[$doc:meta])* $variant:ident = $name:literal: $estimator:ty => $fitted:ty,)+
+        ; imported: $($(#[$only_doc:meta])* $only:ident = $only_name:literal: $imported:ty),* $(,)?
+    ) => {
         /// The names of the models there are.
         pub const MODEL_NAMES: &[&str] = &[$($name),+];
 
@@ -74,16 +77,17 @@ macro_rules! models {
         #[non_exhaustive]
         pub enum AnyModel {
             $($(#[$doc])* #[serde(rename = $name)] $variant($fitted),)+
+            $($(#[$only_doc])* #[serde(rename = $only_name)] $only($imported),)*
         }
 
         impl AnyModel {
             /// The name of its kind.
             pub fn kind(&self) -> &'static str {
-                match self { $(Self::$variant(_) => $name,)+ }
+                match self { $(Self::$variant(_) => $name,)+ $(Self::$only(_) => $only_name,)* }
             }
 
             fn as_model(&self) -> &dyn Model {
-                match self { $(Self::$variant(m) => m,)+ }
+                match self { $(Self::$variant(m) => m,)+ $(Self::$only(m) => m,)* }
             }
         }
     };
@@ -108,6 +112,9 @@ models! {
     Knn = "knn": Knn => KnnModel,
     /// Support vector regression.
     Svr = "svr": Svr => SvrModel,
+    ; imported:
+    /// A model that LightGBM trained.
+    LightGbm = "lightgbm": LightGbmModel,
 }
 
 impl ModelSpec {

@@ -16,10 +16,10 @@ use med_schema::{Dataset, FeatureMatrix, FeatureSchema};
 use serde::{Deserialize, Serialize};
 
 use crate::error::BrokenModel;
-use crate::input::{Missing, TrainingSet, Weights, prediction_columns};
+use crate::input::{Missing, TrainingSet, Weights};
 use crate::parameters::{Parameters, checked_estimator, require};
 use crate::tree::{Ensemble, Tree, ensemble};
-use crate::{FitError, Model, ParameterError, PredictError, Regressor};
+use crate::{FitError, LightGbmError, Model, ParameterError, PredictError, Regressor};
 use binning::BinnedMatrix;
 use grower::{Grower, GrowthLimits};
 use histogram::{FixedPoint, GradientPair};
@@ -179,6 +179,24 @@ impl GbdtModel {
     pub fn n_leaves(&self) -> usize {
         self.ensemble.n_leaves()
     }
+
+    /// The prediction of one row, without allocating: values in the order of the features, NaN for missing ones, the
+    /// code of the level for categorical ones.
+    ///
+    /// # Errors
+    /// When the row has another length than there are features, or a code has no level.
+    pub fn predict_row(&self, row: &[f64]) -> Result<f64, PredictError> {
+        ensemble::check_row(&self.features, row)?;
+        Ok(self.ensemble.predict_row(row))
+    }
+
+    /// The model in LightGBM's text format.
+    ///
+    /// # Errors
+    /// When two names of features are the same without their white space.
+    pub fn to_lightgbm(&self) -> Result<String, LightGbmError> {
+        crate::lightgbm::write(&self.features, &self.ensemble, "regression", false)
+    }
 }
 
 impl Regressor for Gbdt {
@@ -252,9 +270,7 @@ impl Model for GbdtModel {
     }
 
     fn predict_into(&self, x: &FeatureMatrix, out: &mut [f64]) -> Result<(), PredictError> {
-        prediction_columns(&self.features, x, out, GbdtParams::MODEL, Missing::Allowed)?;
-        self.ensemble.predict_into(&ensemble::columns(x), out);
-        Ok(())
+        self.ensemble.predict_checked(&self.features, x, GbdtParams::MODEL, out)
     }
 }
 

@@ -7,7 +7,7 @@ use super::ensemble::{self, Ensemble};
 use super::structure::Tree;
 use crate::error::BrokenModel;
 use crate::input::{Missing, prediction_columns};
-use crate::{FitError, Model, PredictError};
+use crate::{FitError, LightGbmError, Model, PredictError};
 
 /// A fitted tree or forest: the sum of its trees' leaf values, divided by their number.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -57,6 +57,24 @@ impl TreeEnsemble {
     /// Number of leaves of all trees together.
     pub fn n_leaves(&self) -> usize {
         self.ensemble.n_leaves()
+    }
+
+    /// The prediction of one row, without allocating: values in the order of the features, NaN for missing ones, the
+    /// code of the level for categorical ones.
+    ///
+    /// # Errors
+    /// When the row has another length than there are features, or a code has no level.
+    pub fn predict_row(&self, row: &[f64]) -> Result<f64, PredictError> {
+        ensemble::check_row(&self.features, row)?;
+        Ok(self.ensemble.predict_row(row) / self.n_trees() as f64)
+    }
+
+    /// The model in LightGBM's text format, as a random forest (`average_output`).
+    ///
+    /// # Errors
+    /// When two names of features are the same without their white space.
+    pub fn to_lightgbm(&self) -> Result<String, LightGbmError> {
+        crate::lightgbm::write(&self.features, &self.ensemble, "regression", true)
     }
 }
 
