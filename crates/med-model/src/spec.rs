@@ -6,8 +6,8 @@ use serde_json::Value;
 
 use crate::parameters::from_json;
 use crate::{
-    DecisionTree, ElasticNet, FitError, Gbdt, GbdtModel, Knn, KnnModel, Lasso, LightGbmModel, Linear, LinearModel,
-    Model, ParameterError, PredictError, RandomForest, Regressor, Ridge, Svr, SvrModel, TreeEnsemble,
+    DecisionTree, ElasticNet, FitError, Gbdt, GbdtModel, Knn, KnnModel, Lasso, LightGbmError, LightGbmModel, Linear,
+    LinearModel, Model, ParameterError, PredictError, RandomForest, Regressor, Ridge, Svr, SvrModel, TreeEnsemble,
 };
 
 macro_rules! models {
@@ -125,6 +125,18 @@ impl ModelSpec {
             forest.reseed(seed);
         }
         self
+    }
+}
+
+impl AnyModel {
+    /// The model in LightGBM's text format; `None` if it is not made of trees.
+    pub fn to_lightgbm(&self) -> Option<Result<String, LightGbmError>> {
+        match self {
+            Self::DecisionTree(m) | Self::RandomForest(m) => Some(m.to_lightgbm()),
+            Self::Gbdt(m) => Some(m.to_lightgbm()),
+            Self::LightGbm(m) => Some(m.to_text()),
+            _ => None,
+        }
     }
 }
 

@@ -11,5 +11,7 @@ mod fixtures;
 mod goldens;
 #[path = "integration/invariances.rs"]
 mod invariances;
+#[path = "integration/lightgbm.rs"]
+mod lightgbm;
 #[path = "integration/stored_models.rs"]
 mod stored_models;

@@ -161,10 +161,10 @@ fn tree(section: &Section<'_>) -> Result<Tree, LightGbmError> {
         return Err(section.error("num_leaves", "a number from 1 on", n_leaves));
     };
     let features: Vec<u32> = section.numbers("split_feature", n)?;
-    let thresholds: Vec<f64> = section.numbers("threshold", n)?;
+    let thresholds: Vec<f64> = finite(section.numbers("threshold", n)?);
     let decisions: Vec<u8> = section.numbers("decision_type", n)?;
     let (left, right): (Vec<i64>, Vec<i64>) = (section.numbers("left_child", n)?, section.numbers("right_child", n)?);
-    let gains = section.optional("split_gain", n)?;
+    let gains = finite(section.optional("split_gain", n)?);
     let values = section.optional("internal_value", n)?;
     let (covers, hessians) = (section.optional("internal_count", n)?, section.optional("internal_weight", n)?);
     let (leaf_covers, leaf_hessians) =
@@ -205,6 +205,13 @@ fn tree(section: &Section<'_>) -> Result<Tree, LightGbmError> {
     let leaf = |i: usize| Leaf { value: leaf_values[i], cover: leaf_covers[i], hessian: leaf_hessians[i] };
     Tree::new(splits, (0..n_leaves).map(leaf).collect())
         .map_err(|source| LightGbmError::BrokenTree { tree: section.tree.unwrap_or(0), source })
+}
+
+/// LightGBM sends all numbers left, and only NaN right, by an infinite threshold. The largest finite one does the same,
+/// since infinite values are refused.
+fn finite(mut numbers: Vec<f64>) -> Vec<f64> {
+    numbers.iter_mut().for_each(|v| *v = v.clamp(f64::MIN, f64::MAX));
+    numbers
 }
 
 fn level_set(words: &[u32]) -> LevelSet {

@@ -147,13 +147,18 @@ fn first_infinite(values: &[f64]) -> Option<usize> {
     values.iter().skip(block * BLOCK).position(|v| v.is_infinite()).map(|i| block * BLOCK + i)
 }
 
-/// Whether a single row has a value for each feature, and for each categorical one missing or the code of a level.
+/// Whether a single row has a value for each feature, none of them infinite, and for each categorical one
+/// missing or the code of a level.
 pub(crate) fn check_row(features: &FeatureSchema, row: &[f64]) -> Result<(), PredictError> {
     let features = features.features();
     if row.len() != features.len() {
         return Err(PredictError::RowLength { expected: features.len(), found: row.len() });
     }
     for (feature, &value) in features.iter().zip(row) {
+        if value.is_infinite() {
+            let column = feature.name.clone();
+            return Err(InputError::Infinite { column, row: 0, model: "a tree model" }.into());
+        }
         if let FeatureKind::Categorical { levels } = &feature.kind {
             let is_code = value >= 0.0 && value < levels.len() as f64 && value.fract() == 0.0;
             if !is_code && !value.is_nan() {

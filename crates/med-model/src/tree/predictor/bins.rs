@@ -130,7 +130,10 @@ impl FeatureBins {
             (Kind::Numbers { cuts, n }, Column::Numbers(values)) => {
                 let values = &values[start..start + bins.len()];
                 match cuts.len() {
-                    _ if *n <= SMALL => vectorised(|| count(cuts, values, bins)),
+                    _ if *n <= SMALL => vectorised(
+                        #[inline(always)]
+                        || count(cuts, values, bins),
+                    ),
                     16 => search::<16>(cuts, values, bins),
                     32 => search::<32>(cuts, values, bins),
                     64 => search::<64>(cuts, values, bins),

@@ -111,27 +111,34 @@ impl MaskBlock {
 
     /// Adds the trees' values to the rows of `out`, one tree after another.
     pub(super) fn add(&self, rows: &RowBlock, out: &mut [f64]) {
-        vectorised(|| self.add_inlined(rows, out));
+        let mut masks = [[u64::MAX; TREES]; LANES];
+        for (group, sums) in out.chunks_mut(LANES).enumerate() {
+            vectorised(
+                #[inline(always)]
+                || {
+                    // The last group of a block looks at left-over rows too; BLOCK is a multiple of LANES.
+                    for (lane, masks) in masks.iter_mut().enumerate() {
+                        *masks = self.masks(rows.bins(), group * LANES + lane);
+                    }
+                },
+            );
+            self.add_leaves(&masks, sums);
+        }
     }
 
-    #[inline(always)]
-    fn add_inlined(&self, rows: &RowBlock, out: &mut [f64]) {
-        for (group, sums) in out.chunks_mut(LANES).enumerate() {
-            let mut masks = [[u64::MAX; TREES]; LANES];
-            // The last group of a block looks at left-over rows too; BLOCK is a multiple of LANES.
-            for (lane, masks) in masks.iter_mut().enumerate() {
-                *masks = self.masks(rows.bins(), group * LANES + lane);
+    /// Looks up the leaf that is left of each tree. Not compiled for wide vectors: gathering is slower than loading one by
+    /// one.
+    #[inline(never)]
+    fn add_leaves(&self, masks: &[Masks; LANES], sums: &mut [f64]) {
+        let mut lanes = [0.0; LANES];
+        lanes[..sums.len()].copy_from_slice(sums);
+        for (t, values) in self.values.iter().enumerate() {
+            for (sum, masks) in lanes.iter_mut().zip(masks) {
+                // One leaf at least is always left, so this is below 64, as the mask tells the compiler.
+                *sum += values[masks[t % TREES].trailing_zeros() as usize & (MAX_LEAVES - 1)];
             }
-            let mut lanes = [0.0; LANES];
-            lanes[..sums.len()].copy_from_slice(sums);
-            for (t, values) in self.values.iter().enumerate() {
-                for l in 0..LANES {
-                    // One leaf at least is always left, so this is below 64, as the mask tells the compiler.
-                    lanes[l] += values[masks[l][t].trailing_zeros() as usize & (MAX_LEAVES - 1)];
-                }
-            }
-            sums.copy_from_slice(&lanes[..sums.len()]);
         }
+        sums.copy_from_slice(&lanes[..sums.len()]);
     }
 
     #[inline(always)]

@@ -13,6 +13,8 @@
 
 mod bins;
 mod masks;
+#[cfg(test)]
+mod tests;
 mod walk;
 
 use rayon::prelude::*;
