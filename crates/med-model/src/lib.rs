@@ -31,4 +31,8 @@ pub use metrics::{Metric, MetricExpectation, RegressionMetrics, TWEEDIE_POWER, e
 pub use regressor::{Model, Regressor};
 pub use spec::{AnyModel, MODEL_NAMES, ModelSpec};
 pub use svr::{Svr, SvrModel, SvrParams};
-pub use tree::{DecisionTree, DecisionTreeParams, RandomForest, RandomForestParams, TreeEnsemble};
+pub use tree::smartcore;
+pub use tree::{
+    DecisionTree, DecisionTreeParams, ExtraTrees, ExtraTreesParams, OutOfBag, RandomForest, RandomForestParams,
+    TreeEnsemble,
+};

@@ -6,8 +6,9 @@ use serde_json::Value;
 
 use crate::parameters::from_json;
 use crate::{
-    DecisionTree, ElasticNet, FitError, Gbdt, GbdtModel, Knn, KnnModel, Lasso, LightGbmError, LightGbmModel, Linear,
-    LinearModel, Model, ParameterError, PredictError, RandomForest, Regressor, Ridge, Svr, SvrModel, TreeEnsemble,
+    DecisionTree, ElasticNet, ExtraTrees, FitError, Gbdt, GbdtModel, Knn, KnnModel, Lasso, LightGbmError,
+    LightGbmModel, Linear, LinearModel, Model, ParameterError, PredictError, RandomForest, Regressor, Ridge, Svr,
+    SvrModel, TreeEnsemble,
 };
 
 macro_rules! models {
@@ -106,6 +107,8 @@ models! {
     DecisionTree = "decision_tree": DecisionTree => TreeEnsemble,
     /// The mean of many trees.
     RandomForest = "random_forest": RandomForest => TreeEnsemble,
+    /// The mean of many trees with random thresholds.
+    ExtraTrees = "extra_trees": ExtraTrees => TreeEnsemble,
     /// Gradient-boosted trees.
     Gbdt = "gbdt": Gbdt => GbdtModel,
     /// Nearest neighbours.
@@ -118,11 +121,13 @@ models! {
 }
 
 impl ModelSpec {
-    /// With this seed, where the model uses one (`random_forest`); other models are the same for every seed.
+    /// With this seed, where the model uses one (`random_forest`, `extra_trees`); other models are the same for every seed.
     #[must_use]
     pub fn seeded(mut self, seed: u64) -> Self {
-        if let Self::RandomForest(forest) = &mut self {
-            forest.reseed(seed);
+        match &mut self {
+            Self::RandomForest(forest) => forest.reseed(seed),
+            Self::ExtraTrees(trees) => trees.reseed(seed),
+            _ => {}
         }
         self
     }
@@ -132,7 +137,7 @@ impl AnyModel {
     /// The model in LightGBM's text format; `None` if it is not made of trees.
     pub fn to_lightgbm(&self) -> Option<Result<String, LightGbmError>> {
         match self {
-            Self::DecisionTree(m) | Self::RandomForest(m) => Some(m.to_lightgbm()),
+            Self::DecisionTree(m) | Self::RandomForest(m) | Self::ExtraTrees(m) => Some(m.to_lightgbm()),
             Self::Gbdt(m) => Some(m.to_lightgbm()),
             Self::LightGbm(m) => Some(m.to_text()),
             _ => None,
@@ -175,7 +180,7 @@ mod tests {
         assert_eq!(
             error("glm_gamma", Value::Null),
             "there is no model \"glm_gamma\"; there are linear, ridge, lasso, elastic_net, decision_tree, \
-             random_forest, gbdt, knn, svr"
+             random_forest, extra_trees, gbdt, knn, svr"
         );
         assert!(error("gbdt", json!({ "num_leafs": 3 })).contains("did you mean num_leaves"));
         assert_eq!(error("gbdt", json!({ "max_bin": 400 })), "parameter max_bin of gbdt: expected 2 to 255, found 400");

@@ -15,3 +15,5 @@ mod invariances;
 mod lightgbm;
 #[path = "integration/stored_models.rs"]
 mod stored_models;
+#[path = "integration/trees.rs"]
+mod trees;

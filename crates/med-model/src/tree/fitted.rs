@@ -6,7 +6,6 @@ use serde::{Deserialize, Serialize};
 use super::ensemble::{self, Ensemble};
 use super::structure::Tree;
 use crate::error::BrokenModel;
-use crate::input::{Missing, prediction_columns};
 use crate::{FitError, LightGbmError, Model, PredictError};
 
 /// A fitted tree or forest: the sum of its trees' leaf values, divided by their number.
@@ -49,6 +48,10 @@ impl TreeEnsemble {
             .map_err(|source| FitError::Backend { model, source: Box::new(source) })
     }
 
+    pub(crate) fn trees(&self) -> &[Tree] {
+        &self.ensemble.trees
+    }
+
     /// Number of trees.
     pub fn n_trees(&self) -> usize {
         self.ensemble.trees.len()
@@ -84,8 +87,7 @@ impl Model for TreeEnsemble {
     }
 
     fn predict_into(&self, x: &FeatureMatrix, out: &mut [f64]) -> Result<(), PredictError> {
-        prediction_columns(&self.features, x, out, "a tree model", Missing::Refused)?;
-        self.ensemble.predict_into(&ensemble::columns(x), out);
+        self.ensemble.predict_checked(&self.features, x, "a tree model", out)?;
         let n = self.n_trees() as f64;
         out.iter_mut().for_each(|o| *o /= n);
         Ok(())
