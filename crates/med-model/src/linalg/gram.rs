@@ -87,6 +87,13 @@ impl RowBlock {
         kernel::run(TransposedTimes { columns: &self.columns, r, out });
     }
 
+    /// [`scale_rows`](Self::scale_rows) where rows have weights.
+    pub(crate) fn scale_rows_if(&mut self, weighted: bool, factors: &[f64; ROWS]) {
+        if weighted {
+            self.scale_rows(factors);
+        }
+    }
+
     /// Multiplies every row, in all columns, by its factor.
     pub(crate) fn scale_rows(&mut self, factors: &[f64; ROWS]) {
         kernel::vectorised(|| {
