@@ -11,6 +11,8 @@ use crate::{FitError, InputError, PredictError};
 pub(crate) enum Missing {
     Refused,
     Allowed,
+    /// Refused, but looked for by the caller only when a sum shows that a value is not finite: one pass less.
+    RefusedLater,
 }
 
 /// Whether a model takes weights.
@@ -90,6 +92,9 @@ pub(crate) fn numeric_columns<'a>(
     let numbers = |column: &'a med_schema::FeatureColumn| {
         let name = || column.name().to_owned();
         let values = column.as_numeric().ok_or_else(|| InputError::Categorical { column: name(), model })?;
+        if missing == Missing::RefusedLater {
+            return Ok(values);
+        }
         for (row, value) in values.iter().enumerate() {
             if value.is_nan() && missing == Missing::Refused {
                 return Err(InputError::Missing { column: name(), row, model });

@@ -24,8 +24,9 @@ pub use gbm::{Gbdt, GbdtModel, GbdtParams, Objective};
 pub use knn::{Knn, KnnModel, KnnParams, Weighting};
 pub use lightgbm::LightGbmModel;
 pub use linear::{
-    ElasticNet, ElasticNetParams, Lasso, LassoParams, LeastSquaresSummary, Linear, LinearModel, LinearParams, Ridge,
-    RidgeParams,
+    ElasticNet, ElasticNetParams, ElasticNetPath, ElasticNetPathParams, Lasso, LassoParams, LeastSquaresSummary,
+    Linear, LinearModel, LinearParams, PathPoint, RegularisationPath, Ridge, RidgeParams, RobustCovariance,
+    RobustSummary, Selection,
 };
 pub use metrics::{Metric, MetricExpectation, RegressionMetrics, TWEEDIE_POWER, evaluate};
 pub use regressor::{Model, Regressor};
