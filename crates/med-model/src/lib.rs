@@ -4,6 +4,7 @@
 mod error;
 mod format;
 mod gbm;
+mod glm;
 mod input;
 mod kernel;
 mod knn;
@@ -20,6 +21,10 @@ mod tree;
 pub use error::{BrokenModel, FitError, FormatError, InputError, ParameterError, PredictError};
 pub use format::{FORMAT, FORMAT_VERSION, SavedModel};
 pub use gbm::{Gbdt, GbdtModel, GbdtParams, Objective};
+pub use glm::{
+    Calibration, Family, Glm, GlmCoefficient, GlmGamma, GlmGammaParams, GlmModel, GlmParams, GlmPoisson,
+    GlmPoissonParams, GlmTweedie, GlmTweedieParams, Link, PowerMethod, Reference, Unseen,
+};
 pub use knn::{Knn, KnnModel, KnnParams, Weighting};
 pub use linear::{
     ElasticNet, ElasticNetParams, Lasso, LassoParams, LeastSquaresSummary, Linear, LinearModel, LinearParams, Ridge,

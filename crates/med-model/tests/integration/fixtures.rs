@@ -59,6 +59,21 @@ pub(crate) fn insurance() -> Dataset {
     Dataset::new(x, "charges", y).unwrap()
 }
 
+/// `insurance.csv` with its texts as categories.
+pub(crate) fn insurance_categories() -> Dataset {
+    let (mut features, mut y) = (Vec::new(), Vec::new());
+    for (name, texts) in columns("goldens/model/insurance.csv") {
+        match texts.iter().map(|t| t.parse().ok()).collect::<Option<Vec<f64>>>() {
+            Some(values) if name == "charges" => y = values,
+            Some(values) => features.push(FeatureColumn::numeric(name, values)),
+            None => features.push(FeatureColumn::from_texts(name, texts.iter().map(|t| Some(t.as_str())))),
+        }
+    }
+    let x = FeatureMatrix::new(features).unwrap();
+    let x = x.select(["age", "bmi", "children", "sex", "smoker", "region"]).unwrap();
+    Dataset::new(x, "charges", y).unwrap()
+}
+
 /// The 5,000 clients, every fifth held back.
 pub(crate) fn clients() -> (Dataset, Dataset) {
     let (features, y) = encoded("clients.csv", "annual_medical_cost");
