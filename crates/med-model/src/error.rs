@@ -235,6 +235,9 @@ pub enum FitError {
         /// Values.
         found: usize,
     },
+    /// A penalised fit, asked for its standard errors.
+    #[error("the coefficients of a penalised fit are biased and have no standard errors; fit with alpha = 0")]
+    Penalised,
     /// An offset that is no finite number.
     #[error("row {row}: the offset must be a finite number")]
     Offset {

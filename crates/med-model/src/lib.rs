@@ -23,7 +23,8 @@ pub use format::{FORMAT, FORMAT_VERSION, SavedModel};
 pub use gbm::{Gbdt, GbdtModel, GbdtParams, Objective};
 pub use glm::{
     Calibration, Family, Glm, GlmCoefficient, GlmGamma, GlmGammaParams, GlmModel, GlmParams, GlmPoisson,
-    GlmPoissonParams, GlmTweedie, GlmTweedieParams, Link, PowerMethod, Reference, Unseen,
+    GlmPoissonParams, GlmSummary, GlmSummaryOptions, GlmTweedie, GlmTweedieParams, Link, PowerMethod, Reference,
+    Unseen, WeightMeaning,
 };
 pub use knn::{Knn, KnnModel, KnnParams, Weighting};
 pub use linear::{

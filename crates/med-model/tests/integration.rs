@@ -9,6 +9,8 @@ mod clients;
 mod fixtures;
 #[path = "integration/glm_goldens.rs"]
 mod glm_goldens;
+#[path = "integration/glm_invariances.rs"]
+mod glm_invariances;
 #[path = "integration/goldens.rs"]
 mod goldens;
 #[path = "integration/invariances.rs"]

@@ -242,6 +242,30 @@ impl Loss {
         RowTerms { objective, score: (y - mu) * slope / variance, information: slope * slope / variance }
     }
 
+    /// Observed second derivative of the objective by `eta`; it can be below 0.
+    fn curvature(&self, y: f64, eta: f64) -> f64 {
+        let Some(mu) = self.mean(eta) else { return 0.0 };
+        let (slope, variance) = (self.slope(eta, mu), self.variance(mu));
+        // d^2 mu / d eta^2
+        let bend = match self.link {
+            Link::Log => mu,
+            Link::Identity => 0.0,
+            Link::Power(q) => slope * (1.0 / q - 1.0) / eta,
+            Link::Logit => slope * (1.0 - 2.0 * mu),
+            Link::Probit => -eta * slope,
+        };
+        // dV / d mu
+        let growth = match self.family {
+            Family::Gaussian => 0.0,
+            Family::Poisson => 1.0,
+            Family::Gamma => 2.0 * mu,
+            Family::InverseGaussian => 3.0 * mu * mu,
+            Family::Tweedie => self.power * mu.powf(self.power - 1.0),
+            Family::Binomial => 1.0 - 2.0 * mu,
+        };
+        (slope * slope - (y - mu) * (bend - slope * slope * growth / variance)) / variance
+    }
+
     /// The terms of a share, from its mean and what is left of it to 1: both keep their digits however small they are.
     fn share_terms(&self, y: f64, eta: f64) -> RowTerms {
         let (mu, rest, slope) = if self.link == Link::Logit {
@@ -283,6 +307,9 @@ pub(crate) trait Terms: Copy + Sync {
 /// Any link, one row at a time.
 #[derive(Clone, Copy)]
 pub(crate) struct AnyLink(pub(crate) Loss);
+/// Any link with the observed information, below 0 or not.
+#[derive(Clone, Copy)]
+pub(crate) struct Curved(pub(crate) Loss);
 /// Where fitting starts: `eta` is the offset, and `score` is information times working response.
 #[derive(Clone, Copy)]
 pub(crate) struct Start {
@@ -310,6 +337,12 @@ pub(crate) struct TweedieLog<const OBSERVED: bool>(pub(crate) f64);
 impl Terms for AnyLink {
     fn terms(self, y: f64, eta: f64) -> RowTerms {
         self.0.terms(y, eta)
+    }
+}
+
+impl Terms for Curved {
+    fn terms(self, y: f64, eta: f64) -> RowTerms {
+        RowTerms { information: self.0.curvature(y, eta), ..self.0.terms(y, eta) }
     }
 }
 
@@ -413,6 +446,8 @@ mod tests {
             let slope = -(at(eta + h) - at(eta - h)) / (2.0 * h);
             let terms = loss.terms(y, eta);
             assert!((slope - terms.score).abs() < 1e-8 * (1.0 + slope.abs()), "{loss:?} {slope} {}", terms.score);
+            let second = -(loss.terms(y, eta + h).score - loss.terms(y, eta - h).score) / (2.0 * h);
+            assert!((second - loss.curvature(y, eta)).abs() < 1e-7 * (1.0 + second.abs()), "{loss:?} {second}");
             let mu = loss.mean(eta).unwrap();
             let deviance = 2.0 * (terms.objective - loss.saturated(y));
             assert!((deviance - loss.unit_deviance(y, mu)).abs() < 1e-12 * (1.0 + deviance), "{loss:?}");

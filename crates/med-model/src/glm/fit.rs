@@ -10,6 +10,7 @@ use super::model::{GlmModel, Term};
 use super::params::{Calibration, Glm, GlmGamma, GlmPoisson, GlmTweedie, Settings};
 use super::pass::{Rows, linear_predictor};
 use super::solver::{Problem, Solution};
+use super::tweedie::{FIRST_POWER, estimate_power};
 use crate::input::annualised;
 use crate::{FitError, Regressor};
 
@@ -62,17 +63,17 @@ pub(crate) fn fit_glm(
     check_rows(settings, rows)?;
     let power = match (settings.family, settings.power) {
         (Family::Tweedie, Some(power)) => power,
-        (Family::Tweedie, None) => 1.5,
+        (Family::Tweedie, None) => estimate_power(settings, &design, rows)?,
         _ => 0.0,
     };
-    let (solution, power) = (solve(settings, &design, rows, power, None)?, power);
+    let solution = solve(settings, &design, rows, power, None)?;
     let calibration = calibration(settings, &design, rows, power, &solution);
     model(settings, x, &design, power, &solution, calibration)
 }
 
 /// Whether the family can have these targets, where they count, and the offset can be added.
-fn check_rows(settings: &Settings, rows: Rows<'_>) -> Result<(), FitError> {
-    let (model, loss) = (settings.model, settings.loss(1.5));
+pub(super) fn check_rows(settings: &Settings, rows: Rows<'_>) -> Result<(), FitError> {
+    let (model, loss) = (settings.model, settings.loss(FIRST_POWER));
     if let Some(row) = rows.y.iter().position(|y| !y.is_finite()) {
         return Err(FitError::Target { model, row, expected: "a finite cost per unit of exposure" });
     }

@@ -15,15 +15,18 @@ mod design;
 mod factor;
 mod family;
 mod fit;
+mod inference;
 mod model;
 mod params;
 mod pass;
 mod solver;
+mod tweedie;
 
 #[expect(unused_imports, reason = "two-part models fit their parts by it")]
 pub(crate) use fit::fit_glm;
 
 pub use family::{Family, Link};
+pub use inference::{GlmSummary, GlmSummaryOptions, WeightMeaning};
 pub use model::{GlmCoefficient, GlmModel};
 pub use params::{
     Calibration, Glm, GlmGamma, GlmGammaParams, GlmParams, GlmPoisson, GlmPoissonParams, GlmTweedie, GlmTweedieParams,

@@ -21,7 +21,7 @@ use rayon::prelude::*;
 
 use super::design::Design;
 use super::family::{
-    AnyLink, Family, GammaLog, GaussianLog, InverseGaussianLog, Link, Loss, PoissonLog, Start, StartLog, Terms,
+    AnyLink, Curved, Family, GammaLog, GaussianLog, InverseGaussianLog, Link, Loss, PoissonLog, Start, StartLog, Terms,
     TweedieLog,
 };
 use crate::kernel::vectorised;
@@ -56,11 +56,15 @@ pub(super) enum Pass {
     Expected,
     /// Objective, score and observed information.
     Observed,
+    /// Objective, score and observed information of any family and link; it can be indefinite.
+    Curvature,
+    /// Squared scores in place of the information: the filling of the sandwich. A row of frequency `w` has `w` of them.
+    Squares { frequency: bool },
 }
 
 impl Pass {
     fn has_information(self) -> bool {
-        matches!(self, Self::Start(_) | Self::Expected | Self::Observed)
+        !matches!(self, Self::Objective | Self::Gradient)
     }
 }
 
@@ -293,6 +297,12 @@ impl Work<'_> {
             let block = first..(first + BLOCK).min(rows.end);
             self.load(block.clone(), buffers);
             self.terms(sums, buffers);
+            if let Pass::Squares { frequency } = self.pass {
+                let Buffers { information, score, weights, .. } = &mut *buffers;
+                for ((i, s), w) in information.iter_mut().zip(score.iter()).zip(weights.iter()) {
+                    *i = if frequency && *w > 0.0 { s * s / w } else { s * s };
+                }
+            }
             if self.pass.has_information() {
                 self.weighted_rows(block.clone(), buffers);
                 gram(&buffers.x, &buffers.wx, self.groups, &mut sums.gram);
@@ -335,6 +345,10 @@ impl Work<'_> {
                 }
                 _ => block_terms(Start { loss: *self.loss, mean }, sums, buffers),
             }
+            return;
+        }
+        if self.pass == Pass::Curvature {
+            block_terms(Curved(*self.loss), sums, buffers);
             return;
         }
         match (self.loss.link, self.loss.family, observed) {

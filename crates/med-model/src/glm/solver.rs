@@ -17,7 +17,8 @@
 //! * while steps are small: the error it brings is of the order of the product of two steps.
 //!
 //! When the gradient then falls by less than a factor 4 a step, the information is taken anew, for gamma and Tweedie
-//! with log link the observed one, which is Newton's method.
+//! with log link the observed one, which is Newton's method. Other families go over to the observed information when
+//! the expected one brings no more than that (large residuals), as long as it is positive definite.
 //!
 //! It stops when the gradient `g` is small in the metric of the information matrix `A`: `sqrt(g' A^-1 g / sum_i W_i)`, which is
 //! the root mean square of what the next step would change in the linear predictor (over its own size for links that
@@ -36,6 +37,8 @@ use crate::FitError;
 const SMALL_STEP: f64 = 0.03;
 /// With an old factor the gradient should fall by this factor a step.
 const CONTRACTION: f64 = 0.25;
+/// Steps after which slow progress with the expected information is taken for a sign.
+const PATIENCE: usize = 6;
 /// Halvings of a step.
 const HALVINGS: usize = 40;
 /// A sum of this share of its terms may be rounding.
@@ -118,16 +121,16 @@ impl Problem<'_> {
         // Whether the information at the start holds everywhere.
         let mut constant = self.loss.has_constant_information();
         let null = self.point(null, if constant { Pass::Gradient } else { Pass::Objective });
-        let pass = if constant { Pass::Gradient } else { self.newton() };
+        let pass = if constant { Pass::Gradient } else { self.newton(false) };
         let mut now = match self.step(&null, &first, quadratic.total, pass) {
             Some(next) => next,
             None => self.point(null.coefficients, pass),
         };
         let (mut last, mut iteration) = (f64::INFINITY, 0);
-        let mut current = constant;
+        let (mut current, mut slow) = (constant, false);
         loop {
             if let Some(information) = now.information.take() {
-                quadratic = self.quadratic(information, &free).0;
+                quadratic = self.positive(information, &now, &free).ok_or_else(overflow)?;
                 current = true;
             }
             let mut target = self.least(&quadratic, &now);
@@ -137,12 +140,14 @@ impl Problem<'_> {
                     constant = false;
                 }
                 if !constant {
-                    let information = self.point(now.coefficients.clone(), self.newton()).information;
-                    quadratic = self.quadratic(information.ok_or_else(overflow)?, &free).0;
+                    let information = self.point(now.coefficients.clone(), self.newton(slow)).information;
+                    quadratic = information.and_then(|i| self.positive(i, &now, &free)).ok_or_else(overflow)?;
                     current = true;
                     target = self.least(&quadratic, &now);
                 }
             }
+            // Without an old factor to blame, it is the expected information that is far from the observed one.
+            slow = slow || iteration >= PATIENCE && target.norm > CONTRACTION * last;
             let floor = 4.0 * now.noise / quadratic.total;
             if target.norm <= self.tolerance.max(floor) {
                 // The last step is at hand; what it leaves is of the order of the square of the tolerance.
@@ -150,7 +155,7 @@ impl Problem<'_> {
                 let coefficients = if sound { target.coefficients } else { now.coefficients };
                 return Ok(Solution { coefficients, aliased, iterations: iteration, gradient_norm: target.norm });
             }
-            let pass = if constant || target.norm < SMALL_STEP { Pass::Gradient } else { self.newton() };
+            let pass = if constant || target.norm < SMALL_STEP { Pass::Gradient } else { self.newton(slow) };
             iteration += 1;
             let unconverged = || FitError::Unconverged {
                 model: self.model,
@@ -179,8 +184,22 @@ impl Problem<'_> {
     }
 
     /// The pass whose information makes the quickest steps.
-    fn newton(&self) -> Pass {
-        if self.loss.has_observed_information() { Pass::Observed } else { Pass::Expected }
+    fn newton(&self, slow: bool) -> Pass {
+        match (self.loss.has_observed_information(), slow) {
+            (true, _) => Pass::Observed,
+            (false, true) => Pass::Curvature,
+            (false, false) => Pass::Expected,
+        }
+    }
+
+    /// The quadratic model of this information, or of the expected one if this one is indefinite.
+    fn positive(&self, information: DMatrix<f64>, now: &Point, free: &[usize]) -> Option<Quadratic> {
+        let found = self.quadratic(information, free).0;
+        if found.factor.free().len() == free.len() {
+            return Some(found);
+        }
+        let expected = self.point(now.coefficients.clone(), Pass::Expected).information?;
+        Some(self.quadratic(expected, free).0)
     }
 
     fn has_l1(&self) -> bool {

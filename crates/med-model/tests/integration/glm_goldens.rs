@@ -1,6 +1,6 @@
 //! Generalised linear models against statsmodels and glum.
 
-use med_model::{Family, Glm, GlmModel, GlmParams, Link, Regressor};
+use med_model::{Family, Glm, GlmModel, GlmParams, GlmSummary, GlmSummaryOptions, Link, Regressor, WeightMeaning};
 use med_schema::{Dataset, FeatureColumn, FeatureMatrix};
 use serde_json::Value;
 
@@ -65,6 +65,59 @@ fn coefficients_and_means_of_every_family() {
             }
             assert!(model.aliased().is_empty() && model.calibration_factor() == 1.0);
         }
+    }
+}
+
+#[test]
+fn inference_of_every_family() {
+    let golden = golden("glm.json");
+    let data = insurance_categories();
+    let weights: Vec<f64> = (0..data.n_rows()).map(|r| (1 + r % 5) as f64).collect();
+    let weighted = data.clone().with_weights(weights).unwrap();
+    for (name, expected) in golden["statsmodels"].as_object().unwrap() {
+        let model = fit(name, &data);
+        let offset: Vec<f64> = (0..data.n_rows()).map(|r| (((6 + r % 7) as f64) / 12.0).ln()).collect();
+        let offset = name.ends_with("offset").then_some(&offset[..]);
+        let meaning = if name.ends_with("freq_weights") { WeightMeaning::Frequency } else { WeightMeaning::Variance };
+        let options = GlmSummaryOptions { weights: meaning, quasi: false };
+        let train = if name.ends_with("weights") { &weighted } else { &data };
+        let s = GlmSummary::of(&model, train, offset, &options).unwrap();
+        let check = |key: &str, found: f64, tolerance: f64| {
+            assert_close(&format!("{name} {key}"), found, expected[key].as_f64().unwrap(), tolerance);
+        };
+        // The goldens take the quasi-likelihood of Tweedie.
+        let llf = s.extended_quasi_likelihood.unwrap_or(s.log_likelihood);
+        for (key, found) in [
+            ("deviance", s.deviance),
+            ("null_deviance", s.null_deviance),
+            ("pearson_chi2", s.pearson_chi2),
+            ("scale", s.dispersion),
+            ("loglik", llf),
+            ("aic", -2.0 * llf + 18.0),
+            ("bic_llf", -2.0 * llf + 9.0 * s.n.ln()),
+            ("bic_deviance", s.bic_deviance),
+            ("df_resid", s.df_residual),
+        ] {
+            check(key, found, 1e-9);
+        }
+        if !name.starts_with("tweedie") {
+            check("aic", s.aic, 1e-10);
+            check("bic_llf", s.bic, 1e-10);
+        }
+        for (key, found) in [("se", &s.standard_errors), ("se_HC0", &s.robust_standard_errors)] {
+            for (j, (f, e)) in found.iter().zip(numbers(&expected[key])).enumerate() {
+                assert_close(&format!("{name} {key} [{j}]"), *f, e, 1e-8);
+            }
+        }
+        if let Some(quasi) = expected.get("se_quasi_X2") {
+            let s = GlmSummary::of(&model, train, offset, &GlmSummaryOptions { quasi: true, ..options }).unwrap();
+            check("quasi_scale", s.dispersion, 1e-9);
+            for (f, e) in s.standard_errors.iter().zip(numbers(quasi)) {
+                assert_close(name, *f, e, 1e-9);
+            }
+        }
+        assert!(s.p_values.iter().all(|p| (0.0..=1.0).contains(p)));
+        assert!((s.covariance[10] - s.standard_errors[1].powi(2)).abs() <= 1e-12 * s.covariance[10]);
     }
 }
 
