@@ -4,6 +4,8 @@
 //! least squares). Columns are centred and brought to unit length first, so that the rank does not depend on units.
 //! Everything runs in a fixed order on one thread: the same input gives the same bits.
 
+pub(crate) mod gram;
+
 use nalgebra::{DMatrix, DVector};
 
 /// Columns whose part that is new is shorter than this share of the whole are linear combinations of those before.
