@@ -113,6 +113,19 @@ pub enum InputError {
         /// The model.
         model: &'static str,
     },
+    /// A category that no training row had.
+    #[error(
+        "column {column:?}, row {row}: {model} has not been fitted on this category; fit it with unseen = \"reference\" to \
+         take such rows for the reference level"
+    )]
+    UnseenLevel {
+        /// The column.
+        column: String,
+        /// The row, from 0.
+        row: usize,
+        /// The model.
+        model: &'static str,
+    },
 }
 
 /// A model that could not be fitted.
@@ -170,6 +183,66 @@ pub enum FitError {
         model: &'static str,
         /// What the library says.
         source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// A target that the model's family cannot have.
+    #[error("row {row}: {model} needs {expected} as its target")]
+    Target {
+        /// The model.
+        model: &'static str,
+        /// The row, from 0.
+        row: usize,
+        /// What it may be.
+        expected: &'static str,
+    },
+    /// A target without variation that has no finite fit.
+    #[error("{model} cannot be fitted: the weighted mean of the target is {found}")]
+    Degenerate {
+        /// The model.
+        model: &'static str,
+        /// The mean.
+        found: &'static str,
+    },
+    /// More columns than the normal equations can hold.
+    #[error("{model} takes at most {expected} columns, levels of categories counted, found {found}; group rare levels")]
+    DesignTooWide {
+        /// The model.
+        model: &'static str,
+        /// Columns there may be.
+        expected: usize,
+        /// Columns there are.
+        found: usize,
+    },
+    /// An iteration whose gradient did not become small.
+    #[error(
+        "{model} did not converge in {iterations} iterations: the scaled norm of the gradient is {gradient:e}, expected at \
+         most {tolerance:e}; raise max_iterations, alpha or tolerance, or group levels without costs"
+    )]
+    Unconverged {
+        /// The model.
+        model: &'static str,
+        /// Iterations made.
+        iterations: usize,
+        /// Norm reached.
+        gradient: f64,
+        /// Norm wanted.
+        tolerance: f64,
+    },
+    /// An offset of another length than the target.
+    #[error("the offset has {found} values, expected one for each of {expected} rows")]
+    OffsetLength {
+        /// Rows.
+        expected: usize,
+        /// Values.
+        found: usize,
+    },
+    /// A penalised fit, asked for its standard errors.
+    #[error("the coefficients of a penalised fit are biased and have no standard errors; fit with alpha = 0")]
+    Penalised,
+    /// An offset that is no finite number.
+    #[error("row {row}: the offset must be a finite number")]
+    Offset {
+        /// The row, from 0.
+        row: usize,
     },
 }
 

@@ -4,6 +4,7 @@
 mod error;
 mod format;
 mod gbm;
+mod glm;
 mod input;
 mod kernel;
 mod knn;
@@ -21,6 +22,11 @@ mod tree;
 pub use error::{BrokenModel, FitError, FormatError, InputError, LightGbmError, ParameterError, PredictError};
 pub use format::{FORMAT, FORMAT_VERSION, SavedModel};
 pub use gbm::{Gbdt, GbdtModel, GbdtParams, Objective};
+pub use glm::{
+    Calibration, Family, Glm, GlmCoefficient, GlmGamma, GlmGammaParams, GlmModel, GlmParams, GlmPoisson,
+    GlmPoissonParams, GlmSummary, GlmSummaryOptions, GlmTweedie, GlmTweedieParams, Link, PowerMethod, Reference,
+    Unseen, WeightMeaning,
+};
 pub use knn::{Knn, KnnModel, KnnParams, Weighting};
 pub use lightgbm::LightGbmModel;
 pub use linear::{

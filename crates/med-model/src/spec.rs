@@ -6,9 +6,9 @@ use serde_json::Value;
 
 use crate::parameters::from_json;
 use crate::{
-    DecisionTree, ElasticNet, ExtraTrees, FitError, Gbdt, GbdtModel, Knn, KnnModel, Lasso, LightGbmError,
-    LightGbmModel, Linear, LinearModel, Model, ParameterError, PredictError, RandomForest, Regressor, Ridge, Svr,
-    SvrModel, TreeEnsemble,
+    DecisionTree, ElasticNet, ExtraTrees, FitError, Gbdt, GbdtModel, Glm, GlmGamma, GlmModel, GlmPoisson, GlmTweedie,
+    Knn, KnnModel, Lasso, LightGbmError, LightGbmModel, Linear, LinearModel, Model, ParameterError, PredictError,
+    RandomForest, Regressor, Ridge, Svr, SvrModel, TreeEnsemble,
 };
 
 macro_rules! models {
@@ -115,6 +115,14 @@ models! {
     Knn = "knn": Knn => KnnModel,
     /// Support vector regression.
     Svr = "svr": Svr => SvrModel,
+    /// A generalised linear model of any family.
+    Glm = "glm": Glm => GlmModel,
+    /// A gamma model.
+    GlmGamma = "glm_gamma": GlmGamma => GlmModel,
+    /// A Poisson model.
+    GlmPoisson = "glm_poisson": GlmPoisson => GlmModel,
+    /// A Tweedie model.
+    GlmTweedie = "glm_tweedie": GlmTweedie => GlmModel,
     ; imported:
     /// A model that LightGBM trained.
     LightGbm = "lightgbm": LightGbmModel,
@@ -178,9 +186,9 @@ mod tests {
     #[test]
     fn errors_name_what_is_wrong_and_what_there_is() {
         assert_eq!(
-            error("glm_gamma", Value::Null),
-            "there is no model \"glm_gamma\"; there are linear, ridge, lasso, elastic_net, decision_tree, \
-             random_forest, extra_trees, gbdt, knn, svr"
+            error("spline", Value::Null),
+            "there is no model \"spline\"; there are linear, ridge, lasso, elastic_net, decision_tree, \
+             random_forest, extra_trees, gbdt, knn, svr, glm, glm_gamma, glm_poisson, glm_tweedie"
         );
         assert!(error("gbdt", json!({ "num_leafs": 3 })).contains("did you mean num_leaves"));
         assert_eq!(error("gbdt", json!({ "max_bin": 400 })), "parameter max_bin of gbdt: expected 2 to 255, found 400");

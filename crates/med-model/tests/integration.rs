@@ -7,6 +7,10 @@ mod any_model;
 mod clients;
 #[path = "integration/fixtures.rs"]
 mod fixtures;
+#[path = "integration/glm_goldens.rs"]
+mod glm_goldens;
+#[path = "integration/glm_invariances.rs"]
+mod glm_invariances;
 #[path = "integration/goldens.rs"]
 mod goldens;
 #[path = "integration/invariances.rs"]

@@ -103,7 +103,7 @@ fn values_a_model_cannot_take_are_refused_with_column_and_row() {
             }
         }
         let fitted = spec.fit(&data.clone().with_features(texts.clone()).unwrap());
-        if is_tree {
+        if is_tree || spec.name().starts_with("glm") {
             assert!(fitted.unwrap().predict(&texts).is_ok(), "{}", spec.name());
         } else {
             let error = fitted.unwrap_err();

@@ -76,6 +76,13 @@ pub(crate) fn insurance_with(encode: impl Fn(&FeatureColumn) -> FeatureColumn) -
     Dataset::new(FeatureMatrix::new(features).unwrap(), "charges", y).unwrap()
 }
 
+/// `insurance.csv` with its texts as categories.
+pub(crate) fn insurance_categories() -> Dataset {
+    let data = insurance_with(FeatureColumn::clone);
+    let x = data.x().select(["age", "bmi", "children", "sex", "smoker", "region"]).unwrap();
+    data.with_features(x).unwrap()
+}
+
 /// The 5,000 clients, every fifth held back.
 pub(crate) fn clients() -> (Dataset, Dataset) {
     let (features, y) = encoded("clients.csv", "annual_medical_cost");
