@@ -269,6 +269,22 @@ pub enum PredictError {
         /// What it is.
         found: String,
     },
+    /// A row of another length than there are features.
+    #[error("the row has {found} values, expected {expected}, one a feature")]
+    RowLength {
+        /// Number of features.
+        expected: usize,
+        /// Values of the row.
+        found: usize,
+    },
+    /// A code of a categorical feature that stands for no level.
+    #[error("feature {column:?}: expected the code of a level below {levels} or a missing value")]
+    Code {
+        /// The feature.
+        column: String,
+        /// Number of its levels.
+        levels: usize,
+    },
 }
 
 /// A model file that cannot be read or written.
@@ -317,4 +333,67 @@ impl BrokenModel {
     pub(crate) fn same_length(part: &'static str, expected: usize, found: usize) -> Result<(), Self> {
         if expected == found { Ok(()) } else { Err(Self::new(part, format!("{expected} values"), format!("{found}"))) }
     }
+}
+
+/// A model of LightGBM that cannot be read or written.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LightGbmError {
+    /// Text of something else.
+    #[error("not a LightGBM model: expected the first line \"tree\", found {found:?}")]
+    NotAModel {
+        /// The first line.
+        found: String,
+    },
+    /// A version this code does not know.
+    #[error("expected a LightGBM model of version v2, v3 or v4, found {found:?}")]
+    Version {
+        /// The version of the file.
+        found: String,
+    },
+    /// An objective that does not predict a cost.
+    #[error("the LightGBM objective {objective:?} is not supported; only those of regression with one output are")]
+    Objective {
+        /// The objective.
+        objective: String,
+    },
+    /// Linear models in the leaves.
+    #[error("tree {tree} of the LightGBM model has linear leaves (linear_tree), which are not supported")]
+    LinearLeaves {
+        /// The tree, from 0.
+        tree: usize,
+    },
+    /// A line that cannot be read, or is not there.
+    #[error("LightGBM model, {}{field}: expected {expected}, found {found}", tree_name(.tree))]
+    Field {
+        /// The tree, from 0; none for the head of the file.
+        tree: Option<usize>,
+        /// Key of the line.
+        field: &'static str,
+        /// What should stand there.
+        expected: String,
+        /// What does.
+        found: String,
+    },
+    /// Parts of a tree that contradict each other.
+    #[error("tree {tree} of the LightGBM model is broken: {source}")]
+    BrokenTree {
+        /// The tree, from 0.
+        tree: usize,
+        /// What is wrong.
+        source: BrokenModel,
+    },
+    /// Parts of the model that contradict each other.
+    #[error("the LightGBM model is broken: {0}")]
+    Broken(#[from] BrokenModel),
+    /// A feature that cannot be named in the format.
+    #[error("feature {name:?} has no name of its own in LightGBM's format, which has no white space")]
+    Name {
+        /// The feature.
+        name: String,
+    },
+}
+
+fn tree_name(tree: &Option<usize>) -> String {
+    tree.map_or(String::new(), |t| format!("tree {t}, "))
 }

@@ -7,6 +7,7 @@ mod gbm;
 mod input;
 mod kernel;
 mod knn;
+mod lightgbm;
 mod linalg;
 mod linear;
 mod metrics;
@@ -17,13 +18,14 @@ mod spec;
 mod svr;
 mod tree;
 
-pub use error::{BrokenModel, FitError, FormatError, InputError, ParameterError, PredictError};
+pub use error::{BrokenModel, FitError, FormatError, InputError, LightGbmError, ParameterError, PredictError};
 pub use format::{FORMAT, FORMAT_VERSION, SavedModel};
 pub use gbm::{
     Calibration, FitOptions, FittedObjective, Gbdt, GbdtModel, GbdtParams, GrowPolicy, Halt, Importance, LearningCurve,
     Link, MonotoneConstraints, Objective, Progress, Warning,
 };
 pub use knn::{Knn, KnnModel, KnnParams, Weighting};
+pub use lightgbm::LightGbmModel;
 pub use linear::{
     ElasticNet, ElasticNetParams, Lasso, LassoParams, LeastSquaresSummary, Linear, LinearModel, LinearParams, Ridge,
     RidgeParams,
@@ -32,4 +34,8 @@ pub use metrics::{Metric, MetricExpectation, RegressionMetrics, TWEEDIE_POWER, e
 pub use regressor::{Model, Regressor};
 pub use spec::{AnyModel, MODEL_NAMES, ModelSpec};
 pub use svr::{Svr, SvrModel, SvrParams};
-pub use tree::{DecisionTree, DecisionTreeParams, RandomForest, RandomForestParams, TreeEnsemble};
+pub use tree::smartcore;
+pub use tree::{
+    DecisionTree, DecisionTreeParams, ExtraTrees, ExtraTreesParams, OutOfBag, RandomForest, RandomForestParams,
+    TreeEnsemble,
+};

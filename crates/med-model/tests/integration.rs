@@ -13,5 +13,9 @@ mod fixtures;
 mod goldens;
 #[path = "integration/invariances.rs"]
 mod invariances;
+#[path = "integration/lightgbm.rs"]
+mod lightgbm;
 #[path = "integration/stored_models.rs"]
 mod stored_models;
+#[path = "integration/trees.rs"]
+mod trees;
