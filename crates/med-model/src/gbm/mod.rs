@@ -8,8 +8,11 @@
 //! the rows, and the histogram of one child is exactly its parent's less its sibling's.
 
 mod binning;
+mod derivatives;
 mod grower;
+mod growth;
 mod histogram;
+mod partition;
 mod splitter;
 
 use med_schema::{Dataset, FeatureMatrix, FeatureSchema};
@@ -20,10 +23,10 @@ use crate::input::{Missing, TrainingSet, Weights, prediction_columns};
 use crate::parameters::{Parameters, checked_estimator, require};
 use crate::tree::{Ensemble, Tree, ensemble};
 use crate::{FitError, Model, ParameterError, PredictError, Regressor};
-use binning::BinnedMatrix;
-use grower::{Grower, GrowthLimits};
-use histogram::{FixedPoint, GradientPair};
-use splitter::SplitRules;
+use binning::{BinOptions, Binned};
+use derivatives::{Derivatives, Hessians};
+use grower::{Grower, Sample};
+use growth::Growth;
 
 /// What boosting minimises. Names are LightGBM's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -188,44 +191,36 @@ impl Regressor for Gbdt {
         const MODEL: &str = GbdtParams::MODEL;
         let set = TrainingSet::new(train, MODEL, Missing::Allowed, Weights::Honoured)?;
         let n = set.n_rows();
-        if u32::try_from(n).is_err() {
-            return Err(FitError::Backend { model: MODEL, source: "more than 4294967295 rows".into() });
-        }
         let params = &self.params;
-        let binned = BinnedMatrix::new(&set.columns, params.max_bin);
+        let binned = Binned::new(train.x(), &BinOptions { max_bin: params.max_bin, min_data_in_bin: 1 })?;
         let weights = set.weights.as_deref();
         let base = weighted_mean(&set.y, weights);
-        let rules = SplitRules {
+        let growth = Growth {
             lambda_l2: params.lambda_l2,
             min_data_in_leaf: params.min_data_in_leaf,
             min_sum_hessian_in_leaf: params.min_sum_hessian_in_leaf,
             min_gain_to_split: params.min_gain_to_split,
-        };
-        let limits = GrowthLimits {
             num_leaves: params.num_leaves,
             max_depth: usize::try_from(params.max_depth).ok().filter(|&d| d > 0),
+            ..Growth::default()
         };
-        let mut grower = Grower::new(&binned, rules, limits, params.learning_rate);
+        let mut grower = Grower::new(&binned, growth);
         // Squared loss: the second derivative is the weight, in every round.
-        let hessian_point = FixedPoint::for_sums_of(weights.unwrap_or(&[1.0]), n);
-        let mut pairs = vec![GradientPair::default(); n];
-        for (i, pair) in pairs.iter_mut().enumerate() {
-            pair.hessian = hessian_point.to_integer(weights.map_or(1.0, |w| w[i]));
-        }
+        let hessians = weights.map_or(Hessians::One, |w| Hessians::Fixed(w.iter().map(|&w| w as f32).collect()));
+        let mut derivatives = Derivatives { gradients: vec![0.0; n], hessians };
         let mut scores = vec![base; n];
-        let mut gradients = vec![0.0; n];
         let mut trees = Vec::with_capacity(params.num_iterations);
         for _ in 0..params.num_iterations {
-            for (i, gradient) in gradients.iter_mut().enumerate() {
-                *gradient = (scores[i] - set.y[i]) * weights.map_or(1.0, |w| w[i]);
+            for (i, gradient) in derivatives.gradients.iter_mut().enumerate() {
+                *gradient = ((scores[i] - set.y[i]) * weights.map_or(1.0, |w| w[i])) as f32;
             }
-            if gradients.iter().any(|g| !g.is_finite()) {
+            if derivatives.gradients.iter().any(|g| !g.is_finite()) {
                 return Err(FitError::Overflow { model: MODEL, what: "a gradient" });
             }
-            let gradient_point = FixedPoint::for_sums_of(&gradients, n);
-            pairs.iter_mut().zip(&gradients).for_each(|(p, g)| p.gradient = gradient_point.to_integer(*g));
-            let Some(tree) = grower.grow(&pairs, gradient_point, hessian_point, &mut scores) else { break };
-            trees.push(tree.map_err(|source| FitError::Backend { model: MODEL, source: Box::new(source) })?);
+            let Some(mut tree) = grower.grow(&derivatives, Sample::default()) else { break };
+            tree.leaves.iter_mut().for_each(|leaf| leaf.value *= params.learning_rate);
+            grower.add_scores(&tree, &mut scores);
+            trees.push(tree);
         }
         if !base.is_finite() || scores.iter().any(|s| !s.is_finite()) {
             return Err(FitError::Overflow { model: MODEL, what: "a prediction" });
@@ -234,16 +229,10 @@ impl Regressor for Gbdt {
     }
 }
 
-/// Summed as integers, so that the order of the rows does not matter.
 fn weighted_mean(y: &[f64], weights: Option<&[f64]>) -> f64 {
-    let sum = |values: &[f64]| {
-        let point = FixedPoint::for_sums_of(values, values.len());
-        point.to_float(values.iter().map(|&v| point.to_integer(v)).sum())
-    };
-    match weights {
-        None => sum(y) / y.len() as f64,
-        Some(w) => sum(&y.iter().zip(w).map(|(y, w)| y * w).collect::<Vec<_>>()) / sum(w),
-    }
+    let weight = |i: usize| weights.map_or(1.0, |w| w[i]);
+    let (sum, total) = (0..y.len()).fold((0.0, 0.0), |(s, t), i| (s + weight(i) * y[i], t + weight(i)));
+    sum / total
 }
 
 impl Model for GbdtModel {
