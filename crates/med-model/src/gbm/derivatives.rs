@@ -84,16 +84,19 @@ fn bound(values: &[f32]) -> f64 {
     const TASK: usize = 1 << 15;
     let parallel = values.len() >= 4 * TASK;
     let largest_of = |values: &[f32]| {
-        vectorised(|| {
-            let mut lanes = [0_u32; 32];
-            let whole = values.chunks_exact(32);
-            let rest = whole.remainder().iter().fold(0, |m: u32, v| m.max(v.abs().to_bits()));
-            for chunk in whole {
-                // Positive floats are in the order of their bits.
-                lanes.iter_mut().zip(chunk).for_each(|(m, v)| *m = (*m).max(v.abs().to_bits()));
-            }
-            lanes.into_iter().fold(rest, u32::max)
-        })
+        vectorised(
+            #[inline(always)]
+            || {
+                let mut lanes = [0_u32; 32];
+                let whole = values.chunks_exact(32);
+                let rest = whole.remainder().iter().fold(0, |m: u32, v| m.max(v.abs().to_bits()));
+                for chunk in whole {
+                    // Positive floats are in the order of their bits.
+                    lanes.iter_mut().zip(chunk).for_each(|(m, v)| *m = (*m).max(v.abs().to_bits()));
+                }
+                lanes.into_iter().fold(rest, u32::max)
+            },
+        )
     };
     let largest =
         if parallel { values.par_chunks(TASK).map(largest_of).reduce(|| 0, u32::max) } else { largest_of(values) };
@@ -104,7 +107,10 @@ fn bound(values: &[f32]) -> f64 {
     let unit = 2.0_f64.powi(exponent(largest) - 20);
     let per_unit = 1.0 / unit;
     let sum_of = |values: &[f32]| {
-        vectorised(|| values.iter().fold(0_i64, |sum, &v| sum + to_integer(f64::from(v.abs()) * per_unit) + 1))
+        vectorised(
+            #[inline(always)]
+            || values.iter().fold(0_i64, |sum, &v| sum + to_integer(f64::from(v.abs()) * per_unit) + 1),
+        )
     };
     let sum: i64 = if parallel { values.par_chunks(TASK).map(sum_of).sum() } else { sum_of(values) };
     sum as f64 * unit

@@ -127,19 +127,25 @@ pub(super) struct Source<'a> {
 impl Source<'_> {
     /// Adds all rows of a range.
     fn add_range<C: Cell>(&self, range: std::ops::Range<usize>, cells: &mut [C]) {
-        vectorised(|| {
-            let mut start = range.start;
-            while start < range.end {
-                let n = BLOCK.min(range.end - start);
-                self.add_block(n, |i| start + i, cells);
-                start += n;
-            }
-        });
+        vectorised(
+            #[inline(always)]
+            || {
+                let mut start = range.start;
+                while start < range.end {
+                    let n = BLOCK.min(range.end - start);
+                    self.add_block(n, |i| start + i, cells);
+                    start += n;
+                }
+            },
+        );
     }
 
     /// Adds the rows of a list.
     pub(super) fn add_list<C: Cell>(&self, rows: &[u32], cells: &mut [C]) {
-        vectorised(|| rows.chunks(BLOCK).for_each(|rows| self.add_block(rows.len(), |i| rows[i] as usize, cells)));
+        vectorised(
+            #[inline(always)]
+            || rows.chunks(BLOCK).for_each(|rows| self.add_block(rows.len(), |i| rows[i] as usize, cells)),
+        );
     }
 
     /// Adds up to [`BLOCK`] rows. Called within `vectorised`.
@@ -231,7 +237,10 @@ impl Source<'_> {
 
 /// Takes away the sums of some of the rows; exact, for integers.
 pub(super) fn subtract<C: Cell>(whole: &mut [C], part: &[C]) {
-    vectorised(|| whole.iter_mut().zip(part).for_each(|(whole, &part)| whole.subtract(part)));
+    vectorised(
+        #[inline(always)]
+        || whole.iter_mut().zip(part).for_each(|(whole, &part)| whole.subtract(part)),
+    );
 }
 
 #[cfg(test)]

@@ -247,13 +247,16 @@ impl Partition {
 
 /// Appends the rows of a slot.
 fn list_slot(slots: &[u8], slot: u8, first: u32, rows: &mut Vec<u32>) {
-    vectorised(|| {
-        for (w, slots) in slots.chunks(WORD).enumerate() {
-            let mut hits = [0_u8; WORD];
-            hits.iter_mut().zip(slots).for_each(|(hit, &s)| *hit = u8::from(s == slot));
-            push_hits(&hits, first + (w * WORD) as u32, rows);
-        }
-    });
+    vectorised(
+        #[inline(always)]
+        || {
+            for (w, slots) in slots.chunks(WORD).enumerate() {
+                let mut hits = [0_u8; WORD];
+                hits.iter_mut().zip(slots).for_each(|(hit, &s)| *hit = u8::from(s == slot));
+                push_hits(&hits, first + (w * WORD) as u32, rows);
+            }
+        },
+    );
 }
 
 #[inline(always)]
@@ -278,38 +281,41 @@ fn scan_part(
     mut list: Option<(u32, &mut Vec<u32>)>,
 ) {
     let table = rule.table();
-    vectorised(|| {
-        for (w, (slots, column)) in slots.chunks_mut(WORD).zip(column.chunks(WORD)).enumerate() {
-            let mut hits = [0_u8; WORD];
-            match (rule, <&mut [u8; WORD]>::try_from(&mut *slots), <&[u8; WORD]>::try_from(column)) {
-                (Rule::Range { first, span }, Ok(slots), Ok(column)) => {
-                    let mut any = 0;
-                    for k in 0..WORD {
-                        let left = column[k].wrapping_sub(*first) <= *span;
-                        let hit = u8::from((slots[k] == slot) & (left == side));
-                        hits[k] = hit;
-                        any |= hit;
+    vectorised(
+        #[inline(always)]
+        || {
+            for (w, (slots, column)) in slots.chunks_mut(WORD).zip(column.chunks(WORD)).enumerate() {
+                let mut hits = [0_u8; WORD];
+                match (rule, <&mut [u8; WORD]>::try_from(&mut *slots), <&[u8; WORD]>::try_from(column)) {
+                    (Rule::Range { first, span }, Ok(slots), Ok(column)) => {
+                        let mut any = 0;
+                        for k in 0..WORD {
+                            let left = column[k].wrapping_sub(*first) <= *span;
+                            let hit = u8::from((slots[k] == slot) & (left == side));
+                            hits[k] = hit;
+                            any |= hit;
+                        }
+                        if any == 0 {
+                            continue;
+                        }
+                        for k in 0..WORD {
+                            slots[k] = if hits[k] != 0 { to } else { slots[k] };
+                        }
                     }
-                    if any == 0 {
-                        continue;
-                    }
-                    for k in 0..WORD {
-                        slots[k] = if hits[k] != 0 { to } else { slots[k] };
+                    _ => {
+                        for (k, (s, &bin)) in slots.iter_mut().zip(column).enumerate() {
+                            let hit = (*s == slot) & (table[bin as usize] == side);
+                            hits[k] = u8::from(hit);
+                            *s = if hit { to } else { *s };
+                        }
                     }
                 }
-                _ => {
-                    for (k, (s, &bin)) in slots.iter_mut().zip(column).enumerate() {
-                        let hit = (*s == slot) & (table[bin as usize] == side);
-                        hits[k] = u8::from(hit);
-                        *s = if hit { to } else { *s };
-                    }
+                if let Some((first, rows)) = &mut list {
+                    push_hits(&hits, *first + (w * WORD) as u32, rows);
                 }
             }
-            if let Some((first, rows)) = &mut list {
-                push_hits(&hits, *first + (w * WORD) as u32, rows);
-            }
-        }
-    });
+        },
+    );
 }
 
 #[cfg(test)]

@@ -48,16 +48,19 @@ impl Cuts {
         let mut table = [f64::INFINITY; TABLE];
         table.iter_mut().zip(&self.cuts).for_each(|(t, &c)| *t = c);
         let first = self.cuts.len().next_power_of_two().min(TABLE / 2).max(1);
-        vectorised(|| {
-            for (out, &value) in out.iter_mut().zip(values) {
-                let (mut below, mut step) = (0, first);
-                while step > 0 {
-                    below += if table[(below + step - 1) % TABLE] < value { step } else { 0 };
-                    step /= 2;
+        vectorised(
+            #[inline(always)]
+            || {
+                for (out, &value) in out.iter_mut().zip(values) {
+                    let (mut below, mut step) = (0, first);
+                    while step > 0 {
+                        below += if table[(below + step - 1) % TABLE] < value { step } else { 0 };
+                        step /= 2;
+                    }
+                    *out = if value.is_nan() { super::MISSING_BIN } else { (below + 1) as u8 };
                 }
-                *out = if value.is_nan() { super::MISSING_BIN } else { (below + 1) as u8 };
-            }
-        });
+            },
+        );
     }
 
     /// Number of bins, with the one for missing values.
