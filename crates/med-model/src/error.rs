@@ -186,7 +186,7 @@ pub enum FitError {
     },
     /// A target that the model's family cannot have.
     #[error("row {row}: {model} needs {expected} as its target")]
-    Target {
+    FamilyTarget {
         /// The model.
         model: &'static str,
         /// The row, from 0.
@@ -227,22 +227,70 @@ pub enum FitError {
         /// Norm wanted.
         tolerance: f64,
     },
-    /// An offset of another length than the target.
-    #[error("the offset has {found} values, expected one for each of {expected} rows")]
-    OffsetLength {
-        /// Rows.
-        expected: usize,
-        /// Values.
-        found: usize,
-    },
     /// A penalised fit, asked for its standard errors.
     #[error("the coefficients of a penalised fit are biased and have no standard errors; fit with alpha = 0")]
     Penalised,
-    /// An offset that is no finite number.
-    #[error("row {row}: the offset must be a finite number")]
-    Offset {
+    /// A target that the objective cannot describe.
+    #[error(
+        "{model} with objective {objective}: row {row}: expected {expected} as target; drop the row or take the objective \
+         {instead}"
+    )]
+    Target {
+        /// The model.
+        model: &'static str,
+        /// The objective.
+        objective: &'static str,
         /// The row, from 0.
         row: usize,
+        /// What a target may be.
+        expected: &'static str,
+        /// An objective that takes it.
+        instead: &'static str,
+    },
+    /// An offset that does not go with the rows.
+    #[error("offset of {model}: expected {expected}, found {found}")]
+    Offset {
+        /// The model.
+        model: &'static str,
+        /// What it must be.
+        expected: String,
+        /// What it is.
+        found: String,
+    },
+    /// A parameter that names a column there is none of.
+    #[error("parameter {parameter} of {model}: there is no feature {column:?}{}", hint(.near))]
+    UnknownFeature {
+        /// The model.
+        model: &'static str,
+        /// The parameter.
+        parameter: &'static str,
+        /// The name.
+        column: String,
+        /// Names like it.
+        near: Vec<String>,
+    },
+    /// A parameter that does not go with the features.
+    #[error("parameter {parameter} of {model}: expected {expected}, found {found}")]
+    Parameter {
+        /// The model.
+        model: &'static str,
+        /// The parameter.
+        parameter: &'static str,
+        /// What it may be with these features.
+        expected: String,
+        /// What it is.
+        found: String,
+    },
+    /// A validation part with other columns.
+    #[error("the validation part has other columns: {0}")]
+    Validation(MatrixError),
+    /// A fit that the caller broke off.
+    #[error("{model}: fitting was cancelled after {iterations} iterations")]
+    Cancelled {
+        /// The model.
+        model: &'static str,
+        /// Iterations made.
+        iterations: usize,
     },
 }
 
@@ -287,6 +335,14 @@ pub enum PredictError {
         column: String,
         /// Number of its levels.
         levels: usize,
+    },
+    /// An offset that does not go with the rows.
+    #[error("offset: expected {expected}, found {found}")]
+    Offset {
+        /// What it must be.
+        expected: String,
+        /// What it is.
+        found: String,
     },
 }
 

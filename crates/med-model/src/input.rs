@@ -123,6 +123,16 @@ pub(crate) fn prediction_columns<'a>(
     Ok(numeric_columns(x, model, missing)?)
 }
 
+/// Refuses infinite values in numeric columns.
+pub(crate) fn no_infinities(x: &FeatureMatrix, model: &'static str) -> Result<(), InputError> {
+    for column in x.columns() {
+        if let Some(row) = column.as_numeric().and_then(|v| v.iter().position(|v| v.is_infinite())) {
+            return Err(InputError::Infinite { column: column.name().to_owned(), row, model });
+        }
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

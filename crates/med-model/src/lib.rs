@@ -21,7 +21,10 @@ mod tree;
 
 pub use error::{BrokenModel, FitError, FormatError, InputError, LightGbmError, ParameterError, PredictError};
 pub use format::{FORMAT, FORMAT_VERSION, SavedModel};
-pub use gbm::{Gbdt, GbdtModel, GbdtParams, Objective};
+pub use gbm::{
+    Calibration as GbdtCalibration, FitOptions, FittedObjective, Gbdt, GbdtModel, GbdtParams, GrowPolicy, Halt,
+    Importance, LearningCurve, Link as ScoreLink, MonotoneConstraints, Objective, Progress, Warning,
+};
 pub use glm::{
     Calibration, Family, Glm, GlmCoefficient, GlmGamma, GlmGammaParams, GlmModel, GlmParams, GlmPoisson,
     GlmPoissonParams, GlmSummary, GlmSummaryOptions, GlmTweedie, GlmTweedieParams, Link, PowerMethod, Reference,

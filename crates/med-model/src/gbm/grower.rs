@@ -1,213 +1,321 @@
-//! One tree, leaf by leaf: always the leaf is split that gains most.
+//! One tree, leaf by leaf: the leaf is split that gains most, or that is nearest to the root.
+//!
+//! Of a split's children only the smaller is summed; what is left of the parent's histogram is the larger one's. Sums are
+//! integers, so trees depend neither on the order of the rows nor on the number of threads.
 
-use super::binning::BinnedMatrix;
-use super::histogram::{FixedPoint, GradientPair, Histogram, Sums};
-use super::splitter::{Split, SplitRules, Splitter};
-use crate::error::BrokenModel;
-use crate::tree::{Child, Leaf as TreeLeaf, Split as TreeSplit, Test, Tree};
+use std::borrow::Cow;
 
-/// How large a tree may become.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct GrowthLimits {
-    pub(super) num_leaves: usize,
-    pub(super) max_depth: Option<usize>,
+use super::binning::{Binned, Bins, MISSING_BIN};
+use super::derivatives::{Derivatives, Hessians, Units};
+use super::growth::{Growth, mix};
+use super::histogram::{Cell, Narrow, Source, Sums, Wide, subtract};
+use super::partition::{Partition, Place, Rule};
+use super::splitter::{Bounds, Candidate, Search, Valuation};
+use crate::tree::{Child, Leaf as TreeLeaf, Split, Test, Tree};
+
+/// What a tree may see.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Sample<'a> {
+    /// Ascending; `None` for all.
+    pub(crate) rows: Option<&'a [u32]>,
+    /// One flag a feature; `None` for all.
+    pub(crate) features: Option<&'a [bool]>,
 }
 
 /// Grows trees on one binned matrix; keeps its buffers from tree to tree.
 #[derive(Debug)]
-pub(super) struct Grower<'a> {
-    binned: &'a BinnedMatrix,
-    rules: SplitRules,
-    limits: GrowthLimits,
-    learning_rate: f64,
-    /// All rows, those of a leaf beside one another.
-    rows: Vec<u32>,
-    /// Room for the right side of a split.
-    spare_rows: Vec<u32>,
-    spare_histograms: Vec<Histogram>,
+pub(crate) struct Grower<'a> {
+    binned: &'a Binned,
+    growth: Growth,
+    partition: Partition,
+    narrow: Vec<Vec<Narrow>>,
+    wide: Vec<Vec<Wide>>,
+    /// Leaves of the last tree, in its order.
+    leaves: Vec<Place>,
+    /// Rules of the last tree's splits, in its order.
+    rules: Vec<Rule>,
+    n_grown: u64,
 }
 
-/// A node of a tree that grows.
-#[derive(Debug, Clone, Copy)]
-enum Node {
-    Split { feature: u32, threshold: f64, missing_left: bool, left: u32, right: u32 },
-    Leaf { value: f64 },
-}
-
-/// Splits and leaves apart, each in the order of the nodes.
-fn tree(nodes: &[Node]) -> Result<Tree, BrokenModel> {
-    let (mut n_splits, mut n_leaves) = (0, 0);
-    let place = |node: &Node| {
-        let (count, child): (&mut u32, fn(u32) -> Child) = match node {
-            Node::Split { .. } => (&mut n_splits, Child::Split),
-            Node::Leaf { .. } => (&mut n_leaves, Child::Leaf),
-        };
-        *count += 1;
-        child(*count - 1)
-    };
-    let places: Vec<Child> = nodes.iter().map(place).collect();
-    let (mut splits, mut leaves) = (Vec::new(), Vec::new());
-    for node in nodes {
-        match *node {
-            Node::Leaf { value } => leaves.push(TreeLeaf { value, cover: 0.0, hessian: 0.0 }),
-            Node::Split { feature, threshold, missing_left, left, right } => splits.push(TreeSplit {
-                feature,
-                test: Test::AtMost(threshold),
-                missing_left,
-                zero_is_missing: false,
-                left: places[left as usize],
-                right: places[right as usize],
-                gain: 0.0,
-                value: 0.0,
-                cover: 0.0,
-                hessian: 0.0,
-            }),
-        }
-    }
-    Tree::new(splits, leaves)
+/// A leaf of a growing tree.
+#[derive(Debug)]
+struct Node<C> {
+    place: Place,
+    sums: Sums,
+    depth: usize,
+    /// The split above, and whether this is its left child.
+    parent: Option<(usize, bool)>,
+    value: f64,
+    bounds: Bounds,
+    path: u64,
+    /// Features that have more than one value left.
+    splittable: Vec<bool>,
+    /// Features on the way from the root; kept where interactions are constrained.
+    used: Vec<u32>,
+    /// There while the leaf may still be split.
+    candidate: Option<(Candidate, Vec<C>)>,
 }
 
 /// What is the same for all splits of one tree.
-#[derive(Debug, Clone, Copy)]
-struct Round<'r> {
-    pairs: &'r [GradientPair],
-    splitter: Splitter<'r>,
-}
-
-#[derive(Debug)]
-struct Leaf {
-    node: usize,
-    start: usize,
-    len: usize,
-    depth: usize,
-    sums: Sums,
-    /// There while the leaf may still be split.
-    candidate: Option<(Split, Histogram)>,
+struct Round<'r, 'a, C> {
+    source: Source<'r>,
+    growth: &'r Growth,
+    search: Search<'r>,
+    partition: &'r mut Partition,
+    pool: &'r mut Vec<Vec<C>>,
+    rules: &'r mut Vec<Rule>,
+    binned: &'a Binned,
 }
 
 impl<'a> Grower<'a> {
-    pub(super) fn new(binned: &'a BinnedMatrix, rules: SplitRules, limits: GrowthLimits, learning_rate: f64) -> Self {
-        let (rows, spare_rows) = ((0..binned.n_rows() as u32).collect(), Vec::with_capacity(binned.n_rows()));
-        Self { binned, rules, limits, learning_rate, rows, spare_rows, spare_histograms: Vec::new() }
+    pub(crate) fn new(binned: &'a Binned, growth: Growth) -> Self {
+        Self {
+            binned,
+            growth,
+            partition: Partition::new(binned.n_rows()),
+            narrow: Vec::new(),
+            wide: Vec::new(),
+            leaves: Vec::new(),
+            rules: Vec::new(),
+            n_grown: 0,
+        }
     }
 
-    /// Grows a tree for these gradients and adds its values to `scores`; `None` when there is nothing to split.
-    pub(super) fn grow(
-        &mut self,
-        pairs: &[GradientPair],
-        gradient_point: FixedPoint,
-        hessian_point: FixedPoint,
-        scores: &mut [f64],
-    ) -> Option<Result<Tree, BrokenModel>> {
-        let splitter = Splitter { binned: self.binned, rules: self.rules, gradient_point, hessian_point };
-        let round = Round { pairs, splitter };
-        // In their own order again: the first pass over them is the longest.
-        self.rows.iter_mut().zip(0..).for_each(|(row, i)| *row = i);
-        let mut histogram = self.histogram();
-        histogram.fill(self.binned, &self.rows, pairs);
-        let sums = Sums::of(&self.rows, pairs);
-        let root = Leaf { node: 0, start: 0, len: self.rows.len(), depth: 0, sums, candidate: None };
-        let mut leaves = vec![self.with_candidate(root, histogram, &splitter)];
-        let mut nodes = vec![Node::Leaf { value: 0.0 }];
-        while leaves.len() < self.limits.num_leaves {
-            let Some(position) = most_gaining(&leaves) else { break };
-            let Some((split, histogram)) = leaves[position].candidate.take() else { break };
-            let is_last = leaves.len() + 1 == self.limits.num_leaves;
-            let (left, right) = self.split(&leaves[position], &split, histogram, &mut nodes, round, is_last);
-            leaves[position] = left;
-            leaves.push(right);
-        }
-        self.spare_histograms.extend(leaves.iter_mut().filter_map(|l| l.candidate.take()).map(|(_, h)| h));
-        if leaves.len() == 1 {
-            return None;
-        }
-        for leaf in &leaves {
-            let value = self.learning_rate * splitter.leaf_value(leaf.sums);
-            nodes[leaf.node] = Node::Leaf { value };
-            for &row in &self.rows[leaf.start..leaf.start + leaf.len] {
-                scores[row as usize] += value;
+    /// Grows a tree for these derivatives; `None` when no split is worth making. Leaf values are full steps.
+    pub(crate) fn grow(&mut self, derivatives: &Derivatives, sample: Sample<'_>) -> Option<Tree> {
+        self.n_grown += 1;
+        let units = Units::new(derivatives)?;
+        let Self { binned, growth, partition, narrow, wide, leaves, rules, n_grown } = self;
+        let source = Source { binned, derivatives, units };
+        let search = Search::new(binned, growth, units, sample.features);
+        let path = mix(*n_grown, 0);
+        rules.clear();
+        leaves.clear();
+        let growth = &*growth;
+        match derivatives.hessians {
+            Hessians::One => {
+                Round { source, growth, search, partition, pool: narrow, rules, binned }.grow(sample.rows, path, leaves)
+            }
+            Hessians::Fixed(_) | Hessians::Each(_) => {
+                Round { source, growth, search, partition, pool: wide, rules, binned }.grow(sample.rows, path, leaves)
             }
         }
-        Some(tree(&nodes))
+    }
+
+    /// Rows of a leaf of the last tree, ascending, of those it was grown on.
+    pub(crate) fn leaf_rows(&self, leaf: usize) -> Cow<'_, [u32]> {
+        self.leaves.get(leaf).map_or(Cow::Borrowed(&[]), |&place| self.partition.rows(place))
+    }
+
+    /// Adds the values of the leaves of the last tree, which may have been changed, to the scores of all rows.
+    pub(crate) fn add_scores(&self, tree: &Tree, scores: &mut [f64]) {
+        let leaves: Vec<(Place, f64)> =
+            self.leaves.iter().zip(&tree.leaves).map(|(&place, leaf)| (place, leaf.value)).collect();
+        self.partition.add_values(&leaves, scores, |row| self.walk(tree, row));
+    }
+
+    fn walk(&self, tree: &Tree, row: usize) -> f64 {
+        let mut at = 0;
+        loop {
+            let split = &tree.splits[at];
+            let bin = self.binned.column(split.feature as usize)[row];
+            match if self.rules[at].goes_left(bin) { split.left } else { split.right } {
+                Child::Split(next) => at = next as usize,
+                Child::Leaf(leaf) => return tree.leaves[leaf as usize].value,
+            }
+        }
+    }
+}
+
+impl<C: Cell> Round<'_, '_, C> {
+    fn grow(mut self, rows: Option<&[u32]>, path: u64, leaves: &mut Vec<Place>) -> Option<Tree> {
+        let place = self.partition.start(self.binned.n_rows(), rows);
+        let mut histogram = self.histogram();
+        self.partition.sum(place, &self.source, &mut histogram);
+        // Every row is in some bin of the first feature.
+        let cells = histogram.get(self.binned.cells(0)).unwrap_or_default();
+        let sums = cells.iter().fold(Sums::default(), |sum, cell| sum.plus(cell.sums(self.source.units)));
+        let (g, h) = self.search.floats(sums);
+        let root = Node {
+            place,
+            sums,
+            depth: 0,
+            parent: None,
+            value: Valuation::new(self.growth, 0.0, Bounds::NONE).value(g, h),
+            bounds: Bounds::NONE,
+            path,
+            splittable: vec![true; self.binned.features().len()],
+            used: Vec::new(),
+            candidate: None,
+        };
+        let mut nodes = vec![self.with_candidate(root, histogram)];
+        let mut splits = Vec::new();
+        while nodes.len() < self.growth.num_leaves {
+            let Some(at) = self.next(&nodes) else { break };
+            let is_last = nodes.len() + 1 == self.growth.num_leaves;
+            let Some((left, right)) = self.split(&mut nodes, at, &mut splits, is_last) else { break };
+            nodes[at] = left;
+            nodes.push(right);
+        }
+        self.pool.extend(nodes.iter_mut().filter_map(|n| n.candidate.take()).map(|(_, histogram)| histogram));
+        if splits.is_empty() {
+            return None;
+        }
+        leaves.extend(nodes.iter().map(|n| n.place));
+        let leaf =
+            |n: &Node<C>| TreeLeaf { value: n.value, cover: self.cover(n.sums), hessian: self.search.floats(n.sums).1 };
+        let leaves = nodes.iter().map(leaf).collect();
+        Some(Tree { splits, leaves })
+    }
+
+    /// The leaf to split next; of equal ones the first.
+    fn next(&self, nodes: &[Node<C>]) -> Option<usize> {
+        let mut best: Option<(usize, usize, f64)> = None;
+        for (i, node) in nodes.iter().enumerate() {
+            let Some((candidate, _)) = &node.candidate else { continue };
+            let depth = if self.growth.depth_wise { node.depth } else { 0 };
+            if best.is_none_or(|(_, d, gain)| depth < d || (depth == d && candidate.gain > gain)) {
+                best = Some((i, depth, candidate.gain));
+            }
+        }
+        best.map(|(i, ..)| i)
+    }
+
+    /// The weights of the rows where they are the second derivatives, else their number.
+    fn cover(&self, sums: Sums) -> f64 {
+        match self.source.derivatives.hessians {
+            Hessians::Fixed(_) => self.search.floats(sums).1,
+            Hessians::One | Hessians::Each(_) => f64::from(sums.count),
+        }
     }
 
     fn split(
         &mut self,
-        leaf: &Leaf,
-        split: &Split,
-        mut parent: Histogram,
-        nodes: &mut Vec<Node>,
-        round: Round<'_>,
+        nodes: &mut [Node<C>],
+        at: usize,
+        splits: &mut Vec<Split>,
         is_last: bool,
-    ) -> (Leaf, Leaf) {
-        let Round { pairs, splitter } = round;
-        let n_left = self.partition(leaf.start, leaf.len, split);
-        let depth = leaf.depth + 1;
-        let child = |node, start, len, sums| Leaf { node, start, len, depth, sums, candidate: None };
-        let left = child(nodes.len(), leaf.start, n_left, split.left);
-        let right = child(nodes.len() + 1, leaf.start + n_left, leaf.len - n_left, leaf.sums.less(split.left));
-        nodes[leaf.node] = Node::Split {
-            feature: split.feature as u32,
-            threshold: self.binned.features[split.feature].threshold(split.bin),
-            missing_left: split.missing_left,
-            left: left.node as u32,
-            right: right.node as u32,
-        };
-        nodes.extend([Node::Leaf { value: 0.0 }; 2]);
-        let full = is_last || self.limits.max_depth.is_some_and(|d| depth >= d);
-        if full || !(splitter.may_split(left.sums) || splitter.may_split(right.sums)) {
-            self.spare_histograms.push(parent);
-            return (left, right);
+    ) -> Option<(Node<C>, Node<C>)> {
+        let (new_leaf, node) = (nodes.len(), nodes.get_mut(at)?);
+        let (candidate, mut parent) = node.candidate.take()?;
+        let Candidate { feature, rule, left: left_sums, .. } = candidate;
+        let right_sums = node.sums.less(left_sums);
+        let column = self.binned.column(feature);
+        let (n_left, n_right) = (left_sums.count as usize, right_sums.count as usize);
+        let (left_place, right_place) = self.partition.split(node.place, column, &rule, n_left, n_right);
+        let place = splits.len();
+        if let Some((above, is_left)) = node.parent {
+            let above: &mut Split = &mut splits[above];
+            *(if is_left { &mut above.left } else { &mut above.right }) = Child::Split(place as u32);
         }
-        // Only the smaller child is summed; what is left of the parent is the larger one.
-        let smaller = if left.len <= right.len { &left } else { &right };
+        let (test, missing_left) = self.test(feature, &rule);
+        splits.push(Split {
+            feature: feature as u32,
+            test,
+            missing_left,
+            zero_is_missing: false,
+            left: Child::Leaf(at as u32),
+            right: Child::Leaf(new_leaf as u32),
+            gain: candidate.gain,
+            value: node.value,
+            cover: self.cover(node.sums),
+            hessian: self.search.floats(node.sums).1,
+        });
+        self.rules.push(rule);
+        let valuation = Valuation::new(self.growth, candidate.more_l2, node.bounds);
+        let value = |sums: Sums| {
+            let (g, h) = self.search.floats(sums);
+            valuation.value(g, h)
+        };
+        let (left_value, right_value) = (value(left_sums), value(right_sums));
+        let (mut left_bounds, mut right_bounds) = (node.bounds, node.bounds);
+        let middle = 0.5 * left_value + 0.5 * right_value;
+        match self.growth.monotone.get(feature) {
+            Some(1) => (left_bounds.high, right_bounds.low) = (middle, middle),
+            Some(-1) => (left_bounds.low, right_bounds.high) = (middle, middle),
+            _ => {}
+        }
+        let mut used = std::mem::take(&mut node.used);
+        if !self.growth.interactions.is_empty() && !used.contains(&(feature as u32)) {
+            used.push(feature as u32);
+        }
+        let (depth, path) = (node.depth + 1, node.path);
+        let splittable = std::mem::take(&mut node.splittable);
+        let child = |is_left: bool, place_of, sums, value, bounds, splittable, used| Node {
+            place: place_of,
+            sums,
+            depth,
+            parent: Some((place, is_left)),
+            value,
+            bounds,
+            path: mix(path, u64::from(is_left) + 1),
+            splittable,
+            used,
+            candidate: None,
+        };
+        let (few_left, used_too) = (n_left <= n_right, used.clone());
+        let left = child(true, left_place, left_sums, left_value, left_bounds, splittable.clone(), used_too);
+        let right = child(false, right_place, right_sums, right_value, right_bounds, splittable, used);
+        let full = is_last || self.growth.max_depth.is_some_and(|d| depth >= d);
+        let (left_may, right_may) = (self.search.may_split(left_sums), self.search.may_split(right_sums));
+        if full || !(left_may || right_may) {
+            self.pool.push(parent);
+            return Some((left, right));
+        }
         let mut summed = self.histogram();
-        summed.fill(self.binned, &self.rows[smaller.start..smaller.start + smaller.len], pairs);
-        parent.subtract(&summed);
-        let (of_left, of_right) = if left.len <= right.len { (summed, parent) } else { (parent, summed) };
-        (self.with_candidate(left, of_left, &splitter), self.with_candidate(right, of_right, &splitter))
+        let (few, many_may) = if few_left { (left.place, right_may) } else { (right.place, left_may) };
+        self.partition.sum(few, &self.source, &mut summed);
+        if many_may {
+            subtract(&mut parent, &summed);
+        }
+        let (of_left, of_right) = if few_left { (summed, parent) } else { (parent, summed) };
+        Some((self.with_candidate(left, of_left), self.with_candidate(right, of_right)))
     }
 
-    /// Moves the rows that go left before those that go right, each in their order; how many go left.
-    fn partition(&mut self, start: usize, len: usize, split: &Split) -> usize {
-        let rows = &mut self.rows[start..start + len];
-        self.spare_rows.clear();
-        let mut n_left = 0;
-        for i in 0..len {
-            let row = rows[i];
-            if split.goes_left(self.binned.bin(row, split.feature)) {
-                rows[n_left] = row;
-                n_left += 1;
-            } else {
-                self.spare_rows.push(row);
+    fn test(&self, feature: usize, rule: &Rule) -> (Test, bool) {
+        let missing_left = rule.goes_left(MISSING_BIN);
+        let test = match (&self.binned.features()[feature], rule) {
+            (Bins::Categorical(levels), Rule::Set(set)) => Test::OneOf(levels.levels(set)),
+            (Bins::Numeric(cuts), Rule::Range { first, span }) => {
+                Test::AtMost(cuts.threshold(first.saturating_add(*span)))
+            }
+            // No split on numbers is a set, and none on levels a range.
+            (Bins::Categorical(_), Rule::Range { .. }) | (Bins::Numeric(_), Rule::Set(_)) => Test::AtMost(f64::MAX),
+        };
+        (test, missing_left)
+    }
+
+    fn with_candidate(&mut self, mut node: Node<C>, histogram: Vec<C>) -> Node<C> {
+        let allowed = self.allowed(&node.used);
+        let (bounds, path) = (node.bounds, node.path);
+        let splittable = &mut node.splittable;
+        match self.search.best(&histogram, node.sums, bounds, allowed.as_deref(), path, splittable) {
+            Some(candidate) => node.candidate = Some((candidate, histogram)),
+            None => self.pool.push(histogram),
+        }
+        node
+    }
+
+    /// Features of the groups that hold all features used so far.
+    fn allowed(&self, used: &[u32]) -> Option<Vec<bool>> {
+        if self.growth.interactions.is_empty() {
+            return None;
+        }
+        let mut allowed = vec![false; self.binned.features().len()];
+        for group in self.growth.interactions.iter().filter(|group| used.iter().all(|u| group.contains(u))) {
+            for &j in group {
+                if let Some(allowed) = allowed.get_mut(j as usize) {
+                    *allowed = true;
+                }
             }
         }
-        rows[n_left..].copy_from_slice(&self.spare_rows);
-        n_left
+        Some(allowed)
     }
 
-    fn with_candidate(&mut self, mut leaf: Leaf, histogram: Histogram, splitter: &Splitter<'_>) -> Leaf {
-        match splitter.best(&histogram, leaf.sums) {
-            Some(split) => leaf.candidate = Some((split, histogram)),
-            None => self.spare_histograms.push(histogram),
-        }
-        leaf
-    }
-
-    fn histogram(&mut self) -> Histogram {
-        self.spare_histograms.pop().unwrap_or_else(|| Histogram::empty(self.binned))
+    fn histogram(&mut self) -> Vec<C> {
+        self.pool.pop().unwrap_or_else(|| vec![C::default(); self.binned.n_cells()])
     }
 }
 
-/// The leaf whose split gains most; of equal ones the first.
-fn most_gaining(leaves: &[Leaf]) -> Option<usize> {
-    let mut best: Option<(usize, f64)> = None;
-    for (i, leaf) in leaves.iter().enumerate() {
-        if let Some((split, _)) = &leaf.candidate
-            && best.is_none_or(|(_, gain)| split.gain > gain)
-        {
-            best = Some((i, split.gain));
-        }
-    }
-    best.map(|(i, _)| i)
-}
+#[cfg(test)]
+mod tests;

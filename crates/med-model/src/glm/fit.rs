@@ -75,18 +75,26 @@ pub(crate) fn fit_glm(
 pub(super) fn check_rows(settings: &Settings, rows: Rows<'_>) -> Result<(), FitError> {
     let (model, loss) = (settings.model, settings.loss(FIRST_POWER));
     if let Some(row) = rows.y.iter().position(|y| !y.is_finite()) {
-        return Err(FitError::Target { model, row, expected: "a finite cost per unit of exposure" });
+        return Err(FitError::FamilyTarget { model, row, expected: "a finite cost per unit of exposure" });
     }
     let counts = |row: usize| rows.weights.is_none_or(|w| w[row] > 0.0);
     if let Some(row) = rows.y.iter().enumerate().position(|(row, y)| !loss.takes(*y) && counts(row)) {
-        return Err(FitError::Target { model, row, expected: loss.target_range() });
+        return Err(FitError::FamilyTarget { model, row, expected: loss.target_range() });
     }
     if let Some(offset) = rows.offset {
         if offset.len() != rows.y.len() {
-            return Err(FitError::OffsetLength { expected: rows.y.len(), found: offset.len() });
+            return Err(FitError::Offset {
+                model,
+                expected: format!("{} values", rows.y.len()),
+                found: offset.len().to_string(),
+            });
         }
         if let Some(row) = offset.iter().position(|o| !o.is_finite()) {
-            return Err(FitError::Offset { row });
+            return Err(FitError::Offset {
+                model,
+                expected: "finite numbers".to_owned(),
+                found: format!("another in row {row}"),
+            });
         }
     }
     Ok(())

@@ -144,7 +144,7 @@ impl LightGbmModel {
         let score = if self.average { sum / self.ensemble.trees.len() as f64 } else { sum };
         match self.output {
             Output::Identity => score,
-            Output::Exp => score.exp(),
+            Output::Exp => crate::kernel::exp::exp(score),
             Output::SignedSquare => score * score.abs(),
         }
     }
