@@ -144,7 +144,11 @@ impl Source<'_> {
     pub(super) fn add_list<C: Cell>(&self, rows: &[u32], cells: &mut [C]) {
         vectorised(
             #[inline(always)]
-            || rows.chunks(BLOCK).for_each(|rows| self.add_block(rows.len(), |i| rows[i] as usize, cells)),
+            || {
+                for rows in rows.chunks(BLOCK) {
+                    self.add_block(rows.len(), |i| rows[i] as usize, cells);
+                }
+            },
         );
     }
 
@@ -162,14 +166,14 @@ impl Source<'_> {
             None => {
                 for (i, value) in values.iter_mut().enumerate() {
                     let row = row(i);
-                    touched ^= bins[row * stride];
+                    touched ^= bins[row * stride] ^ bins[row * stride + stride - 1];
                     *value = C::new(gradients[row], 1.0, self.units);
                 }
             }
             Some(hessians) => {
                 for (i, value) in values.iter_mut().enumerate() {
                     let row = row(i);
-                    touched ^= bins[row * stride];
+                    touched ^= bins[row * stride] ^ bins[row * stride + stride - 1];
                     *value = C::new(gradients[row], hessians[row], self.units);
                 }
             }

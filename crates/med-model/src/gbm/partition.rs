@@ -299,7 +299,7 @@ fn scan_part(
                             continue;
                         }
                         for k in 0..WORD {
-                            slots[k] = if hits[k] != 0 { to } else { slots[k] };
+                            slots[k] ^= (slots[k] ^ to) & 0_u8.wrapping_sub(hits[k]);
                         }
                     }
                     _ => {

@@ -48,13 +48,15 @@ impl Cuts {
         let mut table = [f64::INFINITY; TABLE];
         table.iter_mut().zip(&self.cuts).for_each(|(t, &c)| *t = c);
         let first = self.cuts.len().next_power_of_two().min(TABLE / 2).max(1);
+        let steps = first.ilog2() + 1;
         vectorised(
             #[inline(always)]
             || {
                 for (out, &value) in out.iter_mut().zip(values) {
                     let (mut below, mut step) = (0, first);
-                    while step > 0 {
-                        below += if table[(below + step - 1) % TABLE] < value { step } else { 0 };
+                    for _ in 0..steps {
+                        // Without a branch, which could not be foreseen.
+                        below += step * usize::from(table[(below + step - 1) % TABLE] < value);
                         step /= 2;
                     }
                     *out = if value.is_nan() { super::MISSING_BIN } else { (below + 1) as u8 };
