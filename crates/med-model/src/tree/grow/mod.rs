@@ -170,12 +170,19 @@ impl PartialEq for Node {
 
 impl Eq for Node {}
 
+/// A row with its part of the sums beside it, so that a histogram reads both in order.
+#[derive(Debug, Clone, Copy)]
+struct Row {
+    row: u32,
+    sums: Sums,
+}
+
 /// The rows of a tree, those of a node together.
 enum Order {
     /// In the order of each column.
     Sorted(Vec<Vec<Entry>>),
     /// Once; a node looks its features up.
-    Rows { rows: Vec<u32>, room: Vec<u32>, entries: Vec<Entry>, cells: Vec<Side> },
+    Rows { rows: Vec<Row>, room: Vec<Row>, entries: Vec<Entry>, cells: Vec<Side> },
 }
 
 struct Grower<'a> {
@@ -208,7 +215,8 @@ pub(super) fn grow(
         return Ok(Tree::constant(rows.mean));
     }
     let order = if random.is_some() {
-        let used = (0..sums.len()).filter(|&row| used(row)).map(|row| row as u32).collect();
+        let used =
+            (0..sums.len()).filter(|&row| used(row)).map(|row| Row { row: row as u32, sums: sums[row] }).collect();
         Order::Rows { rows: used, room: Vec::new(), entries: Vec::new(), cells: Vec::new() }
     } else {
         let used = |e: &&Entry| used(e.row as usize);
@@ -264,7 +272,7 @@ impl Grower<'_> {
         let y = |row: u32| self.rows.y[row as usize];
         let constant = match &self.order {
             Order::Sorted(columns) => columns[0][start..start + len].windows(2).all(|e| y(e[0].row) == y(e[1].row)),
-            Order::Rows { rows, .. } => rows[start..start + len].windows(2).all(|r| y(r[0]) == y(r[1])),
+            Order::Rows { rows, .. } => rows[start..start + len].windows(2).all(|r| y(r[0].row) == y(r[1].row)),
         };
         if constant {
             return None;
@@ -293,7 +301,7 @@ impl Grower<'_> {
                     let view = |missing| View { feature, ranks: &column.ranks, missing, total };
                     if len < column.n_ranks / 2 {
                         entries.clear();
-                        entries.extend(order.iter().map(|&row| Entry { rank: column.by_row[row as usize], row }));
+                        entries.extend(order.iter().map(|r| Entry { rank: column.by_row[r.row as usize], row: r.row }));
                         entries.sort_unstable_by_key(|e| e.rank);
                         let (groups, missing) = search::by_rank(entries, sums);
                         return search::split(&view(missing), groups, rules, random);
@@ -301,9 +309,9 @@ impl Grower<'_> {
                     cells.clear();
                     cells.resize(column.n_ranks, Side::default());
                     let mut missing = Side::default();
-                    for &row in order {
+                    for &Row { row, sums } in order {
                         let cell = cells.get_mut(column.by_row[row as usize] as usize).unwrap_or(&mut missing);
-                        cell.add(sums[row as usize]);
+                        cell.add(sums);
                     }
                     let groups = (0..).zip(cells.iter().copied()).filter(|(_, side)| side.n > 0);
                     search::split(&view(missing), groups, rules, random)
@@ -339,7 +347,7 @@ impl Grower<'_> {
             }
             Order::Rows { rows, room, .. } => {
                 let ranks = &self.rows.binned[candidate.feature].by_row;
-                partition(&mut rows[start..start + len], room, |&row| goes_left(ranks[row as usize]));
+                partition(&mut rows[start..start + len], room, |r| goes_left(ranks[r.row as usize]));
             }
         }
     }
