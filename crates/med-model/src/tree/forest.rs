@@ -226,7 +226,7 @@ impl RandomForest {
     /// # Errors
     /// As [`Regressor::fit`].
     pub fn fit_with_out_of_bag(&self, train: &Dataset) -> Result<(TreeEnsemble, OutOfBag), FitError> {
-        let (plan, rows) = (self.plan(train), Rows::new(train, RandomForestParams::MODEL)?);
+        let (plan, rows) = (self.plan(train), Rows::new(train, RandomForestParams::MODEL)?.binned(train));
         let forest = plan.fit(train, &rows)?;
         let out_of_bag = OutOfBag::new(&plan, train, &rows, &forest);
         Ok((forest, out_of_bag))
@@ -242,7 +242,7 @@ impl Regressor for RandomForest {
     type Fitted = TreeEnsemble;
 
     fn fit(&self, train: &Dataset) -> Result<TreeEnsemble, FitError> {
-        self.plan(train).fit(train, &Rows::new(train, RandomForestParams::MODEL)?)
+        self.plan(train).fit(train, &Rows::new(train, RandomForestParams::MODEL)?.binned(train))
     }
 }
 
@@ -258,6 +258,6 @@ impl Regressor for ExtraTrees {
 
     fn fit(&self, train: &Dataset) -> Result<TreeEnsemble, FitError> {
         let plan = self.params.plan(train.x().n_columns(), Choice::Random);
-        plan.fit(train, &Rows::new(train, ExtraTreesParams::MODEL)?)
+        plan.fit(train, &Rows::new(train, ExtraTreesParams::MODEL)?.binned(train))
     }
 }

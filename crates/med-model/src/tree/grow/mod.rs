@@ -21,10 +21,10 @@ use rayon::prelude::*;
 use super::structure::{Child, Leaf, Split, Test, Tree};
 use crate::input::annualised;
 use crate::{FitError, InputError};
-use search::{Candidate, Cut, NodeRows};
+use search::{Candidate, Cut, Side, View};
 pub(super) use search::{Choice, Rules};
 pub(super) use sorted::Sorted;
-use sorted::{Entry, MISSING_RANK};
+use sorted::{BinnedColumn, Entry, MISSING_RANK};
 
 /// Cells (rows times features) of a node from which on its features go to several threads.
 const WORTH_THREADS: usize = 1 << 16;
@@ -67,7 +67,9 @@ fn unit(values: impl Iterator<Item = f64>, n: usize) -> f64 {
 /// The rows to grow trees on.
 #[derive(Debug)]
 pub(super) struct Rows {
-    pub(super) sorted: Sorted,
+    sorted: Sorted,
+    /// For trees that chance has a part in; empty when there are none.
+    binned: Vec<BinnedColumn>,
     /// By row; nothing for rows of weight 0.
     pub(super) sums: Vec<Sums>,
     /// Cost per unit of exposure.
@@ -109,7 +111,14 @@ impl Rows {
             .zip(&weights)
             .map(|(v, &w)| Sums { weight: weight(w), target: (v * target_unit).round_ties_even() as i64 })
             .collect();
-        Ok(Self { sorted, sums, y, weights, mean, weight_unit, target_unit })
+        Ok(Self { sorted, binned: Vec::new(), sums, y, weights, mean, weight_unit, target_unit })
+    }
+
+    /// For trees that chance has a part in: numbers are joined to bins, and the sorted columns are dropped.
+    pub(super) fn binned(mut self, train: &Dataset) -> Self {
+        self.binned = self.sorted.binned(train.x());
+        self.sorted = Sorted::default();
+        self
     }
 
     fn weight(&self, sums: Sums) -> f64 {
@@ -161,23 +170,38 @@ impl PartialEq for Node {
 
 impl Eq for Node {}
 
+/// A row with its part of the sums beside it, so that a histogram reads both in order.
+#[derive(Debug, Clone, Copy)]
+struct Row {
+    row: u32,
+    sums: Sums,
+}
+
+/// The rows of a tree, those of a node together.
+enum Order {
+    /// In the order of each column.
+    Sorted(Vec<Vec<Entry>>),
+    /// Once; a node looks its features up.
+    Rows { rows: Vec<Row>, room: Vec<Row>, entries: Vec<Entry>, cells: Vec<Side> },
+}
+
 struct Grower<'a> {
     rows: &'a Rows,
     /// What each row adds to this tree.
     sums: &'a [Sums],
     rules: &'a Rules,
     random: Option<&'a mut Pcg64>,
-    /// The rows of this tree, in the order of each column; those of a node stand together.
-    columns: Vec<Vec<Entry>>,
+    order: Order,
     /// By row: whether it goes left at the split at hand.
     goes_left: Vec<bool>,
-    tree_splits: Vec<Split>,
+    splits: Vec<Split>,
     leaves: Vec<Leaf>,
     n_nodes: usize,
     total: Sums,
 }
 
-/// Grows a tree on the rows whose weight in `sums` is above 0. Choices by chance need `random`.
+/// Grows a tree on the rows whose weight in `sums` is above 0. With `random`, each node chooses among some features, on
+/// binned rows; without, among all, on sorted ones.
 pub(super) fn grow(
     rows: &Rows,
     sums: &[Sums],
@@ -185,18 +209,25 @@ pub(super) fn grow(
     random: Option<&mut Pcg64>,
     model: &'static str,
 ) -> Result<Tree, FitError> {
-    let counts = |e: &&Entry| sums[e.row as usize].weight > 0;
-    let columns: Vec<Vec<Entry>> =
-        rows.sorted.columns.iter().map(|c| c.entries.iter().filter(counts).copied().collect()).collect();
-    let mut total = Sums::default();
-    sums.iter().for_each(|&s| total.add(s));
-    let n = columns.first().map_or(0, Vec::len);
+    let used = |row: usize| sums[row].weight > 0;
+    let n = (0..sums.len()).filter(|&row| used(row)).count();
     if n == 0 {
         return Ok(Tree::constant(rows.mean));
     }
+    let order = if random.is_some() {
+        let used =
+            (0..sums.len()).filter(|&row| used(row)).map(|row| Row { row: row as u32, sums: sums[row] }).collect();
+        Order::Rows { rows: used, room: Vec::new(), entries: Vec::new(), cells: Vec::new() }
+    } else {
+        let used = |e: &&Entry| used(e.row as usize);
+        let columns = rows.sorted.columns.iter().map(|c| c.entries.iter().filter(used).copied().collect());
+        Order::Sorted(columns.collect())
+    };
+    let mut total = Sums::default();
+    sums.iter().for_each(|&s| total.add(s));
     let goes_left = vec![false; sums.len()];
-    let (tree_splits, leaves) = (Vec::new(), Vec::new());
-    let mut grower = Grower { rows, sums, rules, random, columns, goes_left, tree_splits, leaves, n_nodes: 0, total };
+    let (splits, leaves) = (Vec::new(), Vec::new());
+    let mut grower = Grower { rows, sums, rules, random, order, goes_left, splits, leaves, n_nodes: 0, total };
     let mut open = BinaryHeap::new();
     grower.place(0, n, 0, total, None, &mut open);
     while let Some(node) = open.pop() {
@@ -208,8 +239,7 @@ pub(super) fn grow(
             grower.split(node, &mut open);
         }
     }
-    Tree::new(grower.tree_splits, grower.leaves)
-        .map_err(|_| FitError::Overflow { model, what: "a split or leaf of a tree" })
+    Tree::new(grower.splits, grower.leaves).map_err(|_| FitError::Overflow { model, what: "a split or leaf of a tree" })
 }
 
 impl Grower<'_> {
@@ -238,56 +268,101 @@ impl Grower<'_> {
     }
 
     fn search(&mut self, start: usize, len: usize, total: Sums) -> Option<Candidate> {
-        let first = self.sums[self.columns[0][start].row as usize];
         // Without spread there is nothing to gain, and rounding must not invent it.
-        let target = |row: u32| self.rows.y[row as usize];
-        let y = target(self.columns[0][start].row);
-        if first == total || self.columns[0][start..start + len].iter().all(|e| target(e.row) == y) {
+        let y = |row: u32| self.rows.y[row as usize];
+        let constant = match &self.order {
+            Order::Sorted(columns) => columns[0][start..start + len].windows(2).all(|e| y(e[0].row) == y(e[1].row)),
+            Order::Rows { rows, .. } => rows[start..start + len].windows(2).all(|r| y(r[0].row) == y(r[1].row)),
+        };
+        if constant {
             return None;
         }
-        let least = self.rules.min_impurity_decrease * self.rows.weight(self.total);
-        let node = |feature: usize| NodeRows {
-            column: &self.rows.sorted.columns[feature],
-            entries: &self.columns[feature][start..start + len],
-            sums: self.sums,
-            total,
-        };
-        let p = self.columns.len();
-        let best = match self.random.as_deref_mut() {
-            Some(random) => search::chosen(p, self.rules, random, node),
-            None if p * len >= WORTH_THREADS => {
-                let of_features: Vec<_> =
-                    (0..p).into_par_iter().map(|j| search::best(j, &node(j), self.rules)).collect();
-                of_features.into_iter().flatten().reduce(search::better)
+        let Self { rows, sums, rules, .. } = *self;
+        let total = Side { sums: total, n: len };
+        let best = match (&mut self.order, self.random.as_deref_mut()) {
+            (Order::Sorted(columns), _) => {
+                let best = |feature: usize| {
+                    let (groups, missing) = search::by_rank(&columns[feature][start..start + len], sums);
+                    let ranks = &rows.sorted.columns[feature].ranks;
+                    search::best(&View { feature, ranks, missing, total }, groups, rules)
+                };
+                let p = columns.len();
+                if p * len >= WORTH_THREADS {
+                    let of_features: Vec<_> = (0..p).into_par_iter().map(best).collect();
+                    of_features.into_iter().flatten().reduce(search::better)
+                } else {
+                    (0..p).filter_map(best).reduce(search::better)
+                }
             }
-            None => (0..p).filter_map(|j| search::best(j, &node(j), self.rules)).reduce(search::better),
+            (Order::Rows { rows: order, entries, cells, .. }, Some(random)) => {
+                let order = &order[start..start + len];
+                search::chosen(rows.binned.len(), rules, random, |feature, random| {
+                    let column = &rows.binned[feature];
+                    let view = |missing| View { feature, ranks: &column.ranks, missing, total };
+                    if len < column.n_ranks / 2 {
+                        entries.clear();
+                        entries.extend(order.iter().map(|r| Entry { rank: column.by_row[r.row as usize], row: r.row }));
+                        entries.sort_unstable_by_key(|e| e.rank);
+                        let (groups, missing) = search::by_rank(entries, sums);
+                        return search::split(&view(missing), groups, rules, random);
+                    }
+                    cells.clear();
+                    cells.resize(column.n_ranks, Side::default());
+                    let mut missing = Side::default();
+                    for &Row { row, sums } in order {
+                        let cell = cells.get_mut(column.by_row[row as usize] as usize).unwrap_or(&mut missing);
+                        cell.add(sums);
+                    }
+                    let groups = (0..).zip(cells.iter().copied()).filter(|(_, side)| side.n > 0);
+                    search::split(&view(missing), groups, rules, random)
+                })
+            }
+            _ => None,
         };
-        best.filter(|c| self.rows.gain(c.gain) >= least)
+        let least = rules.min_impurity_decrease * rows.weight(self.total);
+        best.filter(|c| rows.gain(c.gain) >= least)
+    }
+
+    /// Moves the rows of a node that go left before the others.
+    fn partition(&mut self, start: usize, len: usize, candidate: &Candidate) {
+        let goes_left = |rank: u32| match &candidate.cut {
+            _ if rank == MISSING_RANK => candidate.missing_left,
+            Cut::AtMost { rank: last, .. } => rank <= *last,
+            Cut::OneOf(levels) => levels.contains(rank),
+        };
+        match &mut self.order {
+            Order::Sorted(columns) => {
+                for entry in &columns[candidate.feature][start..start + len] {
+                    self.goes_left[entry.row as usize] = goes_left(entry.rank);
+                }
+                let marks = &self.goes_left;
+                let move_column = |column: &mut Vec<Entry>| {
+                    partition(&mut column[start..start + len], &mut Vec::new(), |e| marks[e.row as usize]);
+                };
+                if len * columns.len() >= WORTH_THREADS {
+                    columns.par_iter_mut().for_each(move_column);
+                } else {
+                    columns.iter_mut().for_each(move_column);
+                }
+            }
+            Order::Rows { rows, room, .. } => {
+                let ranks = &self.rows.binned[candidate.feature].by_row;
+                partition(&mut rows[start..start + len], room, |r| goes_left(ranks[r.row as usize]));
+            }
+        }
     }
 
     fn split(&mut self, node: Node, open: &mut BinaryHeap<Node>) {
         let Node { start, len, depth, sums, parent, candidate, .. } = node;
-        let Candidate { gain, feature, cut, missing_left, left, n_left } = candidate;
-        let right = sums.less(left);
         let depth = depth + 1;
+        let n_left = candidate.n_left;
         if self.may_split(n_left, depth) || self.may_split(len - n_left, depth) {
-            for entry in &self.columns[feature][start..start + len] {
-                self.goes_left[entry.row as usize] = match &cut {
-                    _ if entry.rank == MISSING_RANK => missing_left,
-                    Cut::AtMost { rank, .. } => entry.rank <= *rank,
-                    Cut::OneOf(levels) => levels.contains(entry.rank),
-                };
-            }
-            let goes_left = &self.goes_left;
-            let partition = |column: &mut Vec<Entry>| partition(&mut column[start..start + len], goes_left);
-            if self.random.is_none() && len * self.columns.len() >= WORTH_THREADS {
-                self.columns.par_iter_mut().for_each(partition);
-            } else {
-                self.columns.iter_mut().for_each(partition);
-            }
+            self.partition(start, len, &candidate);
         }
-        let place = self.tree_splits.len();
-        self.tree_splits.push(Split {
+        let Candidate { gain, feature, cut, missing_left, left, .. } = candidate;
+        let right = sums.less(left);
+        let place = self.splits.len();
+        self.splits.push(Split {
             feature: feature as u32,
             test: match cut {
                 Cut::AtMost { threshold, .. } => Test::AtMost(threshold),
@@ -315,23 +390,25 @@ impl Grower<'_> {
 
     fn connect(&mut self, parent: Option<(usize, bool)>, child: Child) {
         if let Some((parent, is_left)) = parent {
-            let parent = &mut self.tree_splits[parent];
+            let parent = &mut self.splits[parent];
             *(if is_left { &mut parent.left } else { &mut parent.right }) = child;
         }
     }
 }
 
-/// Moves entries of rows that go left before the others, each in their order, without a branch.
-fn partition(entries: &mut [Entry], goes_left: &[bool]) {
-    let mut right = vec![Entry::default(); entries.len()];
+/// Moves what goes left before the rest, each in its order, without a branch.
+fn partition<T: Copy>(items: &mut [T], room: &mut Vec<T>, goes_left: impl Fn(&T) -> bool) {
+    let Some(&filler) = items.first() else { return };
+    room.clear();
+    room.resize(items.len(), filler);
     let (mut n_left, mut n_right) = (0, 0);
-    for i in 0..entries.len() {
-        let entry = entries[i];
-        let left = goes_left[entry.row as usize];
-        entries[n_left] = entry;
-        right[n_right] = entry;
+    for i in 0..items.len() {
+        let item = items[i];
+        let left = goes_left(&item);
+        items[n_left] = item;
+        room[n_right] = item;
         n_left += usize::from(left);
         n_right += usize::from(!left);
     }
-    entries[n_left..].copy_from_slice(&right[..n_right]);
+    items[n_left..].copy_from_slice(&room[..n_right]);
 }

@@ -9,7 +9,7 @@ use rand::RngExt;
 use rand_pcg::Pcg64;
 
 use super::Sums;
-use super::sorted::{Entry, MISSING_RANK, Ranks, SortedColumn, midpoint};
+use super::sorted::{Entry, MISSING_RANK, Ranks, midpoint};
 use crate::tree::structure::LevelSet;
 
 /// How a threshold is found.
@@ -57,64 +57,78 @@ pub(super) fn better(a: Candidate, b: Candidate) -> Candidate {
     if b.gain > a.gain { b } else { a }
 }
 
-/// The rows of a node in the order of one feature.
-pub(super) struct NodeRows<'a> {
-    pub(super) column: &'a SortedColumn,
-    pub(super) entries: &'a [Entry],
-    pub(super) sums: &'a [Sums],
-    pub(super) total: Sums,
+/// A node as one feature sees it.
+pub(super) struct View<'a> {
+    pub(super) feature: usize,
+    pub(super) ranks: &'a Ranks,
+    pub(super) missing: Side,
+    pub(super) total: Side,
 }
 
-/// Rows on the left of a cut.
+/// Some rows of a node.
 #[derive(Debug, Clone, Copy, Default)]
-struct Side {
-    sums: Sums,
-    n: usize,
+pub(super) struct Side {
+    pub(super) sums: Sums,
+    pub(super) n: usize,
 }
 
 impl Side {
+    pub(super) fn add(&mut self, sums: Sums) {
+        self.sums.add(sums);
+        self.n += 1;
+    }
+
     fn and(mut self, other: Self) -> Self {
         self.sums.add(other.sums);
         Self { sums: self.sums, n: self.n + other.n }
     }
+
+    fn less(self, other: Self) -> Self {
+        Self { sums: self.sums.less(other.sums), n: self.n - other.n }
+    }
 }
 
-impl NodeRows<'_> {
-    fn side(&self, entries: &[Entry]) -> Side {
-        let mut sums = Sums::default();
-        entries.iter().for_each(|e| sums.add(self.sums[e.row as usize]));
-        Side { sums, n: entries.len() }
-    }
+/// Rows of a node by the rank of a feature, ascending: present ones by rank, and the missing ones.
+pub(super) fn by_rank<'a>(
+    entries: &'a [Entry],
+    sums: &'a [Sums],
+) -> (impl Iterator<Item = (u32, Side)> + Clone + 'a, Side) {
+    let side = |entries: &[Entry]| {
+        let mut side = Side::default();
+        entries.iter().for_each(|e| side.add(sums[e.row as usize]));
+        side
+    };
+    // Missing values stand last; mostly there are none.
+    let n_present = match entries.last() {
+        Some(e) if e.rank == MISSING_RANK => entries.partition_point(|e| e.rank != MISSING_RANK),
+        _ => entries.len(),
+    };
+    let (present, missing) = entries.split_at(n_present);
+    let groups = present.chunk_by(|a, b| a.rank == b.rank).map(move |rank| (rank[0].rank, side(rank)));
+    (groups, side(missing))
+}
 
-    /// Present and missing rows.
-    fn parts(&self) -> (&[Entry], &[Entry]) {
-        // Missing values stand last; mostly there are none.
-        let n_present = match self.entries.last() {
-            Some(e) if e.rank == MISSING_RANK => self.entries.partition_point(|e| e.rank != MISSING_RANK),
-            _ => self.entries.len(),
-        };
-        self.entries.split_at(n_present)
-    }
-
+impl View<'_> {
     /// What this split lowers the error by, if both sides are large enough.
     fn gain(&self, left: Side, rules: &Rules) -> Option<f64> {
-        let n_right = self.entries.len() - left.n;
-        let right = self.total.less(left.sums);
-        if left.n.min(n_right) < rules.min_samples_leaf || left.sums.weight <= 0 || right.weight <= 0 {
+        let right = self.total.less(left);
+        if left.n.min(right.n) < rules.min_samples_leaf || left.sums.weight <= 0 || right.sums.weight <= 0 {
             return None;
         }
-        let difference = left.sums.mean() - right.mean();
-        let weight = left.sums.weight as f64 / self.total.weight as f64 * right.weight as f64;
-        let gain = weight * difference * difference;
+        let (of_left, of_right) = (left.sums.weight as f64, right.sums.weight as f64);
+        // The difference of the means times both weights: one division for the whole.
+        let difference = left.sums.target as f64 * of_right - right.sums.target as f64 * of_left;
+        let gain = difference * difference / (of_left * of_right * self.total.sums.weight as f64);
         (gain > 0.0).then_some(gain)
     }
 
     /// The better side for missing rows, with the gain and all that goes left.
-    fn with_missing(&self, left: Side, missing: Side, rules: &Rules) -> Option<(f64, bool, Side)> {
+    fn with_missing(&self, left: Side, rules: &Rules) -> Option<(f64, bool, Side)> {
+        let missing = self.missing;
         if missing.n == 0 {
             // Later ones go with the majority.
             let gain = self.gain(left, rules)?;
-            return Some((gain, 2 * left.n >= self.entries.len(), left));
+            return Some((gain, 2 * left.n >= self.total.n, left));
         }
         let to_right = self.gain(left, rules).map(|gain| (gain, false, left));
         let with = left.and(missing);
@@ -126,68 +140,72 @@ impl NodeRows<'_> {
     }
 }
 
-/// The best split on this feature.
-pub(super) fn best(feature: usize, node: &NodeRows<'_>, rules: &Rules) -> Option<Candidate> {
-    let (present, missing) = node.parts();
-    let missing = node.side(missing);
-    match &node.column.ranks {
-        Ranks::Numbers(distinct) => best_threshold(feature, node, distinct, present, missing, rules),
-        Ranks::Levels => best_levels(feature, node, present, missing, rules),
+/// The split on this feature by the rule of choice.
+pub(super) fn split(
+    view: &View<'_>,
+    groups: impl Iterator<Item = (u32, Side)> + Clone,
+    rules: &Rules,
+    generator: &mut Pcg64,
+) -> Option<Candidate> {
+    match rules.choice {
+        Choice::Best => best(view, groups, rules),
+        Choice::Random => random(view, groups, rules, generator),
     }
+}
+
+/// The best split on this feature, of rows grouped by rank.
+pub(super) fn best(
+    view: &View<'_>,
+    groups: impl Iterator<Item = (u32, Side)> + Clone,
+    rules: &Rules,
+) -> Option<Candidate> {
+    match view.ranks {
+        Ranks::Numbers(numbers) => best_threshold(view, numbers, groups, rules),
+        Ranks::Levels => best_levels(view, groups, rules),
+    }
+}
+
+/// Between the last number of a rank and the first one of another.
+fn between(numbers: &[(f64, f64)], below: u32, above: u32) -> Option<(f64, f64)> {
+    Some((numbers.get(below as usize)?.1, numbers.get(above as usize)?.0))
 }
 
 fn best_threshold(
-    feature: usize,
-    node: &NodeRows<'_>,
-    distinct: &[f64],
-    present: &[Entry],
-    missing: Side,
+    view: &View<'_>,
+    numbers: &[(f64, f64)],
+    groups: impl Iterator<Item = (u32, Side)>,
     rules: &Rules,
 ) -> Option<Candidate> {
-    let mut best: Option<(f64, bool, Side)> = None;
-    let mut left = Side::default();
-    for (i, pair) in present.windows(2).enumerate() {
-        left.sums.add(node.sums[pair[0].row as usize]);
-        if pair[0].rank == pair[1].rank {
-            continue;
-        }
-        left.n = i + 1;
-        if let Some(found) = node.with_missing(left, missing, rules)
-            && best.is_none_or(|b| found.0 > b.0)
+    // Gain, missing left, left side, and the ranks about the cut; none above if only missing values are right.
+    let mut best: Option<(f64, bool, Side, u32, Option<u32>)> = None;
+    let (mut left, mut below) = (Side::default(), None);
+    for (rank, side) in groups {
+        if let Some(below) = below
+            && let Some((gain, missing_left, side)) = view.with_missing(left, rules)
+            && best.is_none_or(|b| gain > b.0)
         {
-            best = Some((found.0, found.1, Side { n: left.n, ..found.2 }));
+            best = Some((gain, missing_left, side, below, Some(rank)));
         }
+        left = left.and(side);
+        below = Some(rank);
     }
-    // All numbers left, the missing ones right.
-    let all = node.side(if missing.n > 0 { present } else { &[] });
-    let alone = if missing.n > 0 && all.n > 0 { node.gain(all, rules) } else { None };
-    if let Some(gain) = alone
+    if view.missing.n > 0
+        && let Some(gain) = view.gain(left, rules)
         && best.is_none_or(|b| gain > b.0)
     {
-        let cut = Cut::AtMost { rank: present.last()?.rank, threshold: f64::MAX };
-        return Some(Candidate { gain, feature, cut, missing_left: false, left: all.sums, n_left: all.n });
+        best = Some((gain, false, left, below?, None));
     }
-    let (gain, missing_left, side) = best?;
-    let (below, above) = (present.get(side.n - 1)?.rank, present.get(side.n)?.rank);
-    let threshold = midpoint(*distinct.get(below as usize)?, *distinct.get(above as usize)?);
-    let n_left = side.n + if missing_left { missing.n } else { 0 };
-    let cut = Cut::AtMost { rank: below, threshold };
-    Some(Candidate { gain, feature, cut, missing_left, left: side.sums, n_left })
+    let (gain, missing_left, left, rank, above) = best?;
+    let threshold = match above {
+        Some(above) => between(numbers, rank, above).map(|(a, b)| midpoint(a, b))?,
+        None => f64::MAX,
+    };
+    let cut = Cut::AtMost { rank, threshold };
+    Some(Candidate { gain, feature: view.feature, cut, missing_left, left: left.sums, n_left: left.n })
 }
 
-/// Rows of each level that the node has, by the code.
-fn by_level(node: &NodeRows<'_>, present: &[Entry]) -> Vec<(u32, Side)> {
-    present.chunk_by(|a, b| a.rank == b.rank).map(|level| (level[0].rank, node.side(level))).collect()
-}
-
-fn best_levels(
-    feature: usize,
-    node: &NodeRows<'_>,
-    present: &[Entry],
-    missing: Side,
-    rules: &Rules,
-) -> Option<Candidate> {
-    let mut levels = by_level(node, present);
+fn best_levels(view: &View<'_>, groups: impl Iterator<Item = (u32, Side)>, rules: &Rules) -> Option<Candidate> {
+    let mut levels: Vec<(u32, Side)> = groups.filter(|(_, side)| side.sums.weight > 0).collect();
     levels.sort_by(|(a, x), (b, y)| x.sums.mean().total_cmp(&y.sums.mean()).then(a.cmp(b)));
     let mut best: Option<(f64, bool, Side, usize)> = None;
     let mut left = Side::default();
@@ -195,9 +213,9 @@ fn best_levels(
         left = left.and(level);
         // The last cut parts the missing ones from all others, on the right only.
         let found = if i + 1 < levels.len() {
-            node.with_missing(left, missing, rules)
-        } else if missing.n > 0 {
-            node.gain(left, rules).map(|gain| (gain, false, left))
+            view.with_missing(left, rules)
+        } else if view.missing.n > 0 {
+            view.gain(left, rules).map(|gain| (gain, false, left))
         } else {
             None
         };
@@ -207,55 +225,67 @@ fn best_levels(
             best = Some((gain, missing_left, side, i + 1));
         }
     }
-    let (gain, missing_left, side, n) = best?;
+    let (gain, missing_left, left, n) = best?;
     let cut = Cut::OneOf(levels[..n].iter().map(|l| l.0).collect());
-    Some(Candidate { gain, feature, cut, missing_left, left: side.sums, n_left: side.n })
+    Some(Candidate { gain, feature: view.feature, cut, missing_left, left: left.sums, n_left: left.n })
 }
 
 /// One split of this feature by chance.
-fn random(feature: usize, node: &NodeRows<'_>, rules: &Rules, generator: &mut Pcg64) -> Option<Candidate> {
-    let (present, missing) = node.parts();
-    let missing = node.side(missing);
-    let (cut, side) = match &node.column.ranks {
-        Ranks::Numbers(distinct) => {
-            let value = |e: &Entry| distinct.get(e.rank as usize).copied();
-            let (low, high) = (value(present.first()?)?, value(present.last()?)?);
-            if low == high {
+fn random(
+    view: &View<'_>,
+    groups: impl Iterator<Item = (u32, Side)> + Clone,
+    rules: &Rules,
+    generator: &mut Pcg64,
+) -> Option<Candidate> {
+    let (cut, side) = match view.ranks {
+        Ranks::Numbers(numbers) => {
+            let (first, last) = (groups.clone().next()?.0, groups.clone().last()?.0);
+            if first == last {
                 return None;
             }
+            let (low, high) = (numbers.get(first as usize)?.0, numbers.get(last as usize)?.1);
             // Weighted halves, since the difference of the two may overflow.
             let share: f64 = generator.random();
-            let threshold = (low * (1.0 - share) + high * share).clamp(low, high.next_down());
-            let n = present.partition_point(|e| value(e).is_some_and(|v| v <= threshold));
-            (Cut::AtMost { rank: present.get(n.checked_sub(1)?)?.rank, threshold }, node.side(&present[..n]))
+            let drawn = low * (1.0 - share) + high * share;
+            let (mut side, mut below, mut above) = (Side::default(), first, last);
+            for (rank, group) in groups {
+                let is_left = rank == first || (rank != last && numbers.get(rank as usize)?.1 <= drawn);
+                if !is_left {
+                    above = rank;
+                    break;
+                }
+                side = side.and(group);
+                below = rank;
+            }
+            let (from, to) = between(numbers, below, above)?;
+            (Cut::AtMost { rank: below, threshold: drawn.clamp(from, to.next_down().max(from)) }, side)
         }
         Ranks::Levels => {
-            let levels = by_level(node, present);
-            let (mut chosen, mut side) = (LevelSet::default(), Side::default());
-            let mut n = 0;
-            for &(code, level) in &levels {
+            let (mut chosen, mut side, mut n_right) = (LevelSet::default(), Side::default(), 0);
+            for (code, level) in groups {
                 if generator.random::<bool>() {
                     chosen.insert(code);
                     side = side.and(level);
-                    n += 1;
+                } else {
+                    n_right += 1;
                 }
             }
-            if n == 0 || n == levels.len() {
+            if side.n == 0 || n_right == 0 {
                 return None;
             }
             (Cut::OneOf(chosen), side)
         }
     };
-    let (gain, missing_left, left) = node.with_missing(side, missing, rules)?;
-    Some(Candidate { gain, feature, cut, missing_left, left: left.sums, n_left: left.n })
+    let (gain, missing_left, left) = view.with_missing(side, rules)?;
+    Some(Candidate { gain, feature: view.feature, cut, missing_left, left: left.sums, n_left: left.n })
 }
 
 /// The best split on features chosen by chance: `max_features` of them, and more until one can be split at all.
-pub(super) fn chosen<'a>(
+pub(super) fn chosen(
     n_features: usize,
     rules: &Rules,
     generator: &mut Pcg64,
-    node: impl Fn(usize) -> NodeRows<'a>,
+    mut split: impl FnMut(usize, &mut Pcg64) -> Option<Candidate>,
 ) -> Option<Candidate> {
     let mut features: Vec<usize> = (0..n_features).collect();
     let mut found = None;
@@ -265,12 +295,7 @@ pub(super) fn chosen<'a>(
         }
         let j = generator.random_range(i..n_features);
         features.swap(i, j);
-        let rows = node(features[i]);
-        let candidate = match rules.choice {
-            Choice::Best => best(features[i], &rows, rules),
-            Choice::Random => random(features[i], &rows, rules, generator),
-        };
-        found = found.into_iter().chain(candidate).reduce(better);
+        found = found.into_iter().chain(split(features[i], generator)).reduce(better);
     }
     found
 }

@@ -17,8 +17,8 @@ pub(super) struct Entry {
 
 #[derive(Debug)]
 pub(super) enum Ranks {
-    /// The distinct numbers, ascending.
-    Numbers(Vec<f64>),
+    /// The smallest and the largest number of each rank, ascending.
+    Numbers(Vec<(f64, f64)>),
     /// Codes of levels.
     Levels,
 }
@@ -31,7 +31,7 @@ pub(super) struct SortedColumn {
 }
 
 /// All columns.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(in crate::tree) struct Sorted {
     pub(super) columns: Vec<SortedColumn>,
 }
@@ -72,17 +72,67 @@ impl SortedColumn {
         let mut present: Vec<(f64, u32)> = values.iter().copied().zip(0..).filter(|(v, _)| !v.is_nan()).collect();
         // 0 and -0 are one value; by adding 0 they are one in the order as well.
         present.sort_unstable_by(|a, b| (a.0 + 0.0).total_cmp(&(b.0 + 0.0)).then(a.1.cmp(&b.1)));
-        let mut distinct: Vec<f64> = Vec::new();
+        let mut distinct: Vec<(f64, f64)> = Vec::new();
         let mut entries = Vec::with_capacity(values.len());
         for (value, row) in present {
-            if distinct.last() != Some(&value) {
-                distinct.push(value);
+            if distinct.last().is_none_or(|d| d.0 != value) {
+                distinct.push((value, value));
             }
             entries.push(Entry { rank: distinct.len() as u32 - 1, row });
         }
         let missing = values.iter().zip(0..).filter(|(v, _)| v.is_nan());
         entries.extend(missing.map(|(_, row)| Entry { rank: MISSING_RANK, row }));
         Self { ranks: Ranks::Numbers(distinct), entries }
+    }
+}
+
+/// Most ranks of a numeric column with joined ranks.
+const MAX_BINS: usize = 256;
+
+/// A column by row, with few ranks: neighbouring numbers are joined to bins of about equal numbers of rows.
+#[derive(Debug)]
+pub(super) struct BinnedColumn {
+    pub(super) ranks: Ranks,
+    /// By row; [`MISSING_RANK`] for missing values.
+    pub(super) by_row: Vec<u32>,
+    pub(super) n_ranks: usize,
+}
+
+impl BinnedColumn {
+    fn new(sorted: &SortedColumn, levels: usize) -> Self {
+        let mut by_row = vec![MISSING_RANK; sorted.entries.len()];
+        let present = sorted.entries.partition_point(|e| e.rank != MISSING_RANK);
+        let entries = &sorted.entries[..present];
+        let Ranks::Numbers(distinct) = &sorted.ranks else {
+            entries.iter().for_each(|e| by_row[e.row as usize] = e.rank);
+            return Self { ranks: Ranks::Levels, by_row, n_ranks: levels };
+        };
+        let least = if distinct.len() <= MAX_BINS { 0 } else { present.div_ceil(MAX_BINS - 1) };
+        let mut bins: Vec<(f64, f64)> = Vec::new();
+        let mut in_bin = 0;
+        for rank in entries.chunk_by(|a, b| a.rank == b.rank) {
+            let (low, high) = distinct[rank[0].rank as usize];
+            match bins.last_mut() {
+                Some(bin) if in_bin < least => bin.1 = high,
+                _ => {
+                    bins.push((low, high));
+                    in_bin = 0;
+                }
+            }
+            in_bin += rank.len();
+            rank.iter().for_each(|e| by_row[e.row as usize] = bins.len() as u32 - 1);
+        }
+        Self { n_ranks: bins.len(), ranks: Ranks::Numbers(bins), by_row }
+    }
+}
+
+impl Sorted {
+    /// With at most 256 ranks a numeric column.
+    pub(super) fn binned(&self, x: &FeatureMatrix) -> Vec<BinnedColumn> {
+        let levels = x.columns().iter().map(|c| c.as_categorical().map_or(0, |(_, levels)| levels.len()));
+        let levels: Vec<usize> = levels.collect();
+        let binned = |(column, &levels): (&SortedColumn, &usize)| BinnedColumn::new(column, levels);
+        self.columns.par_iter().zip(&levels).map(binned).collect()
     }
 }
 
