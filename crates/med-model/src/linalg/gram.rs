@@ -23,6 +23,8 @@
 //! let xwx = gram.to_matrix();
 //! ```
 
+#![allow(clippy::needless_range_loop, reason = "iterators are library calls, which the compiler may leave out of line")]
+
 use nalgebra::DMatrix;
 
 use crate::kernel::{self, Kernel};
