@@ -23,6 +23,8 @@
 //! let xwx = gram.to_matrix();
 //! ```
 
+#![allow(clippy::needless_range_loop, reason = "iterators are library calls, which the compiler may leave out of line")]
+
 use nalgebra::DMatrix;
 
 use crate::kernel::{self, Kernel};
@@ -96,11 +98,25 @@ impl RowBlock {
 
     /// Multiplies every row, in all columns, by its factor.
     pub(crate) fn scale_rows(&mut self, factors: &[f64; ROWS]) {
-        kernel::vectorised(|| {
-            for column in &mut self.columns[..self.width] {
-                column.iter_mut().zip(factors).for_each(|(v, f)| *v *= f);
+        kernel::run(Scale { columns: &mut self.columns[..self.width], factors });
+    }
+}
+
+struct Scale<'a> {
+    columns: &'a mut [[f64; ROWS]],
+    factors: &'a [f64; ROWS],
+}
+
+impl Kernel for Scale<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        for column in self.columns {
+            for i in 0..ROWS {
+                column[i] *= self.factors[i];
             }
-        });
+        }
     }
 }
 
@@ -119,7 +135,11 @@ impl Kernel for Fill<'_> {
         for ((out, values), &shift) in self.block.iter_mut().zip(self.columns).zip(self.shifts) {
             let values = values.get(self.start..).unwrap_or_default();
             match values.first_chunk::<ROWS>() {
-                Some(values) => out.iter_mut().zip(values).for_each(|(o, v)| *o = v - shift),
+                Some(values) => {
+                    for i in 0..ROWS {
+                        out[i] = values[i] - shift;
+                    }
+                }
                 None => {
                     out.fill(0.0);
                     out.iter_mut().zip(values).for_each(|(o, v)| *o = v - shift);
@@ -149,7 +169,9 @@ impl Kernel for Times<'_> {
             }
         }
         for (x, b) in rest.iter().zip(b_rest) {
-            self.out.iter_mut().zip(x).for_each(|(o, x)| *o += x * b);
+            for i in 0..ROWS {
+                self.out[i] += x[i] * b;
+            }
         }
     }
 }
@@ -165,14 +187,13 @@ impl Kernel for TransposedTimes<'_> {
 
     #[inline(always)]
     fn run(self) {
-        let (r, _) = self.r.as_chunks::<LANES>();
         for (column, out) in self.columns.iter().zip(self.out) {
             let mut sums = [[0.0; LANES]; 2];
-            let (x, _) = column.as_chunks::<LANES>();
-            for (x, r) in x.as_chunks::<2>().0.iter().zip(r.as_chunks::<2>().0) {
+            for k in 0..ROWS / (2 * LANES) {
                 for l in 0..LANES {
-                    sums[0][l] += x[0][l] * r[0][l];
-                    sums[1][l] += x[1][l] * r[1][l];
+                    let (i, j) = (2 * k * LANES + l, (2 * k + 1) * LANES + l);
+                    sums[0][l] += column[i] * self.r[i];
+                    sums[1][l] += column[j] * self.r[j];
                 }
             }
             *out += total(&sums[0]) + total(&sums[1]);
@@ -289,12 +310,15 @@ impl Kernel for Products<'_> {
 #[inline(always)]
 fn products(a: &[[f64; ROWS]; TILE], b: &[[f64; ROWS]; TILE], tile: &mut Tile) {
     let mut sums = *tile;
-    for k in (0..ROWS).step_by(LANES) {
+    // Plain indices: library calls that the compiler leaves out of line cost six times as much.
+    for k in 0..ROWS / LANES {
         let mut x = [[0.0; LANES]; TILE];
         let mut y = [[0.0; LANES]; TILE];
         for t in 0..TILE {
-            x[t].copy_from_slice(&a[t][k..k + LANES]);
-            y[t].copy_from_slice(&b[t][k..k + LANES]);
+            for l in 0..LANES {
+                x[t][l] = a[t][k * LANES + l];
+                y[t][l] = b[t][k * LANES + l];
+            }
         }
         for i in 0..TILE {
             for j in 0..TILE {

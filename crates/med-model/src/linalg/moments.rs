@@ -206,6 +206,14 @@ impl Problem<'_> {
 }
 
 impl Sums {
+    /// All parts together, which were summed about the same shifts; `None` if there are none.
+    pub(crate) fn total(parts: &[Self]) -> Option<Self> {
+        let (first, rest) = parts.split_first()?;
+        let mut total = first.clone();
+        rest.iter().for_each(|part| total.products += &part.products);
+        Some(total)
+    }
+
     /// Without the rows of another part of the same data, summed about the same shifts.
     pub(crate) fn without(&self, part: &Self) -> Self {
         Self { shifts: self.shifts.clone(), products: &self.products - &part.products }

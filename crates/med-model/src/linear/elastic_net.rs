@@ -290,11 +290,6 @@ impl<'a> CoordinateDescent<'a> {
     pub(super) fn mean_square(&self) -> f64 {
         (self.variance - dot(&self.xty, &self.b) - dot(&self.gradient, &self.b)).max(0.0)
     }
-
-    /// `X'y / W`.
-    pub(super) fn xty(&self) -> &[f64] {
-        &self.xty
-    }
 }
 
 fn soft_threshold(value: f64, threshold: f64) -> f64 {

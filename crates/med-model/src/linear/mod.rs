@@ -192,7 +192,9 @@ impl Kernel for Predict<'_> {
             out.fill(self.intercept);
             for (column, &b) in self.columns.iter().zip(self.b) {
                 let values = &column[start..start + out.len()];
-                out.iter_mut().zip(values).for_each(|(o, v)| *o += b * v);
+                for i in 0..out.len() {
+                    out[i] += b * values[i];
+                }
             }
         }
     }

@@ -24,6 +24,10 @@ use crate::{FitError, ParameterError, Regressor};
 
 /// The grid starts where the lasso would with at least this share of the absolute penalty, as in glmnet.
 const LEAST_L1_RATIO: f64 = 1e-3;
+/// Runs of neighbouring rows that a fold has at least, where there are as many rows.
+const RUNS_A_FOLD: usize = 100;
+/// Rows of a run at most.
+const LONGEST_RUN: usize = 256;
 
 /// How a point of the path is chosen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -262,9 +266,8 @@ impl ElasticNetPath {
 
     /// Errors of the rows of every fold under the path of the other folds.
     fn cross_validate(&self, problem: &Problem<'_>, alphas: &[f64], points: &mut [PathPoint]) -> Result<(), FitError> {
-        let shifts = problem.shifts();
-        let folds = self.fold_sums(problem, &shifts);
-        let all = problem.sums(shifts);
+        let folds = self.fold_sums(problem, &problem.shifts());
+        let Some(all) = Sums::total(&folds) else { return Ok(()) };
         // Mean squared error and weight, by fold, of every penalty.
         let mut errors: Vec<Vec<(f64, f64)>> = vec![Vec::new(); alphas.len()];
         for fold in folds.iter().filter(|f| f.weight() > 0.0) {
@@ -284,15 +287,19 @@ impl ElasticNetPath {
         Ok(())
     }
 
-    /// Sums of the rows of every fold. Rows with weight are dealt out evenly after a shuffle.
+    /// Sums of the rows of every fold. Rows with weight are dealt out after a shuffle; where there are many, in runs of up
+    /// to 256 neighbours, so that memory is read in order.
     fn fold_sums(&self, problem: &Problem<'_>, shifts: &[f64]) -> Vec<Sums> {
         use rand::SeedableRng;
         use rand::seq::SliceRandom;
         let weighted = |i: &usize| problem.weights.is_none_or(|w| w[*i] > 0.0);
-        let mut rows: Vec<usize> = (0..problem.y.len()).filter(weighted).collect();
-        rows.shuffle(&mut rand_pcg::Pcg64::seed_from_u64(self.params.seed));
+        let rows: Vec<usize> = (0..problem.y.len()).filter(weighted).collect();
+        let run = (rows.len() / (RUNS_A_FOLD * self.params.folds)).clamp(1, LONGEST_RUN);
+        let mut runs: Vec<&[usize]> = rows.chunks(run).collect();
+        runs.shuffle(&mut rand_pcg::Pcg64::seed_from_u64(self.params.seed));
         let fold = |k: usize| {
-            let mut own: Vec<usize> = rows.iter().skip(k).step_by(self.params.folds).copied().collect();
+            let dealt = runs.iter().skip(k).step_by(self.params.folds);
+            let mut own: Vec<usize> = dealt.flat_map(|run| run.iter().copied()).collect();
             own.sort_unstable();
             let take = |values: &[f64]| own.iter().map(|&i| values[i]).collect::<Vec<f64>>();
             let columns: Vec<Vec<f64>> = problem.columns.iter().map(|c| take(c)).collect();

@@ -175,7 +175,8 @@ impl Fit<'_> {
         block.times(self.b, &mut fitted);
         let y = block.column(p);
         for i in 0..ROWS {
-            scores[i] *= scores[i] * (y[i] - fitted[i]);
+            let weight = scores[i] * scores[i];
+            scores[i] = weight * (y[i] - fitted[i]);
         }
     }
 
