@@ -16,6 +16,7 @@ mod factor;
 mod family;
 mod fit;
 mod inference;
+mod kernels;
 mod model;
 mod params;
 mod pass;
