@@ -23,7 +23,7 @@ mod pass;
 mod solver;
 mod tweedie;
 
-#[expect(unused_imports, reason = "two-part models fit their parts by it")]
+#[allow(unused_imports, reason = "two-part models fit their parts by it")]
 pub(crate) use fit::fit_glm;
 
 pub use family::{Family, Link};
