@@ -8,8 +8,9 @@
 use med_schema::{FeatureMatrix, FeatureValues, MISSING};
 use rayon::prelude::*;
 
+use super::kernels::Moments;
 use super::params::{Reference, Settings};
-use crate::kernel::vectorised;
+use crate::kernel;
 use crate::{FitError, InputError};
 
 /// Columns of a design, levels counted, beyond which the normal equations would not fit into memory.
@@ -203,33 +204,17 @@ fn moments(values: &[f64], weights: Option<&[f64]>) -> (f64, f64) {
     let ones = [1.0; MOMENT_BLOCK];
     for (b, block) in values.chunks(MOMENT_BLOCK).enumerate() {
         let w = weights.map_or(&ones[..block.len()], |w| &w[b * MOMENT_BLOCK..b * MOMENT_BLOCK + block.len()]);
-        let (weight, sum) = vectorised(|| (sum(w, |w, _| w, block), sum(w, |w, v| w * v, block)));
+        let (weight, block_mean, block_squares) = kernel::run(Moments { values: block, weights: w });
         if weight <= 0.0 {
             if !block.iter().all(|v| v.is_finite()) {
                 return (f64::NAN, f64::NAN);
             }
             continue;
         }
-        let block_mean = sum / weight;
-        let block_squares = vectorised(|| self::sum(w, |w, v| w * (v - block_mean) * (v - block_mean), block));
         let step = block_mean - mean;
         total += weight;
         mean += step * weight / total;
         squares += block_squares + step * step * weight * (total - weight) / total;
     }
     (mean, squares / total)
-}
-
-/// Sum of `f(weight, value)` in eight partial sums.
-#[inline(always)]
-fn sum(weights: &[f64], f: impl Fn(f64, f64) -> f64, values: &[f64]) -> f64 {
-    let mut sums = [0.0; 8];
-    let (w, v) = (weights.chunks_exact(8), values.chunks_exact(8));
-    let rest: f64 = w.remainder().iter().zip(v.remainder()).map(|(w, v)| f(*w, *v)).sum();
-    for (w, v) in w.zip(v) {
-        for k in 0..8 {
-            sums[k] += f(w[k], v[k]);
-        }
-    }
-    sums.iter().sum::<f64>() + rest
 }

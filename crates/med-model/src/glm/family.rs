@@ -84,11 +84,6 @@ fn softplus(x: f64) -> f64 {
     x.max(0.0) + (-x.abs()).exp().ln_1p()
 }
 
-/// `x ln x`, 0 at 0.
-fn x_ln_x(x: f64) -> f64 {
-    if x > 0.0 { x * x.ln() } else { 0.0 }
-}
-
 impl Loss {
     pub(crate) fn new(family: Family, link: Link, power: f64) -> Self {
         Self { family, link, power }
@@ -284,18 +279,6 @@ impl Loss {
         let score = slope * (y / mu - (1.0 - y) / rest);
         RowTerms { objective, score, information: slope * slope / (mu * rest) }
     }
-
-    /// Objective of the saturated model, `mu = y`: deviance is twice what lies above it.
-    pub(crate) fn saturated(&self, y: f64) -> f64 {
-        match self.family {
-            Family::Gaussian => 0.0,
-            Family::Poisson => y - x_ln_x(y),
-            Family::Gamma => 1.0 + y.ln(),
-            Family::InverseGaussian => -0.5 / y,
-            Family::Tweedie => -y.powf(2.0 - self.power) / ((1.0 - self.power) * (2.0 - self.power)),
-            Family::Binomial => -(x_ln_x(y) + x_ln_x(1.0 - y)),
-        }
-    }
 }
 
 /// The terms of a row. Those for the log link are straight lines that become vectors; `OBSERVED` gives the observed
@@ -438,6 +421,23 @@ mod tests {
         ]
     }
 
+    /// `x ln x`, 0 at 0.
+    fn x_ln_x(x: f64) -> f64 {
+        if x > 0.0 { x * x.ln() } else { 0.0 }
+    }
+
+    /// Objective of the saturated model, `mu = y`: deviance is twice what lies above it.
+    fn saturated(loss: &Loss, y: f64) -> f64 {
+        match loss.family {
+            Family::Gaussian => 0.0,
+            Family::Poisson => y - x_ln_x(y),
+            Family::Gamma => 1.0 + y.ln(),
+            Family::InverseGaussian => -0.5 / y,
+            Family::Tweedie => -y.powf(2.0 - loss.power) / ((1.0 - loss.power) * (2.0 - loss.power)),
+            Family::Binomial => -(x_ln_x(y) + x_ln_x(1.0 - y)),
+        }
+    }
+
     #[test]
     fn scores_are_derivatives_of_objectives_and_objectives_are_half_deviances() {
         for (loss, y, eta) in losses() {
@@ -449,7 +449,7 @@ mod tests {
             let second = -(loss.terms(y, eta + h).score - loss.terms(y, eta - h).score) / (2.0 * h);
             assert!((second - loss.curvature(y, eta)).abs() < 1e-7 * (1.0 + second.abs()), "{loss:?} {second}");
             let mu = loss.mean(eta).unwrap();
-            let deviance = 2.0 * (terms.objective - loss.saturated(y));
+            let deviance = 2.0 * (terms.objective - saturated(&loss, y));
             assert!((deviance - loss.unit_deviance(y, mu)).abs() < 1e-12 * (1.0 + deviance), "{loss:?}");
             assert!((loss.eta(mu) - eta).abs() < 1e-12, "{loss:?}");
             let dmu = (loss.mean(eta + h).unwrap() - loss.mean(eta - h).unwrap()) / (2.0 * h);

@@ -315,7 +315,7 @@ impl Fit<'_> {
             }
             let step = (score / information).clamp(-1.0, 1.0);
             constant += step;
-            if !(step.abs() > 1e-13 * constant.abs().max(1.0)) {
+            if step.is_nan() || step.abs() <= 1e-13 * constant.abs().max(1.0) {
                 break;
             }
         }

@@ -16,13 +16,14 @@ mod factor;
 mod family;
 mod fit;
 mod inference;
+mod kernels;
 mod model;
 mod params;
 mod pass;
 mod solver;
 mod tweedie;
 
-#[expect(unused_imports, reason = "two-part models fit their parts by it")]
+#[allow(unused_imports, reason = "two-part models fit their parts by it")]
 pub(crate) use fit::fit_glm;
 
 pub use family::{Family, Link};

@@ -371,8 +371,8 @@ impl GlmModel {
 
 /// Linear predictors to means, all of them finite.
 pub(super) fn means_in_place(loss: &Loss, values: &mut [f64]) {
-    // `max` and `min` turn what is no number into one.
-    let cut = |v: f64| v.max(-LARGEST_ETA).min(LARGEST_ETA);
+    // Comparisons turn what is no number into one.
+    let cut = |v: f64| if v > -LARGEST_ETA { if v < LARGEST_ETA { v } else { LARGEST_ETA } } else { -LARGEST_ETA };
     let floor = if loss.family == Family::Gaussian { f64::MIN } else { 0.0 };
     match loss.link {
         Link::Log => vectorised(|| values.iter_mut().for_each(|v| *v = exp(cut(*v)))),

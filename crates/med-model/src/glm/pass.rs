@@ -4,9 +4,9 @@
 //!
 //! * the linear predictor, column by column;
 //! * objective, score `r` and information `W` of each row;
-//! * either `X'r` alone, column by column, or also `X'WX`: the numeric columns are written row by row next to the rows
-//!   multiplied by `W`, and the products are summed in tiles of 8 x 8 that stay in registers. `r` stands as one more
-//!   column, so that `X'r` comes with the rest.
+//! * `X'r`, column by column;
+//! * where it is asked for `X'WX`: the numeric columns are written next to the same multiplied by `W`, and the products
+//!   are summed in tiles of 3 x 3 columns that stay in registers.
 //!
 //! Categorical columns stay codes: a level of one collects the weighted rows that have it, and two levels that meet
 //! collect `W`. With `k` numeric columns and `c` categorical ones a row costs `k^2/2 + c k + c^2/2` products, however
@@ -24,10 +24,11 @@ use super::family::{
     AnyLink, Curved, Family, GammaLog, GaussianLog, InverseGaussianLog, Link, Loss, PoissonLog, Start, StartLog, Terms,
     TweedieLog,
 };
-use crate::kernel::vectorised;
+use super::kernels::{
+    AddColumns, AddToLevels, BLOCK, BlockTerms, CentredProduct, Products, TILE, Tile, Transpose, WeightColumn,
+};
+use crate::kernel;
 
-/// Rows of a block: two copies of its numeric columns fit into the second-level cache with room to spare.
-const BLOCK: usize = 128;
 /// Rows of a chunk, which one thread sums.
 const CHUNK: usize = 128 * BLOCK;
 /// Chunks whose sums are held at a time.
@@ -97,8 +98,8 @@ struct Sums {
     objective: f64,
     absolute_score: f64,
     score: Vec<f64>,
-    /// Row `i` of the numeric part, `groups` groups of eight.
-    gram: Vec<[f64; 8]>,
+    /// Tiles of the lower half of the numeric part, the intercept first.
+    tiles: Vec<Tile>,
     /// The weighted rows of each level.
     levels: Vec<[f64; 8]>,
     /// Tables of the pairs of categorical columns, one after the other.
@@ -113,15 +114,20 @@ struct Buffers {
     eta: [f64; BLOCK],
     score: [f64; BLOCK],
     information: [f64; BLOCK],
-    x: Vec<[f64; 8]>,
-    wx: Vec<[f64; 8]>,
+    /// The intercept and the numeric columns, and the same times the information.
+    x: Vec<[[f64; BLOCK]; TILE]>,
+    wx: Vec<[[f64; BLOCK]; TILE]>,
+    /// `wx` row by row.
+    rows: Vec<[f64; 8]>,
 }
 
 /// Shape of the sums.
 #[derive(Debug, Clone)]
 struct Shape {
-    /// Groups of eight numeric columns: the score, the intercept, the others.
+    /// Groups of eight columns: the intercept and the numeric ones.
     groups: usize,
+    /// Tiles of the intercept and the numeric columns, each way.
+    side: usize,
     n_levels: usize,
     n_pairs: usize,
     width: usize,
@@ -131,8 +137,9 @@ impl Shape {
     fn of(design: &Design<'_>) -> Self {
         let levels: Vec<usize> = design.categorical.iter().map(|c| c.weights.len()).collect();
         let pairs = (0..levels.len()).flat_map(|a| (0..a).map(move |b| (a, b))).map(|(a, b)| levels[a] * levels[b]);
-        let groups = (2 + design.numeric.len()).div_ceil(8);
-        Self { groups, n_levels: design.n_levels, n_pairs: pairs.sum(), width: design.width() }
+        let groups = (1 + design.numeric.len()).div_ceil(8);
+        let side = (1 + design.numeric.len()).div_ceil(TILE);
+        Self { groups, side, n_levels: design.n_levels, n_pairs: pairs.sum(), width: design.width() }
     }
 
     fn sums(&self, pass: Pass) -> Sums {
@@ -141,20 +148,30 @@ impl Shape {
             objective: 0.0,
             absolute_score: 0.0,
             score: vec![0.0; self.width],
-            gram: vec![[0.0; 8]; full * self.groups * self.groups * 8],
+            tiles: vec![[[[0.0; 8]; TILE]; TILE]; full * self.side * (self.side + 1) / 2],
             levels: vec![[0.0; 8]; full * self.groups * self.n_levels],
             pairs: vec![0.0; full * self.n_pairs],
         }
     }
 
     fn size(&self) -> usize {
-        8 * self.groups * (8 * self.groups + self.n_levels) + self.n_pairs
+        36 * self.side * (self.side + 1) + 8 * self.groups * self.n_levels + self.n_pairs
     }
 
     fn buffers(&self) -> Buffers {
         let zero = [0.0; BLOCK];
+        let columns = vec![[zero; TILE]; self.side];
         let rows = vec![[0.0; 8]; self.groups * BLOCK];
-        Buffers { y: zero, weights: zero, eta: zero, score: zero, information: zero, x: rows.clone(), wx: rows }
+        Buffers {
+            y: zero,
+            weights: zero,
+            eta: zero,
+            score: zero,
+            information: zero,
+            x: columns.clone(),
+            wx: columns,
+            rows,
+        }
     }
 }
 
@@ -164,7 +181,10 @@ impl Sums {
         self.absolute_score += other.absolute_score;
         let plain = |a: &mut [f64], b: &[f64]| a.iter_mut().zip(b).for_each(|(a, b)| *a += b);
         plain(&mut self.score, &other.score);
-        plain(self.gram.as_flattened_mut(), other.gram.as_flattened());
+        plain(
+            self.tiles.as_flattened_mut().as_flattened_mut().as_flattened_mut(),
+            other.tiles.as_flattened().as_flattened().as_flattened(),
+        );
         plain(self.levels.as_flattened_mut(), other.levels.as_flattened());
         plain(&mut self.pairs, &other.pairs);
     }
@@ -172,7 +192,7 @@ impl Sums {
     fn clear(&mut self) {
         (self.objective, self.absolute_score) = (0.0, 0.0);
         self.score.fill(0.0);
-        self.gram.fill([0.0; 8]);
+        self.tiles.fill([[[0.0; 8]; TILE]; TILE]);
         self.levels.fill([0.0; 8]);
         self.pairs.fill(0.0);
     }
@@ -253,25 +273,11 @@ impl<'a> RawCoefficients<'a> {
     }
 
     fn linear_predictor(&self, rows: Range<usize>, offset: Option<&[f64]>, out: &mut [f64]) {
-        vectorised(|| {
-            match offset {
-                Some(offset) => {
-                    out.iter_mut().zip(&offset[rows.clone()]).for_each(|(o, v)| *o = self.intercept + v);
-                }
-                None => out.fill(self.intercept),
-            }
-            let mut columns = self.numeric.chunks_exact(4);
-            for four in columns.by_ref() {
-                let [(a, p), (b, q), (c, r), (d, s)] = four else { continue };
-                let (a, b, c, d) = (&a[rows.clone()], &b[rows.clone()], &c[rows.clone()], &d[rows.clone()]);
-                for ((((o, a), b), c), d) in out.iter_mut().zip(a).zip(b).zip(c).zip(d) {
-                    *o += (p * a + q * b) + (r * c + s * d);
-                }
-            }
-            for (column, slope) in columns.remainder() {
-                out.iter_mut().zip(&column[rows.clone()]).for_each(|(o, v)| *o += slope * v);
-            }
-        });
+        match offset {
+            Some(offset) => out.iter_mut().zip(&offset[rows.clone()]).for_each(|(o, v)| *o = self.intercept + v),
+            None => out.fill(self.intercept),
+        }
+        kernel::run(AddColumns { columns: &self.numeric, first: rows.start, out });
         for (codes, table) in &self.tables {
             let Some(last) = table.len().checked_sub(1) else { continue };
             for (o, &code) in out.iter_mut().zip(&codes[rows.clone()]) {
@@ -304,10 +310,15 @@ impl Work<'_> {
                 }
             }
             if self.pass.has_information() {
-                self.weighted_rows(block.clone(), buffers);
-                gram(&buffers.x, &buffers.wx, self.groups, &mut sums.gram);
-                self.levels(block.clone(), &buffers.wx, &mut sums.levels);
-                self.pairs(block, &buffers.information, &mut sums.pairs);
+                self.weighted_columns(block.clone(), buffers);
+                let Buffers { x, wx, rows, score, information, .. } = &mut *buffers;
+                kernel::run(Products { x, wx, tiles: &mut sums.tiles });
+                self.gradient(block.clone(), score, &mut sums.score);
+                if !self.design.categorical.is_empty() {
+                    self.weighted_rows(wx, rows);
+                    self.levels(block.clone(), rows, &mut sums.levels);
+                    self.pairs(block, information, &mut sums.pairs);
+                }
             } else if self.pass == Pass::Gradient {
                 self.gradient(block, &buffers.score, &mut sums.score);
             }
@@ -363,56 +374,36 @@ impl Work<'_> {
         }
     }
 
-    /// The numeric columns of the block row by row, and the same multiplied by the information; the score goes first.
-    fn weighted_rows(&self, rows: Range<usize>, buffers: &mut Buffers) {
-        let (n, groups) = (rows.len(), self.groups);
-        let Buffers { x, wx, score, information, .. } = buffers;
-        // Numeric column j stands at place j + 2 of the row: behind the score and the intercept.
-        for group in 0..groups {
-            let column = |k: usize| (group * 8 + k).checked_sub(2).and_then(|j| self.design.numeric.get(j));
-            let zeros = [0.0; BLOCK];
-            let values: [&[f64]; 8] =
-                std::array::from_fn(|k| column(k).map_or(&zeros[..n], |c| &c.values[rows.clone()]));
-            let centres: [f64; 8] = std::array::from_fn(|k| column(k).map_or(0.0, |c| c.centre));
-            let scales: [f64; 8] = std::array::from_fn(|k| column(k).map_or(0.0, |c| c.inverse));
-            vectorised(|| transpose(values, &centres, &scales, &mut x[group..], groups, n));
+    /// The intercept and the numeric columns of the block, and the same times the information.
+    fn weighted_columns(&self, rows: Range<usize>, buffers: &mut Buffers) {
+        let Buffers { x, wx, information, .. } = buffers;
+        let mut columns = x.as_flattened_mut().iter_mut().zip(wx.as_flattened_mut());
+        if let Some((x, wx)) = columns.next() {
+            x.fill(1.0);
+            *wx = *information;
         }
-        for row in 0..n {
-            x[row * groups][1] = 1.0;
+        for (column, (x, wx)) in self.design.numeric.iter().zip(columns) {
+            let (values, centre, scale) = (&column.values[rows.clone()], column.centre, column.inverse);
+            kernel::run(WeightColumn { values, centre, scale, information, x, wx });
         }
-        x[n * groups..].fill([0.0; 8]);
-        vectorised(|| {
-            let rows = x.chunks_exact(groups).zip(wx.chunks_exact_mut(groups));
-            for ((x, wx), &w) in rows.zip(information.iter()) {
-                for (x, wx) in x.iter().zip(wx) {
-                    for k in 0..8 {
-                        wx[k] = w * x[k];
-                    }
-                }
-            }
-        });
-        for (wx, &r) in wx.chunks_exact_mut(groups).zip(score.iter()) {
-            wx[0][0] = r;
+    }
+
+    /// The weighted columns row by row.
+    fn weighted_rows(&self, wx: &[[[f64; BLOCK]; TILE]], rows: &mut [[f64; 8]]) {
+        let zeros = [0.0; BLOCK];
+        let wx = wx.as_flattened();
+        for group in 0..self.groups {
+            let columns = std::array::from_fn(|k| wx.get(group * 8 + k).unwrap_or(&zeros));
+            kernel::run(Transpose { columns, out: &mut rows[group..], stride: self.groups });
         }
     }
 
     fn levels(&self, rows: Range<usize>, wx: &[[f64; 8]], sums: &mut [[f64; 8]]) {
         let groups = self.groups;
         for column in &self.design.categorical {
-            let n = column.weights.len();
-            let sums = &mut sums[column.start * groups..(column.start + n) * groups];
-            let codes = &column.codes[rows.clone()];
-            vectorised(|| match groups {
-                1 => add_rows::<1>(codes, n, wx, sums),
-                2 => add_rows::<2>(codes, n, wx, sums),
-                3 => add_rows::<3>(codes, n, wx, sums),
-                4 => add_rows::<4>(codes, n, wx, sums),
-                5 => add_rows::<5>(codes, n, wx, sums),
-                6 => add_rows::<6>(codes, n, wx, sums),
-                7 => add_rows::<7>(codes, n, wx, sums),
-                8 => add_rows::<8>(codes, n, wx, sums),
-                _ => add_wide_rows(codes, n, wx, groups, sums),
-            });
+            let Some(last) = column.weights.len().checked_sub(1) else { continue };
+            let sums = &mut sums[column.start * groups..(column.start + last + 1) * groups];
+            kernel::run(AddToLevels { codes: &column.codes[rows.clone()], last, wx, groups, sums });
         }
     }
 
@@ -434,15 +425,14 @@ impl Work<'_> {
         }
     }
 
+    /// Adds `X'r`.
     fn gradient(&self, rows: Range<usize>, score: &[f64; BLOCK], sums: &mut [f64]) {
         let score = &score[..rows.len()];
-        vectorised(|| {
-            sums[0] += lanes(score, score, |_, r| r);
-            for (column, sum) in self.design.numeric.iter().zip(&mut sums[1..]) {
-                let centre = column.centre;
-                *sum += column.inverse * lanes(&column.values[rows.clone()], score, |v, r| r * (v - centre));
-            }
-        });
+        sums[0] += score.iter().sum::<f64>();
+        for (column, sum) in self.design.numeric.iter().zip(&mut sums[1..]) {
+            let values = &column.values[rows.clone()];
+            *sum += column.inverse * kernel::run(CentredProduct { values, centre: column.centre, score });
+        }
         let levels = &mut sums[self.design.first_level()..];
         for column in &self.design.categorical {
             let n = column.weights.len();
@@ -455,143 +445,38 @@ impl Work<'_> {
     }
 }
 
-/// Objective, score and information of the rows of a block, times their weights. A row without weight counts nothing,
-/// whatever its terms are.
 fn block_terms<T: Terms>(terms: T, sums: &mut Sums, buffers: &mut Buffers) {
     let Buffers { y, weights, eta, score, information, .. } = buffers;
-    let (mut objective, mut absolute) = ([0.0; 8], [0.0; 8]);
-    vectorised(|| {
-        let rows = y.chunks_exact(8).zip(weights.chunks_exact(8)).zip(eta.chunks_exact(8));
-        let out = score.chunks_exact_mut(8).zip(information.chunks_exact_mut(8));
-        for (((y, w), eta), (score, information)) in rows.zip(out) {
-            for k in 0..8 {
-                let row = terms.terms(y[k], eta[k]);
-                let counts = w[k] > 0.0;
-                objective[k] += if counts { w[k] * row.objective } else { 0.0 };
-                score[k] = if counts { w[k] * row.score } else { 0.0 };
-                information[k] = if counts { w[k] * row.information } else { 0.0 };
-                absolute[k] += score[k].abs();
-            }
-        }
-    });
-    sums.objective += objective.iter().sum::<f64>();
-    sums.absolute_score += absolute.iter().sum::<f64>();
-}
-
-#[inline(always)]
-fn lanes(a: &[f64], b: &[f64], f: impl Fn(f64, f64) -> f64) -> f64 {
-    let mut sums = [0.0; 16];
-    let (a, b) = (a.chunks_exact(16), b.chunks_exact(16));
-    let rest: f64 = a.remainder().iter().zip(b.remainder()).map(|(a, b)| f(*a, *b)).sum();
-    for (a, b) in a.zip(b) {
-        for k in 0..16 {
-            sums[k] += f(a[k], b[k]);
-        }
-    }
-    sums.iter().sum::<f64>() + rest
-}
-
-/// Eight columns, centred and scaled, to rows of eight.
-#[inline(always)]
-fn transpose(
-    values: [&[f64]; 8],
-    centres: &[f64; 8],
-    scales: &[f64; 8],
-    out: &mut [[f64; 8]],
-    stride: usize,
-    n: usize,
-) {
-    let values = values.map(|v| &v[..n]);
-    for (row, out) in out.iter_mut().step_by(stride).take(n).enumerate() {
-        for k in 0..8 {
-            out[k] = (values[k][row] - centres[k]) * scales[k];
-        }
-    }
-}
-
-/// `sums[i][j] += sum over rows of wx[i] x[j]`, for the groups `j` not before that of `i`.
-fn gram(x: &[[f64; 8]], wx: &[[f64; 8]], groups: usize, sums: &mut [[f64; 8]]) {
-    for i in 0..groups {
-        for j in i..groups {
-            let mut tile = [[0.0; 8]; 8];
-            vectorised(|| {
-                let rows = wx.chunks_exact(groups).zip(x.chunks_exact(groups));
-                let mut sums = [[0.0; 8]; 8];
-                for (wx, x) in rows {
-                    let (a, b) = (&wx[i], &x[j]);
-                    for m in 0..8 {
-                        for k in 0..8 {
-                            sums[m][k] += a[m] * b[k];
-                        }
-                    }
-                }
-                tile = sums;
-            });
-            for (m, tile) in tile.iter().enumerate() {
-                let sums = &mut sums[(i * 8 + m) * groups + j];
-                for k in 0..8 {
-                    sums[k] += tile[k];
-                }
-            }
-        }
-    }
-}
-
-#[inline(always)]
-fn add_rows<const GROUPS: usize>(codes: &[u32], n: usize, wx: &[[f64; 8]], sums: &mut [[f64; 8]]) {
-    let (sums, _) = sums.as_chunks_mut::<GROUPS>();
-    let (wx, _) = wx.as_chunks::<GROUPS>();
-    let Some(last) = n.checked_sub(1) else { return };
-    for (&code, wx) in codes.iter().zip(wx) {
-        let sums = &mut sums[(code as usize).min(last)];
-        for g in 0..GROUPS {
-            for k in 0..8 {
-                sums[g][k] += wx[g][k];
-            }
-        }
-    }
-}
-
-#[inline(always)]
-fn add_wide_rows(codes: &[u32], n: usize, wx: &[[f64; 8]], groups: usize, sums: &mut [[f64; 8]]) {
-    let Some(last) = n.checked_sub(1) else { return };
-    for (&code, wx) in codes.iter().zip(wx.chunks_exact(groups)) {
-        let level = (code as usize).min(last) * groups;
-        for (sums, wx) in sums[level..level + groups].iter_mut().zip(wx) {
-            for k in 0..8 {
-                sums[k] += wx[k];
-            }
-        }
-    }
+    let (objective, absolute) = kernel::run(BlockTerms { terms, y, weights, eta, score, information });
+    sums.objective += objective;
+    sums.absolute_score += absolute;
 }
 
 /// The sums as one score and one symmetric matrix.
 fn assemble(design: &Design<'_>, shape: &Shape, sums: Sums, pass: Pass) -> Evaluation {
-    let Sums { objective, absolute_score, mut score, gram, levels, pairs } = sums;
+    let Sums { objective, absolute_score, score, tiles, levels, pairs } = sums;
     if !pass.has_information() {
         return Evaluation { objective, absolute_score, score, information: None };
     }
     let (numeric, groups, first_level) = (1 + design.numeric.len(), shape.groups, design.first_level());
-    let gram = gram.as_flattened();
     let levels = levels.as_flattened();
     let row = groups * 8;
     let mut information = DMatrix::zeros(shape.width, shape.width);
     for i in 0..numeric {
-        score[i] = gram[i + 1];
-        for j in i..numeric {
-            let value = gram[(i + 1) * row + j + 1];
+        for j in 0..=i {
+            let (a, b) = (i / TILE, j / TILE);
+            let value = tiles[a * (a + 1) / 2 + b][i % TILE][j % TILE].iter().sum();
             information[(i, j)] = value;
             information[(j, i)] = value;
         }
     }
     for l in 0..design.n_levels {
         let (own, sums) = (first_level + l, &levels[l * row..(l + 1) * row]);
-        score[own] = sums[0];
         // What a level has in common with the intercept is its own weight.
-        information[(own, own)] = sums[1];
+        information[(own, own)] = sums[0];
         for j in 0..numeric {
-            information[(own, j)] = sums[j + 1];
-            information[(j, own)] = sums[j + 1];
+            information[(own, j)] = sums[j];
+            information[(j, own)] = sums[j];
         }
     }
     let mut rest = &pairs[..];

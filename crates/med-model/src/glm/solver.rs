@@ -134,7 +134,8 @@ impl Problem<'_> {
                 current = true;
             }
             let mut target = self.least(&quadratic, &now);
-            if (!current || constant) && !(target.norm <= CONTRACTION * last) {
+            let pays = target.norm <= CONTRACTION * last;
+            if (!current || constant) && !pays {
                 // An old factor no longer pays. The first look at a constant one is none.
                 if last.is_finite() {
                     constant = false;
