@@ -11,6 +11,8 @@ use crate::{FitError, InputError, PredictError};
 pub(crate) enum Missing {
     Refused,
     Allowed,
+    /// Refused, but looked for by the caller only when a sum shows that a value is not finite: one pass less.
+    RefusedLater,
 }
 
 /// Whether a model takes weights.
@@ -90,6 +92,9 @@ pub(crate) fn numeric_columns<'a>(
     let numbers = |column: &'a med_schema::FeatureColumn| {
         let name = || column.name().to_owned();
         let values = column.as_numeric().ok_or_else(|| InputError::Categorical { column: name(), model })?;
+        if missing == Missing::RefusedLater {
+            return Ok(values);
+        }
         for (row, value) in values.iter().enumerate() {
             if value.is_nan() && missing == Missing::Refused {
                 return Err(InputError::Missing { column: name(), row, model });
@@ -116,21 +121,6 @@ pub(crate) fn prediction_columns<'a>(
         return Err(PredictError::Length { expected: x.n_rows(), found: out.len() });
     }
     Ok(numeric_columns(x, model, missing)?)
-}
-
-/// The same for models that take categories and missing values: the columns with the levels of the fit.
-pub(crate) fn check_prediction(
-    features: &FeatureSchema,
-    x: &FeatureMatrix,
-    out: &[f64],
-    model: &'static str,
-) -> Result<FeatureMatrix, PredictError> {
-    let x = features.align(x)?;
-    if out.len() != x.n_rows() {
-        return Err(PredictError::Length { expected: x.n_rows(), found: out.len() });
-    }
-    no_infinities(&x, model)?;
-    Ok(x)
 }
 
 /// Refuses infinite values in numeric columns.

@@ -4,10 +4,12 @@
 mod error;
 mod format;
 mod gbm;
+mod glm;
 mod health;
 mod input;
 mod kernel;
 mod knn;
+mod lightgbm;
 mod linalg;
 mod linear;
 mod metrics;
@@ -20,11 +22,16 @@ mod tree;
 mod tune;
 mod validate;
 
-pub use error::{BrokenModel, FitError, FormatError, InputError, ParameterError, PredictError};
+pub use error::{BrokenModel, FitError, FormatError, InputError, LightGbmError, ParameterError, PredictError};
 pub use format::{FORMAT, FORMAT_VERSION, SavedModel};
 pub use gbm::{
-    Calibration, FitOptions, FittedObjective, Gbdt, GbdtModel, GbdtParams, GrowPolicy, Halt, Importance, LearningCurve,
-    Link, MonotoneConstraints, Objective, Progress, Warning,
+    Calibration as GbdtCalibration, FitOptions, FittedObjective, Gbdt, GbdtModel, GbdtParams, GrowPolicy, Halt,
+    Importance, LearningCurve, Link as ScoreLink, MonotoneConstraints, Objective, Progress, Warning,
+};
+pub use glm::{
+    Calibration, Family, Glm, GlmCoefficient, GlmGamma, GlmGammaParams, GlmModel, GlmParams, GlmPoisson,
+    GlmPoissonParams, GlmSummary, GlmSummaryOptions, GlmTweedie, GlmTweedieParams, Link, PowerMethod, Reference,
+    Unseen, WeightMeaning,
 };
 pub use health::{
     BoxCox, CopasTest, FirstPart, HosmerLemeshow, LinkTest, LogOls, LogOlsModel, LogOlsParams, MarginalEffect,
@@ -33,9 +40,11 @@ pub use health::{
     reset_test,
 };
 pub use knn::{Knn, KnnModel, KnnParams, Weighting};
+pub use lightgbm::LightGbmModel;
 pub use linear::{
-    ElasticNet, ElasticNetParams, Lasso, LassoParams, LeastSquaresSummary, Linear, LinearModel, LinearParams, Ridge,
-    RidgeParams,
+    ElasticNet, ElasticNetParams, ElasticNetPath, ElasticNetPathParams, Lasso, LassoParams, LeastSquaresSummary,
+    Linear, LinearModel, LinearParams, PathPoint, RegularisationPath, Ridge, RidgeParams, RobustCovariance,
+    RobustSummary, Selection,
 };
 pub use metrics::{
     CostPredictions, GroupRatio, IntervalScore, Metric, MetricExpectation, RegressionMetrics, TWEEDIE_POWER, evaluate,
@@ -44,10 +53,14 @@ pub use metrics::{
 pub use regressor::{Model, Regressor};
 pub use spec::{AnyModel, MODEL_NAMES, ModelSpec};
 pub use svr::{Svr, SvrModel, SvrParams};
-pub use tree::{DecisionTree, DecisionTreeParams, RandomForest, RandomForestParams, TreeEnsemble};
+pub use tree::smartcore;
+pub use tree::{
+    DecisionTree, DecisionTreeParams, ExtraTrees, ExtraTreesParams, OutOfBag, RandomForest, RandomForestParams,
+    TreeEnsemble,
+};
 pub use tune::{
-    Halving, Range, Resource, Search, SearchResult, SearchSpace, Selection, Simpler, Trial, TrialOutcome,
-    TrialProgress, TuneError, Tuned, random_search, successive_halving,
+    Halving, Range, Resource, Search, SearchResult, SearchSpace, Simpler, Trial, TrialOutcome, TrialProgress,
+    TrialSelection, TuneError, Tuned, random_search, successive_halving,
 };
 pub use validate::{
     CrossValidation, CrossValidationError, Fold, FoldError, FoldScore, Folds, MetricSummary, cross_validate,

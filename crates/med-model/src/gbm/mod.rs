@@ -7,7 +7,8 @@
 //!
 //! One idea a file. The loop: `params`, `objective` (losses and links), `boost` (checks and the loop), `rounds` (one round),
 //! `sampling`, `control` (validation, progress, stopping), `model`, `sums`. The engine: `binning` turns values into bytes,
-//! `histogram` sums derivatives, `splitter` finds the best split, `grower` grows a tree.
+//! `derivatives` fixes their units, `histogram` sums them, `splitter` finds the best split of a leaf, `partition` knows which
+//! rows it holds, `grower` grows a tree within the limits of `growth`.
 //!
 //! Derivatives are summed as integers and losses on a grid, which add up the same in any order. So the model depends neither
 //! on the order of the rows nor on the number of threads, to the last bit.
@@ -15,11 +16,14 @@
 mod binning;
 mod boost;
 mod control;
+mod derivatives;
 mod grower;
+mod growth;
 mod histogram;
 mod model;
 mod objective;
 mod params;
+mod partition;
 mod rounds;
 mod sampling;
 mod splitter;

@@ -8,11 +8,10 @@ use super::control::LearningCurve;
 use super::objective::Link;
 use super::params::{GbdtParams, Objective};
 use crate::error::BrokenModel;
-use crate::input::check_prediction;
 use crate::kernel::vectorised;
 use crate::parameters::Parameters;
 use crate::tree::{Ensemble, Tree, ensemble};
-use crate::{Model, PredictError};
+use crate::{LightGbmError, Model, PredictError};
 
 /// Scores are cut here before their exponential is taken, so that every prediction is finite.
 const LARGEST_LOG: f64 = 700.0;
@@ -222,10 +221,34 @@ impl GbdtModel {
         Ok(Array1::from_vec(scores))
     }
 
+    /// The prediction of one row, without allocating: values in the order of the features, NaN for missing ones, the
+    /// code of the level for categorical ones.
+    ///
+    /// # Errors
+    /// When the row has another length than there are features, or a code has no level.
+    pub fn predict_row(&self, row: &[f64]) -> Result<f64, PredictError> {
+        ensemble::check_row(&self.features, row)?;
+        let mut prediction = [self.ensemble.predict_row(row)];
+        self.to_predictions(&mut prediction);
+        Ok(prediction[0])
+    }
+
+    /// The model in LightGBM's text format.
+    ///
+    /// # Errors
+    /// When two names of features are the same without their white space.
+    pub fn to_lightgbm(&self) -> Result<String, LightGbmError> {
+        let name = self.objective.name.name();
+        let objective = match (self.objective.power, self.objective.alpha) {
+            (Some(power), _) => format!("{name} tweedie_variance_power:{power}"),
+            (None, Some(alpha)) if self.objective.name == Objective::Quantile => format!("{name} alpha:{alpha}"),
+            _ => name.to_owned(),
+        };
+        crate::lightgbm::write(&self.features, &self.ensemble, &objective, false)
+    }
+
     fn scores_into(&self, x: &FeatureMatrix, out: &mut [f64]) -> Result<(), PredictError> {
-        let x = check_prediction(&self.features, x, out, GbdtParams::MODEL)?;
-        self.ensemble.predict_into(&ensemble::columns(&x), out);
-        Ok(())
+        self.ensemble.predict_checked(&self.features, x, GbdtParams::MODEL, out)
     }
 
     fn to_predictions(&self, scores: &mut [f64]) {

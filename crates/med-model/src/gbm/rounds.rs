@@ -3,7 +3,9 @@
 use rayon::prelude::*;
 
 use super::binning::Binned;
-use super::grower::{Derivatives, Grower, Growth, Hessians, Sample};
+use super::derivatives::{Derivatives, Hessians};
+use super::grower::{Grower, Sample};
+use super::growth::Growth;
 use super::objective::{Link, Loss, Pass, Rows, Start, quantile_of, weighted_quantile};
 use super::params::GbdtParams;
 use super::sampling::Sampler;
@@ -155,7 +157,8 @@ impl<'a> Rounds<'a> {
     /// Sets each leaf to the quantile of its residuals.
     fn renew(&self, tree: &mut Tree, alpha: f64) {
         let value = |leaf: usize| {
-            let rows = self.grower.leaf_rows(leaf).iter().map(|&row| row as usize);
+            let rows = self.grower.leaf_rows(leaf);
+            let rows = rows.iter().map(|&row| row as usize);
             let residual = |row: usize| self.part.y[row] - self.scores[row];
             match self.part.weights {
                 None => quantile_of(&mut rows.map(residual).collect::<Vec<_>>(), alpha),

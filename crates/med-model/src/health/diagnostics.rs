@@ -10,7 +10,8 @@ use statrs::distribution::{ContinuousCDF, FisherSnedecor, StudentsT};
 
 use super::scoring::{Problem, Response};
 use crate::input::{Missing, TrainingSet, Weights};
-use crate::linalg::{Centred, PivotedQr, dot};
+use crate::linalg::dot;
+use crate::linalg::qr::PivotedQr;
 use crate::{FitError, PredictError};
 
 const MODEL: &str = "a cost diagnostic";
@@ -306,12 +307,23 @@ fn box_cox_on(columns: &[&[f64]], y: &[f64]) -> Result<BoxCox, FitError> {
     let mean_log = y.iter().map(|y| y.ln()).sum::<f64>() / n;
     // In units of the geometric mean, powers neither overflow nor lose digits, and the sum of logarithms is 0.
     let logs: Vec<f64> = y.iter().map(|y| y.ln() - mean_log).collect();
+    let centred = |values: &[f64]| {
+        let mean = values.iter().sum::<f64>() / n;
+        let largest = values.iter().fold(0.0, |m: f64, v| m.max(v.abs()));
+        // A constant: what is left of it is the rounding of its mean.
+        let rest = |v: &f64| if (v - mean).abs() <= 1e-12 * largest { 0.0 } else { v - mean };
+        values.iter().map(rest).collect::<Vec<f64>>()
+    };
+    let own: Vec<Vec<f64>> = columns.iter().map(|c| centred(c)).collect();
     let profile = |power: f64| {
         let z: Vec<f64> =
             logs.iter().map(|l| if power.abs() < 1e-9 { *l } else { (power * l).exp_m1() / power }).collect();
-        let problem = Centred::new(columns, &z, None, true);
-        let b = PivotedQr::new(problem.columns.clone(), problem.y.clone()).solve();
-        let residual = problem.residual(&b);
+        let z = centred(&z);
+        let b = PivotedQr::new(own.clone(), z.clone()).solve();
+        let mut residual = z;
+        for (column, b) in own.iter().zip(b) {
+            residual.iter_mut().zip(column).for_each(|(r, x)| *r -= b * x);
+        }
         -0.5 * n * (dot(&residual, &residual) / n).ln()
     };
     // Golden section: the profile has one maximum.

@@ -21,7 +21,7 @@ pub enum Simpler {
 /// How a trial is chosen.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Selection {
+pub enum TrialSelection {
     /// The best mean.
     Best,
     /// Of the trials whose mean is within one standard error of the best one's (its own standard error), the simplest:
@@ -30,7 +30,7 @@ pub enum Selection {
     OneStandardError(Vec<Simpler>),
 }
 
-impl Default for Selection {
+impl Default for TrialSelection {
     /// One standard error, in the order: fewer leaves, less depth, fewer trees, more rows a leaf, a smaller learning
     /// rate, larger penalties (`lambda_l2`, `lambda_l1`, `alpha`), more neighbours. Parameters a model does not have are
     /// passed over.
@@ -83,7 +83,7 @@ fn simplicity(by: &[Simpler], a: &Value, b: &Value) -> Ordering {
 }
 
 /// The place of the trial to take among those that were judged on the whole resource.
-pub(super) fn choose(trials: &[Trial], metric: Metric, selection: &Selection) -> Option<usize> {
+pub(super) fn choose(trials: &[Trial], metric: Metric, selection: &TrialSelection) -> Option<usize> {
     let scored: Vec<(usize, f64, f64)> = trials
         .iter()
         .enumerate()
@@ -95,8 +95,8 @@ pub(super) fn choose(trials: &[Trial], metric: Metric, selection: &Selection) ->
         .collect();
     let best = scored.iter().min_by(|a, b| a.1.total_cmp(&b.1))?;
     match selection {
-        Selection::Best => Some(best.0),
-        Selection::OneStandardError(by) => scored
+        TrialSelection::Best => Some(best.0),
+        TrialSelection::OneStandardError(by) => scored
             .iter()
             .filter(|t| t.1 <= best.1 + best.2)
             .min_by(|a, b| {
@@ -124,12 +124,12 @@ mod tests {
             trial(json!({ "num_leaves": 15, "lambda_l2": 9.0 }), 104.9, 0.1),
             trial(json!({ "num_leaves": 3, "lambda_l2": 9.0 }), 105.1, 50.0),
         ];
-        assert_eq!(choose(&trials, Metric::Rmse, &Selection::Best), Some(0));
-        assert_eq!(choose(&trials, Metric::Rmse, &Selection::default()), Some(2));
+        assert_eq!(choose(&trials, Metric::Rmse, &TrialSelection::Best), Some(0));
+        assert_eq!(choose(&trials, Metric::Rmse, &TrialSelection::default()), Some(2));
         // Of R², more is better.
-        assert_eq!(choose(&trials, Metric::R2, &Selection::Best), Some(3));
+        assert_eq!(choose(&trials, Metric::R2, &TrialSelection::Best), Some(3));
         let failed = Trial { params: json!({}), share: 1.0, outcome: TrialOutcome::Failed("no".to_owned()) };
-        assert_eq!(choose(&[failed], Metric::R2, &Selection::Best), None);
+        assert_eq!(choose(&[failed], Metric::R2, &TrialSelection::Best), None);
     }
 
     #[test]

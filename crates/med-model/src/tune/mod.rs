@@ -8,7 +8,7 @@ mod choose;
 mod search;
 mod space;
 
-pub use choose::{Selection, Simpler};
+pub use choose::{Simpler, TrialSelection};
 pub use search::{
     Halving, Resource, Search, SearchResult, Trial, TrialOutcome, TrialProgress, TuneError, Tuned, random_search,
     successive_halving,

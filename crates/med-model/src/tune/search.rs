@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use med_schema::Dataset;
 use serde_json::Value;
 
-use super::choose::{Selection, choose, loss};
+use super::choose::{TrialSelection, choose, loss};
 use super::space::SearchSpace;
 use crate::{
     AnyModel, FitError, FoldError, Folds, Metric, MetricSummary, ModelSpec, ParameterError, Regressor, cross_validate,
@@ -77,14 +77,14 @@ pub struct Search {
     /// What they are judged by.
     pub metric: Metric,
     /// Which one is taken.
-    pub selection: Selection,
+    pub selection: TrialSelection,
     /// Seed of the draws.
     pub seed: u64,
 }
 
 impl Default for Search {
     fn default() -> Self {
-        Self { trials: 20, metric: Metric::Mae, selection: Selection::default(), seed: 42 }
+        Self { trials: 20, metric: Metric::Mae, selection: TrialSelection::default(), seed: 42 }
     }
 }
 
@@ -345,7 +345,7 @@ mod tests {
 
     #[test]
     fn a_search_is_the_same_every_time_and_on_any_threads() {
-        let (data, search) = (data(120), Search { trials: 6, selection: Selection::Best, ..Default::default() });
+        let (data, search) = (data(120), Search { trials: 6, selection: TrialSelection::Best, ..Default::default() });
         let folds = Folds::shuffled(120, 3, 1).unwrap();
         let on = |threads| {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();

@@ -98,7 +98,10 @@ fn derivatives<L: RowLoss>(
 ) -> GridSum {
     let task = |(t, (gradients, hessians)): (usize, (&mut [f32], Option<&mut [f32]>))| {
         let rows = rows.part(t * TASK, gradients.len());
-        vectorised(|| derivatives_of(loss, rows, gradients, hessians, grid))
+        vectorised(
+            #[inline(always)]
+            || derivatives_of(loss, rows, gradients, hessians, grid),
+        )
     };
     let merge = |mut a: GridSum, b: GridSum| {
         a.merge(b);
@@ -117,7 +120,10 @@ fn derivatives<L: RowLoss>(
             .enumerate()
             .map(|(t, g)| task((t, (g, None))))
             .reduce(GridSum::default, merge),
-        (false, hessians) => vectorised(|| derivatives_of(loss, rows, gradients, hessians, grid)),
+        (false, hessians) => vectorised(
+            #[inline(always)]
+            || derivatives_of(loss, rows, gradients, hessians, grid),
+        ),
     }
 }
 
@@ -182,7 +188,10 @@ fn losses<L: RowLoss>(loss: &L, rows: Rows<'_>, grid: Grid) -> GridSum {
     let task = |t: usize| {
         let start = t * TASK;
         let rows = rows.part(start, TASK.min(rows.y.len() - start));
-        vectorised(|| losses_of(loss, rows, grid))
+        vectorised(
+            #[inline(always)]
+            || losses_of(loss, rows, grid),
+        )
     };
     let merge = |mut a: GridSum, b: GridSum| {
         a.merge(b);

@@ -1,0 +1,377 @@
+//! Which rows lie in which leaf.
+//!
+//! A large leaf is a slot: a byte a row tells the slot the row is in. Splitting it compares 64 bytes of slots and of bins
+//! at once, and rows that stay cost no more than that; typical for costs are cuts that take a few rows from a large leaf.
+//! A small leaf is a list of rows in ascending order, split without branches. A leaf changes from slot to list when it
+//! gets less than an eighth of all rows.
+
+use std::borrow::Cow;
+
+use rayon::prelude::*;
+
+use super::binning::{BinSet, MISSING_BIN};
+use super::histogram::{Cell, Source};
+use crate::kernel::vectorised;
+
+/// The slot of rows that are in a list.
+const LISTED: u8 = 254;
+/// The slot of rows that the tree does not see.
+const OUT: u8 = 255;
+/// With fewer rows than this, lists are quick enough.
+const SLOTTED: usize = 1 << 13;
+/// A leaf keeps a slot while it has one in so many of all rows.
+const SHARE: usize = 8;
+/// Rows of a task.
+const TASK: usize = 1 << 15;
+/// Rows compared at once.
+const WORD: usize = 64;
+
+/// Which bins go left.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Rule {
+    /// Bins of a range: those for which `bin - first`, modulo 256, is at most `span`.
+    Range { first: u8, span: u8 },
+    /// Bins of a set.
+    Set(BinSet),
+}
+
+impl Rule {
+    pub(super) fn at_most(bin: u8, missing_left: bool) -> Self {
+        let first = if missing_left { MISSING_BIN } else { MISSING_BIN + 1 };
+        Self::Range { first, span: bin - first }
+    }
+
+    #[inline(always)]
+    pub(super) fn goes_left(&self, bin: u8) -> bool {
+        match self {
+            Self::Range { first, span } => bin.wrapping_sub(*first) <= *span,
+            Self::Set(set) => set.contains(bin),
+        }
+    }
+
+    fn table(&self) -> [bool; 256] {
+        std::array::from_fn(|bin| self.goes_left(bin as u8))
+    }
+}
+
+/// Where the rows of a leaf are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Place {
+    Slot(u8),
+    List { start: usize, len: usize },
+}
+
+/// The rows of one tree.
+#[derive(Debug)]
+pub(super) struct Partition {
+    slots: Vec<u8>,
+    lists: Vec<u32>,
+    spare: Vec<u32>,
+    free: Vec<u8>,
+    /// Rows that the tree sees, when not all.
+    sampled: bool,
+}
+
+impl Partition {
+    pub(super) fn new(n_rows: usize) -> Self {
+        let slots = if n_rows >= SLOTTED { vec![0; n_rows] } else { Vec::new() };
+        Self { slots, lists: Vec::new(), spare: Vec::new(), free: Vec::new(), sampled: false }
+    }
+
+    /// Puts all rows, or those given, into the root.
+    pub(super) fn start(&mut self, n_rows: usize, rows: Option<&[u32]>) -> Place {
+        self.lists.clear();
+        self.sampled = rows.is_some();
+        self.free = (1..LISTED).rev().collect();
+        let small = n_rows < SLOTTED || rows.is_some_and(|rows| rows.len() * SHARE < n_rows);
+        self.slots.fill(if rows.is_some() { OUT } else { 0 });
+        if !small {
+            rows.into_iter().flatten().for_each(|&row| self.slots[row as usize] = 0);
+            return Place::Slot(0);
+        }
+        match rows {
+            Some(rows) => self.lists.extend_from_slice(rows),
+            None => self.lists.extend(0..n_rows as u32),
+        }
+        if !self.slots.is_empty() {
+            self.lists.iter().for_each(|&row| self.slots[row as usize] = LISTED);
+        }
+        Place::List { start: 0, len: self.lists.len() }
+    }
+
+    /// Splits the rows of a leaf; `n_left` and `n_right` are about their numbers. The places left and right.
+    pub(super) fn split(
+        &mut self,
+        place: Place,
+        column: &[u8],
+        rule: &Rule,
+        n_left: usize,
+        n_right: usize,
+    ) -> (Place, Place) {
+        match place {
+            Place::List { start, len } => {
+                let n = self.split_list(start, len, column, rule);
+                (Place::List { start, len: n }, Place::List { start: start + n, len: len - n })
+            }
+            Place::Slot(slot) => {
+                let n = self.slots.len();
+                let left_moves = n_left <= n_right;
+                let (few, many) = if left_moves { (n_left, n_right) } else { (n_right, n_left) };
+                let moved = if few * SHARE >= n
+                    && let Some(to) = self.free.pop()
+                {
+                    self.scan(slot, to, column, rule, left_moves, false);
+                    Place::Slot(to)
+                } else {
+                    self.scan(slot, LISTED, column, rule, left_moves, true)
+                };
+                let stays = if many * SHARE >= n {
+                    place
+                } else {
+                    self.free.push(slot);
+                    self.scan(slot, LISTED, column, &Rule::Range { first: 0, span: 255 }, true, true)
+                };
+                if left_moves { (moved, stays) } else { (stays, moved) }
+            }
+        }
+    }
+
+    /// Moves rows of a slot for which the rule gives `side` to another, and lists them when asked to.
+    fn scan(&mut self, slot: u8, to: u8, column: &[u8], rule: &Rule, side: bool, list: bool) -> Place {
+        let start = self.lists.len();
+        let n = self.slots.len();
+        if n < 4 * TASK || rayon::current_num_threads() == 1 {
+            scan_part(&mut self.slots, column, slot, to, rule, side, list.then_some((0, &mut self.lists)));
+        } else {
+            let task = |(t, (slots, column)): (usize, (&mut [u8], &[u8]))| {
+                let mut found = Vec::new();
+                scan_part(slots, column, slot, to, rule, side, list.then_some(((t * TASK) as u32, &mut found)));
+                found
+            };
+            let found: Vec<Vec<u32>> =
+                self.slots.par_chunks_mut(TASK).zip(column.par_chunks(TASK)).enumerate().map(task).collect();
+            found.iter().for_each(|rows| self.lists.extend_from_slice(rows));
+        }
+        Place::List { start, len: self.lists.len() - start }
+    }
+
+    /// Moves the rows that go left before those that go right, each in their order; how many go left.
+    fn split_list(&mut self, start: usize, len: usize, column: &[u8], rule: &Rule) -> usize {
+        let rows = &mut self.lists[start..start + len];
+        if self.spare.len() < len {
+            self.spare.resize(len, 0);
+        }
+        let spare = &mut self.spare[..len];
+        let table = rule.table();
+        let (mut n_left, mut n_right) = (0, 0);
+        for i in 0..len {
+            let row = rows[i];
+            let left = table[column[row as usize] as usize];
+            rows[n_left] = row;
+            spare[n_right] = row;
+            n_left += usize::from(left);
+            n_right += usize::from(!left);
+        }
+        rows[n_left..].copy_from_slice(&spare[..n_right]);
+        n_left
+    }
+
+    /// Sums the derivatives of a leaf.
+    pub(super) fn sum<C: Cell>(&self, place: Place, source: &Source<'_>, cells: &mut [C]) {
+        match place {
+            Place::List { start, len } => source.sum_list(&self.lists[start..start + len], cells),
+            Place::Slot(0) if !self.sampled && self.free.len() == usize::from(LISTED) - 1 && self.lists.is_empty() => {
+                source.sum_all(cells);
+            }
+            Place::Slot(slot) => {
+                let n = self.slots.len();
+                source.sum_tasks(n.div_ceil(TASK), n, cells, |task, cells| {
+                    let first = task * TASK;
+                    let slots = &self.slots[first..n.min(first + TASK)];
+                    let mut rows = Vec::with_capacity(slots.len());
+                    list_slot(slots, slot, first as u32, &mut rows);
+                    source.add_list(&rows, cells);
+                });
+            }
+        }
+    }
+
+    /// The rows of a leaf, ascending.
+    pub(super) fn rows(&self, place: Place) -> Cow<'_, [u32]> {
+        match place {
+            Place::List { start, len } => Cow::Borrowed(&self.lists[start..start + len]),
+            Place::Slot(slot) => {
+                let mut rows = Vec::new();
+                list_slot(&self.slots, slot, 0, &mut rows);
+                Cow::Owned(rows)
+            }
+        }
+    }
+
+    /// Adds the value of its leaf to each row's score; `other` gives that of rows that the tree did not see.
+    pub(super) fn add_values(&self, leaves: &[(Place, f64)], scores: &mut [f64], other: impl Fn(usize) -> f64 + Sync) {
+        let mut of_slot = [0.0; 256];
+        for (place, value) in leaves {
+            if let Place::Slot(slot) = place {
+                of_slot[*slot as usize] = *value;
+            }
+        }
+        let sampled = self.sampled;
+        let task = |(t, (scores, slots)): (usize, (&mut [f64], &[u8]))| {
+            for (i, (score, &slot)) in scores.iter_mut().zip(slots).enumerate() {
+                *score += if sampled && slot == OUT { other(t * TASK + i) } else { of_slot[slot as usize] };
+            }
+        };
+        if self.slots.len() < 4 * TASK {
+            scores.chunks_mut(TASK).zip(self.slots.chunks(TASK)).enumerate().for_each(task);
+        } else {
+            scores.par_chunks_mut(TASK).zip(self.slots.par_chunks(TASK)).enumerate().for_each(task);
+        }
+        let mut seen = (sampled && self.slots.is_empty()).then(|| vec![false; scores.len()]);
+        for &(place, value) in leaves {
+            if let Place::List { start, len } = place {
+                for &row in &self.lists[start..start + len] {
+                    scores[row as usize] += value;
+                    if let Some(seen) = &mut seen {
+                        seen[row as usize] = true;
+                    }
+                }
+            }
+        }
+        if let Some(seen) = seen {
+            let unseen = scores.iter_mut().enumerate().filter(|&(row, _)| !seen[row]);
+            unseen.for_each(|(row, score)| *score += other(row));
+        }
+    }
+}
+
+/// Appends the rows of a slot.
+fn list_slot(slots: &[u8], slot: u8, first: u32, rows: &mut Vec<u32>) {
+    vectorised(
+        #[inline(always)]
+        || {
+            for (w, slots) in slots.chunks(WORD).enumerate() {
+                let mut hits = [0_u8; WORD];
+                hits.iter_mut().zip(slots).for_each(|(hit, &s)| *hit = u8::from(s == slot));
+                push_hits(&hits, first + (w * WORD) as u32, rows);
+            }
+        },
+    );
+}
+
+#[inline(always)]
+fn push_hits(hits: &[u8; WORD], first: u32, rows: &mut Vec<u32>) {
+    let (eights, _) = hits.as_chunks::<8>();
+    for (e, eight) in eights.iter().enumerate() {
+        let mut word = u64::from_le_bytes(*eight);
+        while word != 0 {
+            rows.push(first + e as u32 * 8 + word.trailing_zeros() / 8);
+            word &= word - 1;
+        }
+    }
+}
+
+fn scan_part(
+    slots: &mut [u8],
+    column: &[u8],
+    slot: u8,
+    to: u8,
+    rule: &Rule,
+    side: bool,
+    mut list: Option<(u32, &mut Vec<u32>)>,
+) {
+    let table = rule.table();
+    vectorised(
+        #[inline(always)]
+        || {
+            for (w, (slots, column)) in slots.chunks_mut(WORD).zip(column.chunks(WORD)).enumerate() {
+                let mut hits = [0_u8; WORD];
+                match (rule, <&mut [u8; WORD]>::try_from(&mut *slots), <&[u8; WORD]>::try_from(column)) {
+                    (Rule::Range { first, span }, Ok(slots), Ok(column)) => {
+                        let mut any = 0;
+                        for k in 0..WORD {
+                            let left = column[k].wrapping_sub(*first) <= *span;
+                            let hit = u8::from((slots[k] == slot) & (left == side));
+                            hits[k] = hit;
+                            any |= hit;
+                        }
+                        if any == 0 {
+                            continue;
+                        }
+                        for k in 0..WORD {
+                            slots[k] ^= (slots[k] ^ to) & 0_u8.wrapping_sub(hits[k]);
+                        }
+                    }
+                    _ => {
+                        for (k, (s, &bin)) in slots.iter_mut().zip(column).enumerate() {
+                            let hit = (*s == slot) & (table[bin as usize] == side);
+                            hits[k] = u8::from(hit);
+                            *s = if hit { to } else { *s };
+                        }
+                    }
+                }
+                if let Some((first, rows)) = &mut list {
+                    push_hits(&hits, *first + (w * WORD) as u32, rows);
+                }
+            }
+        },
+    );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rules_for_numbers_send_missing_values_either_way() {
+        let goes = |rule: Rule| [0, 1, 3, 4, 255].map(|bin| rule.goes_left(bin));
+        assert_eq!(goes(Rule::at_most(3, false)), [false, true, true, false, false]);
+        assert_eq!(goes(Rule::at_most(3, true)), [true, true, true, false, false]);
+        assert_eq!(goes(Rule::at_most(255, false)), [false, true, true, true, true]);
+        let mut set = BinSet::default();
+        [0, 4, 255].into_iter().for_each(|bin| set.insert(bin));
+        assert_eq!(goes(Rule::Set(set)), [true, false, false, true, true]);
+    }
+
+    /// Splits twice, by slots or lists, and compares with plain filters.
+    fn check(n: usize, rows: Option<Vec<u32>>, cut: u8) {
+        let column: Vec<u8> = (0..n).map(|i| (i * 7 % 251) as u8).collect();
+        let other: Vec<u8> = (0..n).map(|i| (i / 3 % 200) as u8).collect();
+        let mut partition = Partition::new(n);
+        let root = partition.start(n, rows.as_deref());
+        let all = rows.unwrap_or_else(|| (0..n as u32).collect());
+        assert_eq!(partition.rows(root), all);
+        let mut set = BinSet::default();
+        (50..=120).for_each(|bin| set.insert(bin));
+        let (first, second) = (Rule::at_most(cut, true), Rule::Set(set));
+        let part = |rows: &[u32], column: &[u8], rule: &Rule| -> (Vec<u32>, Vec<u32>) {
+            rows.iter().partition(|&&row| rule.goes_left(column[row as usize]))
+        };
+        let (left, right) = part(&all, &column, &first);
+        let places = partition.split(root, &column, &first, left.len(), right.len());
+        assert_eq!(partition.rows(places.0), left);
+        assert_eq!(partition.rows(places.1), right);
+        let (a, b) = part(&right, &other, &second);
+        let (pa, pb) = partition.split(places.1, &other, &second, a.len(), b.len());
+        assert_eq!((partition.rows(pa), partition.rows(pb)), (Cow::Owned(a.clone()), Cow::Owned(b.clone())));
+        assert_eq!(partition.rows(places.0), left);
+        let mut scores = vec![0.0; n];
+        partition.add_values(&[(places.0, 1.0), (pa, 2.0), (pb, 3.0)], &mut scores, |row| row as f64);
+        let mut expected: Vec<f64> = (0..n).map(|row| row as f64).collect();
+        for (rows, value) in [(left, 1.0), (a, 2.0), (b, 3.0)] {
+            rows.iter().for_each(|&row| expected[row as usize] = value);
+        }
+        assert_eq!(scores, expected);
+    }
+
+    #[test]
+    fn slots_and_lists_split_the_same() {
+        for n in [1, 63, 1000, SLOTTED, SLOTTED + 77, 4 * TASK + 5] {
+            for cut in [1, 10, 100, 250] {
+                check(n, None, cut);
+                check(n, Some((0..n as u32).filter(|i| i % 3 != 1).collect()), cut);
+                check(n, Some((0..n as u32).filter(|i| i % 20 == 0).collect()), cut);
+            }
+        }
+    }
+}
