@@ -14,7 +14,7 @@ use crate::{AnyModel, FormatError, Model, ModelSpec, PredictError};
 /// The `format` of model files.
 pub const FORMAT: &str = "med-model";
 /// The newest `version` of the format; older ones are read too.
-pub const FORMAT_VERSION: u32 = 1;
+pub const FORMAT_VERSION: u32 = 2;
 
 /// A fitted model with what is needed to use it later, elsewhere.
 ///
@@ -124,7 +124,9 @@ impl SavedModel {
         if version == 0 || version > FORMAT_VERSION {
             return Err(FormatError::Version { expected: FORMAT_VERSION, found: version });
         }
-        let saved: Self = serde_json::from_str(json)?;
+        let mut saved: Self = serde_json::from_str(json)?;
+        // Whatever it was read from, it is written as the newest.
+        saved.version = FORMAT_VERSION;
         if saved.model.features().names().any(|n| n == saved.target) {
             return Err(BrokenModel::new("features", "none of them the target", &saved.target).into());
         }
@@ -162,11 +164,11 @@ mod tests {
     #[test]
     fn other_formats_and_newer_versions_are_refused_by_name() {
         let json = saved();
-        assert!(json.starts_with(r#"{"format":"med-model","version":1,"target":"cost","#), "{json}");
+        assert!(json.starts_with(r#"{"format":"med-model","version":2,"target":"cost","#), "{json}");
         assert_eq!(error(&json.replacen("med-model", "onnx", 1)), "expected the format \"med-model\", found \"onnx\"");
         assert_eq!(
-            error(&json.replacen("\"version\":1", "\"version\":2", 1)),
-            "expected version 1 of the format or an older one, found 2; a newer release can read it"
+            error(&json.replacen("\"version\":2", "\"version\":3", 1)),
+            "expected version 2 of the format or an older one, found 3; a newer release can read it"
         );
         assert!(error("[]").starts_with("not a model file: "));
         assert!(error(r#"{"version":1}"#).contains("missing field `format`"));

@@ -11,3 +11,5 @@ mod fixtures;
 mod goldens;
 #[path = "integration/invariances.rs"]
 mod invariances;
+#[path = "integration/stored_models.rs"]
+mod stored_models;

@@ -4,7 +4,7 @@ use super::binning::BinnedMatrix;
 use super::histogram::{FixedPoint, GradientPair, Histogram, Sums};
 use super::splitter::{Split, SplitRules, Splitter};
 use crate::error::BrokenModel;
-use crate::tree::{FlatTree, Node};
+use crate::tree::{Child, Leaf as TreeLeaf, Split as TreeSplit, Test, Tree};
 
 /// How large a tree may become.
 #[derive(Debug, Clone, Copy)]
@@ -25,6 +25,46 @@ pub(super) struct Grower<'a> {
     /// Room for the right side of a split.
     spare_rows: Vec<u32>,
     spare_histograms: Vec<Histogram>,
+}
+
+/// A node of a tree that grows.
+#[derive(Debug, Clone, Copy)]
+enum Node {
+    Split { feature: u32, threshold: f64, missing_left: bool, left: u32, right: u32 },
+    Leaf { value: f64 },
+}
+
+/// Splits and leaves apart, each in the order of the nodes.
+fn tree(nodes: &[Node]) -> Result<Tree, BrokenModel> {
+    let (mut n_splits, mut n_leaves) = (0, 0);
+    let place = |node: &Node| {
+        let (count, child): (&mut u32, fn(u32) -> Child) = match node {
+            Node::Split { .. } => (&mut n_splits, Child::Split),
+            Node::Leaf { .. } => (&mut n_leaves, Child::Leaf),
+        };
+        *count += 1;
+        child(*count - 1)
+    };
+    let places: Vec<Child> = nodes.iter().map(place).collect();
+    let (mut splits, mut leaves) = (Vec::new(), Vec::new());
+    for node in nodes {
+        match *node {
+            Node::Leaf { value } => leaves.push(TreeLeaf { value, cover: 0.0, hessian: 0.0 }),
+            Node::Split { feature, threshold, missing_left, left, right } => splits.push(TreeSplit {
+                feature,
+                test: Test::AtMost(threshold),
+                missing_left,
+                zero_is_missing: false,
+                left: places[left as usize],
+                right: places[right as usize],
+                gain: 0.0,
+                value: 0.0,
+                cover: 0.0,
+                hessian: 0.0,
+            }),
+        }
+    }
+    Tree::new(splits, leaves)
 }
 
 /// What is the same for all splits of one tree.
@@ -58,7 +98,7 @@ impl<'a> Grower<'a> {
         gradient_point: FixedPoint,
         hessian_point: FixedPoint,
         scores: &mut [f64],
-    ) -> Option<Result<FlatTree, BrokenModel>> {
+    ) -> Option<Result<Tree, BrokenModel>> {
         let splitter = Splitter { binned: self.binned, rules: self.rules, gradient_point, hessian_point };
         let round = Round { pairs, splitter };
         // In their own order again: the first pass over them is the longest.
@@ -88,7 +128,7 @@ impl<'a> Grower<'a> {
                 scores[row as usize] += value;
             }
         }
-        Some(FlatTree::new(nodes))
+        Some(tree(&nodes))
     }
 
     fn split(

@@ -7,7 +7,7 @@
 use serde::Deserialize;
 use smartcore::linalg::basic::matrix::DenseMatrix;
 
-use super::{FlatTree, Node};
+use super::{Child, Leaf, Split, Test, Tree};
 use crate::FitError;
 use crate::input::TrainingSet;
 
@@ -37,29 +37,42 @@ pub(super) fn reread<T: for<'de> Deserialize<'de>>(
 
 impl GrownTree {
     /// In depth-first order, children behind their parents, whatever the order it grew in.
-    pub(super) fn flatten(&self, model: &'static str) -> Result<FlatTree, FitError> {
-        let mut nodes = Vec::with_capacity(self.nodes.len());
-        // A node of smartcore's, and where its index goes: parent and side.
+    pub(super) fn flatten(&self, model: &'static str) -> Result<Tree, FitError> {
+        let (mut splits, mut leaves) = (Vec::<Split>::new(), Vec::new());
+        // A node of smartcore's, and where its place goes: parent and side.
         let mut open: Vec<(usize, Option<(usize, bool)>)> = vec![(0, None)];
         while let Some((index, parent)) = open.pop() {
-            let position = nodes.len();
-            if let Some((parent, is_left)) = parent
-                && let Node::Split { left, right, .. } = &mut nodes[parent]
-            {
-                *(if is_left { left } else { right }) = position as u32;
-            }
-            let Some(node) = self.nodes.get(index).filter(|_| position < self.nodes.len()) else { break };
-            match (node.true_child, node.false_child, node.split_value) {
+            let Some(node) = self.nodes.get(index).filter(|_| splits.len() < self.nodes.len()) else { break };
+            let place = match (node.true_child, node.false_child, node.split_value) {
                 (Some(low), Some(high), Some(threshold)) => {
-                    let feature = node.split_feature as u32;
-                    nodes.push(Node::Split { feature, threshold, missing_left: false, left: 0, right: 0 });
-                    open.push((high, Some((position, false))));
-                    open.push((low, Some((position, true))));
+                    let place = splits.len();
+                    splits.push(Split {
+                        feature: node.split_feature as u32,
+                        test: Test::AtMost(threshold),
+                        missing_left: false,
+                        zero_is_missing: false,
+                        left: Child::Leaf(0),
+                        right: Child::Leaf(0),
+                        gain: 0.0,
+                        value: node.output,
+                        cover: 0.0,
+                        hessian: 0.0,
+                    });
+                    open.push((high, Some((place, false))));
+                    open.push((low, Some((place, true))));
+                    Child::Split(place as u32)
                 }
-                _ => nodes.push(Node::Leaf { value: node.output }),
+                _ => {
+                    leaves.push(Leaf { value: node.output, cover: 0.0, hessian: 0.0 });
+                    Child::Leaf(leaves.len() as u32 - 1)
+                }
+            };
+            if let Some((parent, is_left)) = parent {
+                let parent = &mut splits[parent];
+                *(if is_left { &mut parent.left } else { &mut parent.right }) = place;
             }
         }
-        FlatTree::new(nodes).map_err(|source| FitError::Backend { model, source: Box::new(source) })
+        Tree::new(splits, leaves).map_err(|source| FitError::Backend { model, source: Box::new(source) })
     }
 }
 

@@ -1,12 +1,15 @@
 //! Decision trees and forests of them, grown by smartcore, held and walked as flat trees of our own.
 
 mod cart;
-mod flat;
+pub(crate) mod ensemble;
+mod fitted;
 mod forest;
 mod grown;
-mod structure;
+mod stored;
+pub(crate) mod structure;
 
 pub use cart::{DecisionTree, DecisionTreeParams};
-pub use flat::TreeEnsemble;
-pub(crate) use flat::{FlatTree, Node, add_trees, check_features};
+pub(crate) use ensemble::Ensemble;
+pub use fitted::TreeEnsemble;
 pub use forest::{RandomForest, RandomForestParams};
+pub(crate) use structure::{Child, Leaf, Split, Test, Tree};

@@ -9,8 +9,12 @@ fn path(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../fixtures").join(name)
 }
 
+pub(crate) fn golden_text(name: &str) -> String {
+    std::fs::read_to_string(path("goldens/model").join(name)).unwrap()
+}
+
 pub(crate) fn golden(name: &str) -> Value {
-    serde_json::from_str(&std::fs::read_to_string(path("goldens/model").join(name)).unwrap()).unwrap()
+    serde_json::from_str(&golden_text(name)).unwrap()
 }
 
 pub(crate) fn numbers(value: &Value) -> Vec<f64> {

@@ -1,0 +1,75 @@
+//! A fitted tree or forest: the mean of its trees.
+
+use med_schema::{FeatureMatrix, FeatureSchema};
+use serde::{Deserialize, Serialize};
+
+use super::ensemble::{self, Ensemble};
+use super::structure::Tree;
+use crate::error::BrokenModel;
+use crate::input::{Missing, prediction_columns};
+use crate::{FitError, Model, PredictError};
+
+/// A fitted tree or forest: the sum of its trees' leaf values, divided by their number.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "EnsembleParts", into = "EnsembleParts")]
+pub struct TreeEnsemble {
+    features: FeatureSchema,
+    ensemble: Ensemble,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct EnsembleParts {
+    features: FeatureSchema,
+    trees: Vec<Tree>,
+}
+
+impl From<TreeEnsemble> for EnsembleParts {
+    fn from(TreeEnsemble { features, ensemble }: TreeEnsemble) -> Self {
+        Self { features, trees: ensemble.trees }
+    }
+}
+
+impl TryFrom<EnsembleParts> for TreeEnsemble {
+    type Error = BrokenModel;
+
+    fn try_from(EnsembleParts { features, trees }: EnsembleParts) -> Result<Self, BrokenModel> {
+        if trees.is_empty() {
+            return Err(BrokenModel::new("trees", "at least one", 0));
+        }
+        let ensemble = Ensemble::new(0.0, trees);
+        ensemble.check(&features)?;
+        Ok(Self { features, ensemble })
+    }
+}
+
+impl TreeEnsemble {
+    pub(super) fn new(model: &'static str, features: FeatureSchema, trees: Vec<Tree>) -> Result<Self, FitError> {
+        Self::try_from(EnsembleParts { features, trees })
+            .map_err(|source| FitError::Backend { model, source: Box::new(source) })
+    }
+
+    /// Number of trees.
+    pub fn n_trees(&self) -> usize {
+        self.ensemble.trees.len()
+    }
+
+    /// Number of leaves of all trees together.
+    pub fn n_leaves(&self) -> usize {
+        self.ensemble.n_leaves()
+    }
+}
+
+impl Model for TreeEnsemble {
+    fn features(&self) -> &FeatureSchema {
+        &self.features
+    }
+
+    fn predict_into(&self, x: &FeatureMatrix, out: &mut [f64]) -> Result<(), PredictError> {
+        prediction_columns(&self.features, x, out, "a tree model", Missing::Refused)?;
+        self.ensemble.predict_into(&ensemble::columns(x), out);
+        let n = self.n_trees() as f64;
+        out.iter_mut().for_each(|o| *o /= n);
+        Ok(())
+    }
+}
