@@ -20,8 +20,8 @@ mod tree;
 pub use error::{BrokenModel, FitError, FormatError, InputError, ParameterError, PredictError};
 pub use format::{FORMAT, FORMAT_VERSION, SavedModel};
 pub use gbm::{
-    Calibration, FitOptions, FittedObjective, Gbdt, GbdtModel, GbdtParams, GrowPolicy, Halt, Importance, LearningCurve, Link,
-    MonotoneConstraints, Objective, Progress, Warning,
+    Calibration, FitOptions, FittedObjective, Gbdt, GbdtModel, GbdtParams, GrowPolicy, Halt, Importance, LearningCurve,
+    Link, MonotoneConstraints, Objective, Progress, Warning,
 };
 pub use knn::{Knn, KnnModel, KnnParams, Weighting};
 pub use linear::{
