@@ -4,6 +4,8 @@
 //! compiles its closure again for newer ones and picks at run time. The compiler reorders no sum and fuses no
 //! multiplication with an addition on its own, so all versions give the same bits.
 
+pub(crate) mod exp;
+
 /// Runs `work`, compiled for the widest vectors of this processor. Functions that `work` calls take part only if they are
 /// inlined: mark them `#[inline(always)]`.
 #[inline]
