@@ -199,6 +199,14 @@ pub enum PredictError {
         /// What the library says.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// Shapley values that there are not.
+    #[error("{model} cannot be explained: {reason}")]
+    Unexplained {
+        /// The model.
+        model: &'static str,
+        /// Why.
+        reason: &'static str,
+    },
 }
 
 /// A model file that cannot be read or written.

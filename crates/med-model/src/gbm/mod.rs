@@ -16,6 +16,7 @@ use med_schema::{Dataset, FeatureMatrix, FeatureSchema};
 use serde::{Deserialize, Serialize};
 
 use crate::error::BrokenModel;
+use crate::explain::TreeSum;
 use crate::input::{Missing, TrainingSet, Weights, prediction_columns};
 use crate::parameters::{Parameters, checked_estimator, require};
 use crate::tree::{Ensemble, Tree, ensemble};
@@ -173,6 +174,10 @@ impl GbdtModel {
     /// Number of trees. Fewer than `num_iterations` when no split was left to make.
     pub fn n_trees(&self) -> usize {
         self.ensemble.trees.len()
+    }
+
+    pub(crate) fn tree_sum(&self) -> TreeSum<'_> {
+        TreeSum { base: self.ensemble.base, weight: 1.0, trees: &self.ensemble.trees }
     }
 
     /// Number of leaves of all trees together.
