@@ -8,22 +8,39 @@
 //! are computed row by row.
 
 use super::cells::Cells;
-use super::game::Game;
+use super::game::{EIGHT, Game};
 use super::quadrature::Rule;
 use super::region::{Path, Region};
+use crate::kernel::vectorised;
 
 /// Places come in whole vectors of this many.
 const LANES: usize = 16;
 
+type Lanes = [u16; LANES];
+
 /// Answers in a place.
 const BITS: usize = 16;
+
+/// How large tables may be.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Limits {
+    /// Cells of the table of several leaves.
+    pub(super) cells: usize,
+    /// Answers to one leaf that has a table.
+    pub(super) answers: usize,
+}
+
+impl Limits {
+    /// Nothing but single leaves without tables.
+    pub(super) const NONE: Self = Self { cells: 0, answers: 0 };
+}
 
 /// A region, ready for rows.
 #[derive(Debug)]
 pub(super) struct Compiled {
     tested: Vec<Tested>,
-    /// Places of a row; a multiple of [`LANES`].
-    slots: usize,
+    /// Vectors of places of a row.
+    width: usize,
     groups: Vec<Group>,
 }
 
@@ -34,7 +51,7 @@ struct Tested {
     /// The state of each cell.
     states: Vec<u16>,
     /// What each state adds to each place.
-    offsets: Vec<u16>,
+    offsets: Vec<Lanes>,
 }
 
 #[derive(Debug)]
@@ -46,8 +63,10 @@ enum Group {
 /// Buffers of one thread.
 #[derive(Debug, Default)]
 pub(super) struct Scratch {
-    places: Vec<u16>,
+    places: Vec<Lanes>,
     products: Vec<f64>,
+    known: Vec<[f64; EIGHT]>,
+    values: Vec<[f64; EIGHT]>,
 }
 
 /// A feature on some leaf's path, before compilation.
@@ -63,8 +82,7 @@ struct Feature {
 
 impl Compiled {
     /// Tables have at most `limit` cells; `cells` are those of all features, `rules[n]` the rule with `n` points.
-    #[inline(always)]
-    pub(super) fn new(region: &Region<'_>, cells: &[Option<Cells>], rules: &[Rule], limit: usize) -> Self {
+    pub(super) fn new(region: &Region<'_>, cells: &[Option<Cells>], rules: &[Rule], limit: Limits) -> Self {
         let features = features(region, cells);
         let mut groups = Vec::new();
         let mut places: Vec<Vec<Vec<u16>>> = Vec::new();
@@ -81,36 +99,36 @@ impl Compiled {
                 groups.push(group);
             }
         }
-        let slots = places.len().next_multiple_of(LANES);
+        let width = places.len().div_ceil(LANES);
         let tested = |(f, feature): (usize, Feature)| {
-            let mut offsets = vec![0; feature.passed.len() * slots];
+            let mut offsets = vec![[0; LANES]; feature.passed.len() * width];
             for (slot, place) in places.iter().enumerate() {
-                place[f].iter().enumerate().for_each(|(state, &offset)| offsets[state * slots + slot] = offset);
+                for (state, &offset) in place[f].iter().enumerate() {
+                    offsets[state * width + slot / LANES][slot % LANES] = offset;
+                }
             }
             Tested { feature: feature.feature as usize, states: feature.states, offsets }
         };
-        Self { tested: features.into_iter().enumerate().map(tested).collect(), slots, groups }
+        Self { tested: features.into_iter().enumerate().map(tested).collect(), width, groups }
     }
 
     /// The places of these rows, given the cells of each feature's values, row by row into `places`.
-    #[inline(always)]
-    fn places(&self, cells: &[Vec<u32>], rows: std::ops::Range<usize>, places: &mut Vec<u16>) {
+    fn places(&self, cells: &[Vec<u32>], rows: std::ops::Range<usize>, places: &mut Vec<Lanes>) {
         places.clear();
-        places.resize(rows.len() * self.slots, 0);
+        places.resize(rows.len() * self.width, [0; LANES]);
         for tested in &self.tested {
             let cells = &cells[tested.feature][rows.clone()];
-            for (&cell, places) in cells.iter().zip(places.chunks_exact_mut(self.slots)) {
-                let state = usize::from(tested.states[cell as usize]);
-                let offsets = &tested.offsets[state * self.slots..][..self.slots];
-                for (places, offsets) in places.chunks_exact_mut(LANES).zip(offsets.chunks_exact(LANES)) {
-                    places.iter_mut().zip(offsets).for_each(|(p, o)| *p += o);
-                }
-            }
+            vectorised(#[inline(always)] || match self.width {
+                1 => add_offsets::<1>(cells, tested, places),
+                2 => add_offsets::<2>(cells, tested, places),
+                3 => add_offsets::<3>(cells, tested, places),
+                4 => add_offsets::<4>(cells, tested, places),
+                width => add_any_offsets(width, cells, tested, places),
+            });
         }
     }
 
     /// Adds the Shapley values of these rows to `out`, which has `n_features` numbers for each of them.
-    #[inline(always)]
     pub(super) fn add_into(
         &self,
         cells: &[Vec<u32>],
@@ -119,24 +137,29 @@ impl Compiled {
         scratch: &mut Scratch,
         out: &mut [f64],
     ) {
-        let Scratch { places, products } = scratch;
+        let Scratch { places, known, values, .. } = scratch;
         self.places(cells, rows, places);
         for group in &self.groups {
-            let rows = places.chunks_exact(self.slots).zip(out.chunks_exact_mut(n_features));
             match group {
                 Group::Table { slot, features, cells } => {
-                    let d = features.len();
-                    for (places, out) in rows {
-                        let values = &cells[usize::from(places[*slot]) * d..][..d];
-                        for (&feature, value) in features.iter().zip(values) {
-                            out[feature as usize] += value;
-                        }
-                    }
+                    add_table(places, self.width, *slot, features, cells, n_features, out);
                 }
                 Group::Single { slot, game } => {
-                    for (places, out) in rows {
-                        let passes = |player: usize| places[slot + player / BITS] >> (player % BITS) & 1 == 1;
-                        game.values(passes, products, |feature, value| out[feature] += value);
+                    known.resize(game.n_players(), [0.0; EIGHT]);
+                    values.resize(game.n_players(), [0.0; EIGHT]);
+                    let eights = places.chunks(EIGHT * self.width).zip(out.chunks_mut(EIGHT * n_features));
+                    for (places, out) in eights {
+                        for (lane, places) in places.chunks_exact(self.width).enumerate() {
+                            for (player, known) in known.iter_mut().enumerate() {
+                                known[lane] = f64::from(place(places, slot + player / BITS) >> (player % BITS) & 1);
+                            }
+                        }
+                        vectorised(#[inline(always)] || game.values_of_eight(known, values));
+                        for (lane, out) in out.chunks_exact_mut(n_features).enumerate() {
+                            for (&feature, values) in game.features.iter().zip(&*values) {
+                                out[feature as usize] += values[lane];
+                            }
+                        }
                     }
                 }
             }
@@ -151,16 +174,84 @@ impl Compiled {
         scratch: &mut Scratch,
         mut visit: impl FnMut((usize, &Game), usize, &[u16], &mut Vec<f64>),
     ) {
-        let Scratch { places, products } = scratch;
+        let Scratch { places, products, .. } = scratch;
         self.places(cells, rows, places);
         for (leaf, group) in self.groups.iter().enumerate() {
             if let Group::Single { slot, game } = group {
-                for (row, places) in places.chunks_exact(self.slots).enumerate() {
-                    visit((leaf, game), row, &places[*slot..slot + game.n_players().div_ceil(BITS)], products);
+                let answer = *slot..slot + game.n_players().div_ceil(BITS);
+                for (row, places) in places.chunks_exact(self.width).enumerate() {
+                    visit((leaf, game), row, &places.as_flattened()[answer.clone()], products);
                 }
             }
         }
     }
+}
+
+fn place(places: &[Lanes], slot: usize) -> u16 {
+    places[slot / LANES][slot % LANES]
+}
+
+#[inline(always)]
+fn add_offsets<const WIDTH: usize>(cells: &[u32], tested: &Tested, places: &mut [Lanes]) {
+    let offsets = tested.offsets.as_chunks::<WIDTH>().0;
+    for (places, &cell) in places.as_chunks_mut::<WIDTH>().0.iter_mut().zip(cells) {
+        let offsets = &offsets[usize::from(tested.states[cell as usize])];
+        for w in 0..WIDTH {
+            for lane in 0..LANES {
+                places[w][lane] += offsets[w][lane];
+            }
+        }
+    }
+}
+
+#[inline(always)]
+fn add_any_offsets(width: usize, cells: &[u32], tested: &Tested, places: &mut [Lanes]) {
+    for (places, &cell) in places.chunks_exact_mut(width).zip(cells) {
+        let offsets = &tested.offsets[usize::from(tested.states[cell as usize]) * width..][..width];
+        for (places, offsets) in places.iter_mut().zip(offsets) {
+            for lane in 0..LANES {
+                places[lane] += offsets[lane];
+            }
+        }
+    }
+}
+
+/// Adds each row's numbers of a table to the row's features.
+fn add_table(
+    places: &[Lanes],
+    width: usize,
+    slot: usize,
+    features: &[u32],
+    cells: &[f64],
+    n_features: usize,
+    out: &mut [f64],
+) {
+    macro_rules! by_length {
+        ($($d:literal)+) => {
+            match features.len() {
+                $($d => {
+                    // The same as below, with a length known to the compiler.
+                    let features: [usize; $d] = std::array::from_fn(|k| features[k] as usize);
+                    let cells = cells.as_chunks::<$d>().0;
+                    for (places, out) in places.chunks_exact(width).zip(out.chunks_exact_mut(n_features)) {
+                        let values = &cells[usize::from(place(places, slot))];
+                        for k in 0..$d {
+                            out[features[k]] += values[k];
+                        }
+                    }
+                })+
+                d => {
+                    for (places, out) in places.chunks_exact(width).zip(out.chunks_exact_mut(n_features)) {
+                        let values = &cells[usize::from(place(places, slot)) * d..][..d];
+                        for (&feature, value) in features.iter().zip(values) {
+                            out[feature as usize] += value;
+                        }
+                    }
+                }
+            }
+        };
+    }
+    by_length!(1 2 3 4 5 6 7 8 9 10 11 12);
 }
 
 /// Whether the answer of a single leaf says that the row passes what is asked of this player.
@@ -169,7 +260,6 @@ pub(super) fn passes(answer: &[u16], player: usize) -> bool {
 }
 
 /// The features on the paths, their states and whom they pass.
-#[inline(always)]
 fn features(region: &Region<'_>, cells: &[Option<Cells>]) -> Vec<Feature> {
     let mut found: Vec<Feature> = Vec::new();
     for (leaf, path) in region.leaves.iter().enumerate() {
@@ -231,20 +321,19 @@ fn table_size(features: &[Feature], leaves: u64) -> usize {
 }
 
 /// Whether all answers to one leaf fit into a table.
-fn has_table(leaf: &Path, limit: usize) -> bool {
+fn has_table(leaf: &Path, limit: Limits) -> bool {
     let d = leaf.features.len();
-    d < BITS && d << d <= limit
+    d < BITS && 1 << d <= limit.answers
 }
 
 /// Neighbouring leaves together, as long as their table stays in the limit; a leaf without a table of its own stays alone.
 /// Leaves that ask nothing are in no group.
-#[inline(always)]
-fn grouped(features: &[Feature], leaves: &[Path], limit: usize) -> Vec<u64> {
+fn grouped(features: &[Feature], leaves: &[Path], limit: Limits) -> Vec<u64> {
     let mut groups: Vec<(u64, bool)> = Vec::new();
     for leaf in (0..leaves.len()).filter(|&l| !leaves[l].features.is_empty()) {
         let open = has_table(&leaves[leaf], limit);
         match groups.last_mut() {
-            Some((group, true)) if open && table_size(features, *group | 1 << leaf) <= limit => *group |= 1 << leaf,
+            Some((group, true)) if open && table_size(features, *group | 1 << leaf) <= limit.cells => *group |= 1 << leaf,
             _ => groups.push((1 << leaf, open)),
         }
     }
@@ -266,7 +355,6 @@ fn answers(features: &[Feature], leaf: u64, game: &Game) -> Vec<Vec<Vec<u16>>> {
 }
 
 /// The table of these leaves, and what each state of each feature adds to the place in it.
-#[inline(always)]
 fn table(
     features: &[Feature],
     region: &Region<'_>,
@@ -317,12 +405,4 @@ fn table(
     }
     let features = asked.iter().map(|&f| features[f].feature).collect();
     (Group::Table { slot, features, cells }, place)
-}
-
-#[cfg(test)]
-impl Compiled {
-    pub(super) fn size(&self) -> (usize, usize) {
-        let cells = self.groups.iter().map(|g| if let Group::Table { cells, .. } = g { cells.len() } else { 0 }).sum();
-        (self.groups.len(), cells)
-    }
 }

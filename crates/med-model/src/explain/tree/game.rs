@@ -16,6 +16,10 @@
 
 use super::quadrature::Rule;
 use super::region::Path;
+use crate::kernel::vectorised;
+
+/// Rows computed together.
+pub(super) const EIGHT: usize = 8;
 
 /// One leaf, ready to be asked for the values of any row.
 #[derive(Debug)]
@@ -90,6 +94,31 @@ impl Game {
         }
     }
 
+    /// The Shapley values of eight rows at once: `known` has for each player whether each row passes, 1 or 0, `values`
+    /// is written likewise.
+    #[inline(always)]
+    pub(super) fn values_of_eight(&self, known: &[[f64; EIGHT]], values: &mut [[f64; EIGHT]]) {
+        let (n, d) = (self.start.len(), self.n_players());
+        let (known, values) = (&known[..d], &mut values[..d]);
+        values.fill([0.0; EIGHT]);
+        for (point, &start) in self.start.iter().enumerate() {
+            let (factors, ratios) = (&self.factors[point..], &self.ratios[point..]);
+            let mut products = [start; EIGHT];
+            for player in 0..d {
+                let (fails, gain) = (factors[2 * n * player], factors[2 * n * player + n] - factors[2 * n * player]);
+                for lane in 0..EIGHT {
+                    products[lane] *= fails + known[player][lane] * gain;
+                }
+            }
+            for player in 0..d {
+                let (fails, gain) = (ratios[2 * n * player], ratios[2 * n * player + n] - ratios[2 * n * player]);
+                for lane in 0..EIGHT {
+                    values[player][lane] += products[lane] * (fails + known[player][lane] * gain);
+                }
+            }
+        }
+    }
+
     /// Gives the Shapley interaction index of each pair of players, halved as is customary (one half for each order), to `add`.
     pub(super) fn pairs(
         &self,
@@ -110,28 +139,18 @@ impl Game {
     }
 
     /// The values of all `2^d` answers a row can give: `d` numbers for each, answers by their bits.
-    #[inline(always)]
     pub(super) fn table(&self) -> Vec<f64> {
-        let (n, d) = (self.start.len(), self.n_players());
-        // Products of all answers to the players so far, by doubling; points of an answer side by side.
-        let mut products = Vec::with_capacity(n << d);
-        products.extend_from_slice(&self.start);
-        for player in 0..d {
-            let (fails, passes) = self.factors[2 * player * n..][..2 * n].split_at(n);
-            let old = products.len();
-            for at in (0..old).step_by(n) {
-                for q in 0..n {
-                    let p = products[at + q];
-                    products.push(p * passes[q]);
-                    products[at + q] = p * fails[q];
-                }
+        let d = self.n_players();
+        let mut table = vec![0.0; d << d];
+        let mut known = vec![[0.0; EIGHT]; d];
+        let mut values = known.clone();
+        for (first, table) in (0..1_usize << d).step_by(EIGHT).zip(table.chunks_mut(EIGHT * d)) {
+            for (player, known) in known.iter_mut().enumerate() {
+                *known = std::array::from_fn(|lane| ((first + lane) >> player & 1) as f64);
             }
-        }
-        let mut table = Vec::with_capacity(d << d);
-        for (answer, products) in products.chunks_exact(n).enumerate() {
-            for player in 0..d {
-                let ratios = &self.ratios[(2 * player + (answer >> player & 1)) * n..][..n];
-                table.push(products.iter().zip(ratios).map(|(p, r)| p * r).sum());
+            vectorised(#[inline(always)] || self.values_of_eight(&known, &mut values));
+            for (lane, table) in table.chunks_exact_mut(d).enumerate() {
+                table.iter_mut().zip(&values).for_each(|(t, v)| *t = v[lane]);
             }
         }
         table
@@ -183,8 +202,12 @@ mod tests {
                 game.values(|k| answer >> k & 1 == 1, &mut Vec::new(), |feature, v| found[feature] = v);
                 for k in 0..d {
                     assert!((found[k] - expected[k]).abs() < 1e-14, "{d} {answer:b} {k}: {found:?} {expected:?}");
-                    assert_eq!(found[k], table[answer * d + k]);
+                    assert!((table[answer * d + k] - expected[k]).abs() < 1e-14);
                 }
+                let known: Vec<[f64; EIGHT]> = (0..d).map(|k| [(answer >> k & 1) as f64; EIGHT]).collect();
+                let mut eight = vec![[1.0; EIGHT]; d];
+                game.values_of_eight(&known, &mut eight);
+                eight.iter().zip(&expected).for_each(|(v, e)| v.iter().for_each(|v| assert!((v - e).abs() < 1e-14)));
             }
         }
     }

@@ -21,11 +21,10 @@ mod region;
 
 use rayon::prelude::*;
 
-use crate::kernel::vectorised;
 use crate::tree::ensemble::Column;
 use crate::tree::{Split, Tree};
 use cells::Cells;
-use compiled::{Compiled, Scratch};
+use compiled::{Compiled, Limits, Scratch};
 use quadrature::Rule;
 use region::{Region, regions};
 
@@ -35,13 +34,16 @@ pub(super) use interventional::interventional;
 const REGIONS: usize = 32;
 
 /// Rows of a chunk, the unit of work of a thread.
-const CHUNK: usize = 512;
+const CHUNK: usize = 1024;
 
 /// Rows taken through one region before the next.
-const BLOCK: usize = 128;
+const BLOCK: usize = 512;
 
-/// Most cells of a table.
-const TABLE: usize = 4096;
+/// Most cells of the table of a group.
+const CELLS: usize = 16_384;
+
+/// Most answers to a leaf that has a table.
+const ANSWERS: usize = 2048;
 
 /// A sum of trees: `base + weight sum of trees`.
 #[derive(Debug, Clone, Copy)]
@@ -69,7 +71,7 @@ pub(super) fn path_dependent(sum: &TreeSum<'_>, columns: &[Column<'_>], n_rows: 
     let n_features = columns.len();
     let mut values = vec![0.0; n_rows * n_features];
     // What a table costs to make must come back by the rows that use it.
-    let limit = (n_rows / 2).min(TABLE);
+    let limit = Limits { cells: (2 * n_rows).min(CELLS), answers: (n_rows / 2).min(ANSWERS) };
     in_batches(sum, columns, limit, |batch| {
         let chunk = |(chunk, out): (usize, &mut [f64])| {
             let rows = chunk * CHUNK..(chunk * CHUNK + out.len() / n_features);
@@ -88,7 +90,7 @@ pub(super) fn path_dependent(sum: &TreeSum<'_>, columns: &[Column<'_>], n_rows: 
 pub(super) fn interactions(sum: &TreeSum<'_>, columns: &[Column<'_>], n_rows: usize) -> Vec<f64> {
     let n = columns.len();
     let mut values = vec![0.0; n_rows * n * n];
-    in_batches(sum, columns, 0, |batch| {
+    in_batches(sum, columns, Limits::NONE, |batch| {
         values.par_chunks_mut(BLOCK * n * n).enumerate().for_each(|(chunk, out)| {
             let rows = chunk * BLOCK..chunk * BLOCK + out.len() / (n * n);
             let cells = batch.cells_of(columns, rows.clone());
@@ -131,19 +133,17 @@ impl Batch {
     fn add_into(&self, columns: &[Column<'_>], rows: std::ops::Range<usize>, out: &mut [f64]) {
         let (n_features, cells) = (columns.len(), self.cells_of(columns, rows));
         let mut scratch = Scratch::default();
-        vectorised(|| {
-            for region in &self.regions {
-                for (block, out) in out.chunks_mut(BLOCK * n_features).enumerate() {
-                    let rows = block * BLOCK..block * BLOCK + out.len() / n_features;
-                    region.add_into(&cells, rows, n_features, &mut scratch, out);
-                }
+        for region in &self.regions {
+            for (block, out) in out.chunks_mut(BLOCK * n_features).enumerate() {
+                let rows = block * BLOCK..block * BLOCK + out.len() / n_features;
+                region.add_into(&cells, rows, n_features, &mut scratch, out);
             }
-        });
+        }
     }
 }
 
 /// Compiles the regions of all trees, some at a time, and hands them on in the order of the trees.
-fn in_batches(sum: &TreeSum<'_>, columns: &[Column<'_>], limit: usize, mut work: impl FnMut(&Batch)) {
+fn in_batches(sum: &TreeSum<'_>, columns: &[Column<'_>], limit: Limits, mut work: impl FnMut(&Batch)) {
     let rules = Rule::up_to(columns.len());
     let mut waiting: Vec<Region<'_>> = Vec::new();
     let mut trees = sum.trees.iter();
@@ -161,7 +161,7 @@ fn in_batches(sum: &TreeSum<'_>, columns: &[Column<'_>], limit: usize, mut work:
     }
 }
 
-fn compiled_batch(regions: &[Region<'_>], n_features: usize, rules: &[Rule], limit: usize) -> Batch {
+fn compiled_batch(regions: &[Region<'_>], n_features: usize, rules: &[Rule], limit: Limits) -> Batch {
     let mut splits: Vec<Vec<&Split>> = vec![Vec::new(); n_features];
     for region in regions {
         let all = region.above.iter().map(|(split, _)| *split).chain(region.inner.iter().map(|i| i.split));
@@ -169,9 +169,9 @@ fn compiled_batch(regions: &[Region<'_>], n_features: usize, rules: &[Rule], lim
     }
     let cells: Vec<Option<Cells>> =
         splits.iter().map(|s| (!s.is_empty()).then(|| Cells::new(s.iter().copied()))).collect();
-    let compile = |region: &Region<'_>| vectorised(|| Compiled::new(region, &cells, rules, limit));
+    let compile = |region: &Region<'_>| Compiled::new(region, &cells, rules, limit);
     // Without tables there is not enough to do for threads.
-    let regions = if limit >= CHUNK / 2 {
+    let regions = if limit.cells >= 256 {
         regions.par_iter().map(compile).collect()
     } else {
         regions.iter().map(compile).collect()

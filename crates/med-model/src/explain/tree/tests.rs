@@ -1,4 +1,4 @@
-use med_schema::{FeatureMatrix, MISSING};
+use med_schema::MISSING;
 use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64;
 
@@ -124,6 +124,7 @@ fn values_are_those_of_the_conditional_expectation_by_any_table_size() {
         let base = 3.0 + trees.iter().map(|t| given(t, root(t), &columns, 0, 0)).sum::<f64>() * 0.5;
         close(sum.expected(), base);
         for limit in [0, 4, 30, 300, 4096, 1 << 20] {
+            let limit = Limits { cells: limit, answers: limit / 3 };
             let mut found = vec![0.0; 100];
             in_batches(&sum, &columns, limit, |batch| batch.add_into(&columns, 0..20, &mut found));
             found.iter().zip(&expected).for_each(|(f, e)| close(*f, *e));
@@ -236,57 +237,4 @@ fn values_against_a_background_are_those_of_mixed_rows() {
         };
         shapley(5, game).iter().zip(&found[row * 5..]).for_each(|(e, f)| close(*f, *e));
     }
-}
-
-#[test]
-#[ignore]
-fn speed() {
-    let leaves: usize = std::env::var("LEAVES").map_or(63, |v| v.parse().unwrap());
-    let mut rng = Pcg64::seed_from_u64(1);
-    let n = 10_000;
-    let nt = 30_000;
-    let cols: Vec<Vec<f64>> = (0..24).map(|_| (0..nt).map(|_| rng.random::<f64>()).collect()).collect();
-    let y: Vec<f64> = (0..nt).map(|i| {
-        let x = |j: usize| cols[j][i];
-        let noise: f64 = (0..6).map(|_| rng.random::<f64>() - 0.5).sum();
-        (2.0 * x(0) + 3.0 * x(1) * x(2) + (6.0 * x(3)).sin() + x(4) * x(4) + if x(5) > 0.7 { 2.0 * x(6) } else { 0.0 } + 0.5 * x(7) + 0.3 * x(8) * x(9) + noise).exp()
-    }).collect();
-    let fc = cols.iter().enumerate().map(|(j, c)| med_schema::FeatureColumn::numeric(format!("f{j}"), c.clone())).collect();
-    let data = med_schema::Dataset::new(FeatureMatrix::new(fc).unwrap(), "y", y).unwrap();
-    use crate::{Regressor, Model};
-    let model = crate::Gbdt::new(crate::GbdtParams { num_iterations: 200, num_leaves: leaves, ..Default::default() }).unwrap().fit(&data).unwrap();
-    let mut trees = model.tree_sum().trees.to_vec();
-    let tc: Vec<Column<'_>> = cols.iter().map(|c| Column::Numbers(c)).collect();
-    for t in &mut trees {
-        for s in &mut t.splits { s.cover = 0.0 }
-        for l in &mut t.leaves { l.cover = 0.0 }
-        for row in 0..nt {
-            let mut node = Child::Split(0);
-            loop { match node { Child::Leaf(l) => { t.leaves[l as usize].cover += 1.0; break } Child::Split(p) => { let s = &mut t.splits[p as usize]; s.cover += 1.0; node = s.child(s.goes_left(tc[s.feature as usize].value(row))); } } }
-        }
-    }
-    let sum = TreeSum { base: 0.0, weight: 1.0, trees: &trees };
-    let short: Vec<Column<'_>> = cols.iter().map(|c| Column::Numbers(&c[..n])).collect();
-    let mut hist = [0; 30];
-    for t in &trees { for r in regions(t, 1.0) { for l in r.leaves { hist[l.features.len()] += 1 } } }
-    println!("d histogram {hist:?}");
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
-    let cpu = || { let s = std::fs::read_to_string("/proc/self/stat").unwrap(); let f: Vec<&str> = s.rsplit(')').next().unwrap().split_whitespace().collect(); f[11].parse::<f64>().unwrap() * 0.01 };
-    for limit in [128usize, 512, 1024, 2048, 4096, 8192, 16384] {
-        let t = cpu();
-        let mut groups = 0; let mut cells = 0;
-        pool.install(|| in_batches(&sum, &short, limit, |b| { groups += b.regions.iter().map(|r| r.size().0).sum::<usize>(); cells += b.regions.iter().map(|r| r.size().1).sum::<usize>() }));
-        let build = cpu() - t;
-        let t = cpu();
-        let mut values = vec![0.0; n * 24];
-        pool.install(|| in_batches(&sum, &short, limit, |batch| {
-            values.chunks_mut(CHUNK * 24).enumerate().for_each(|(c, out)| batch.add_into(&short, c * CHUNK..c * CHUNK + out.len() / 24, out));
-        }));
-        println!("limit {limit}: groups/tree {:.1} cells/tree {:.0} build {build:.2} all {:.2}", groups as f64 / 200.0, cells as f64 / 200.0, cpu() - t);
-    }
-    let t = cpu();
-    let v = pool.install(|| path_dependent(&sum, &short, n));
-    println!("path_dependent {:.2}", cpu() - t);
-    let base = sum.expected();
-    for row in 0..n { let p = trees.iter().fold(0.0, |s, t| s + t.predict(|j| short[j].value(row))); assert!((base + v[row * 24..][..24].iter().sum::<f64>() - p).abs() < 1e-9 * p.abs().max(1.0)); }
 }
