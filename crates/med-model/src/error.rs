@@ -171,6 +171,68 @@ pub enum FitError {
         /// What the library says.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// A target that the objective cannot describe.
+    #[error(
+        "{model} with objective {objective}: row {row}: expected {expected} as target; drop the row or take the objective \
+         {instead}"
+    )]
+    Target {
+        /// The model.
+        model: &'static str,
+        /// The objective.
+        objective: &'static str,
+        /// The row, from 0.
+        row: usize,
+        /// What a target may be.
+        expected: &'static str,
+        /// An objective that takes it.
+        instead: &'static str,
+    },
+    /// An offset that does not go with the rows.
+    #[error("offset of {model}: expected {expected}, found {found}")]
+    Offset {
+        /// The model.
+        model: &'static str,
+        /// What it must be.
+        expected: String,
+        /// What it is.
+        found: String,
+    },
+    /// A parameter that names a column there is none of.
+    #[error("parameter {parameter} of {model}: there is no feature {column:?}{}", hint(.near))]
+    UnknownFeature {
+        /// The model.
+        model: &'static str,
+        /// The parameter.
+        parameter: &'static str,
+        /// The name.
+        column: String,
+        /// Names like it.
+        near: Vec<String>,
+    },
+    /// A parameter that does not go with the features.
+    #[error("parameter {parameter} of {model}: expected {expected}, found {found}")]
+    Parameter {
+        /// The model.
+        model: &'static str,
+        /// The parameter.
+        parameter: &'static str,
+        /// What it may be with these features.
+        expected: String,
+        /// What it is.
+        found: String,
+    },
+    /// A validation part with other columns.
+    #[error("the validation part has other columns: {0}")]
+    Validation(MatrixError),
+    /// A fit that the caller broke off.
+    #[error("{model}: fitting was cancelled after {iterations} iterations")]
+    Cancelled {
+        /// The model.
+        model: &'static str,
+        /// Iterations made.
+        iterations: usize,
+    },
 }
 
 /// A prediction that could not be made.
@@ -206,6 +268,14 @@ pub enum PredictError {
         model: &'static str,
         /// Why.
         reason: &'static str,
+    },
+    /// An offset that does not go with the rows.
+    #[error("offset: expected {expected}, found {found}")]
+    Offset {
+        /// What it must be.
+        expected: String,
+        /// What it is.
+        found: String,
     },
 }
 

@@ -118,6 +118,31 @@ pub(crate) fn prediction_columns<'a>(
     Ok(numeric_columns(x, model, missing)?)
 }
 
+/// The same for models that take categories and missing values: the columns with the levels of the fit.
+pub(crate) fn check_prediction(
+    features: &FeatureSchema,
+    x: &FeatureMatrix,
+    out: &[f64],
+    model: &'static str,
+) -> Result<FeatureMatrix, PredictError> {
+    let x = features.align(x)?;
+    if out.len() != x.n_rows() {
+        return Err(PredictError::Length { expected: x.n_rows(), found: out.len() });
+    }
+    no_infinities(&x, model)?;
+    Ok(x)
+}
+
+/// Refuses infinite values in numeric columns.
+pub(crate) fn no_infinities(x: &FeatureMatrix, model: &'static str) -> Result<(), InputError> {
+    for column in x.columns() {
+        if let Some(row) = column.as_numeric().and_then(|v| v.iter().position(|v| v.is_infinite())) {
+            return Err(InputError::Infinite { column: column.name().to_owned(), row, model });
+        }
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -21,7 +21,10 @@ mod tree;
 pub use error::{BrokenModel, FitError, FormatError, InputError, ParameterError, PredictError};
 pub use explain::{Explain, ExplainTrees, Shap, ShapScale};
 pub use format::{FORMAT, FORMAT_VERSION, SavedModel};
-pub use gbm::{Gbdt, GbdtModel, GbdtParams, Objective};
+pub use gbm::{
+    Calibration, FitOptions, FittedObjective, Gbdt, GbdtModel, GbdtParams, GrowPolicy, Halt, Importance, LearningCurve, Link,
+    MonotoneConstraints, Objective, Progress, Warning,
+};
 pub use knn::{Knn, KnnModel, KnnParams, Weighting};
 pub use linear::{
     ElasticNet, ElasticNetParams, Lasso, LassoParams, LeastSquaresSummary, Linear, LinearModel, LinearParams, Ridge,

@@ -14,6 +14,9 @@ pub(crate) trait Parameters: Default + Serialize + DeserializeOwned {
     /// The model's name.
     const MODEL: &'static str;
 
+    /// Other names that parameters go by, each with the main one.
+    const ALIASES: &'static [(&'static str, &'static str)] = &[];
+
     /// Whether each value is in its range.
     fn check(&self) -> Result<(), ParameterError>;
 }
@@ -81,12 +84,13 @@ pub(crate) fn from_json<P: Parameters>(given: &Value) -> Result<P, ParameterErro
     // One by one, so that an error can name the parameter.
     let mut params = P::default();
     for (name, value) in given {
+        let name = P::ALIASES.iter().find(|(alias, _)| alias == name).map_or(name.as_str(), |&(_, main)| main);
         if !values.contains_key(name) {
             let known: Vec<String> = values.keys().cloned().collect();
             let near = near_names(name, known.iter().map(String::as_str));
-            return Err(ParameterError::Unknown { model: P::MODEL, name: name.clone(), near, known });
+            return Err(ParameterError::Unknown { model: P::MODEL, name: name.to_owned(), near, known });
         }
-        values.insert(name.clone(), value.clone());
+        values.insert(name.to_owned(), value.clone());
         params = serde_json::from_value(Value::Object(values.clone())).map_err(|e| bad(name, e))?;
     }
     params.check()?;

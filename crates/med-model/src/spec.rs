@@ -111,11 +111,13 @@ models! {
 }
 
 impl ModelSpec {
-    /// With this seed, where the model uses one (`random_forest`); other models are the same for every seed.
+    /// With this seed, where the model uses one (`random_forest`, `gbdt`); other models are the same for every seed.
     #[must_use]
     pub fn seeded(mut self, seed: u64) -> Self {
-        if let Self::RandomForest(forest) = &mut self {
-            forest.reseed(seed);
+        match &mut self {
+            Self::RandomForest(forest) => forest.reseed(seed),
+            Self::Gbdt(boosting) => boosting.reseed(seed),
+            _ => {}
         }
         self
     }
@@ -161,7 +163,7 @@ mod tests {
         assert!(error("gbdt", json!({ "num_leafs": 3 })).contains("did you mean num_leaves"));
         assert_eq!(error("gbdt", json!({ "max_bin": 400 })), "parameter max_bin of gbdt: expected 2 to 255, found 400");
         assert!(error("gbdt", json!({ "learning_rate": "fast" })).starts_with("parameter learning_rate of gbdt: "));
-        assert!(error("gbdt", json!({ "objective": "tweedie" })).contains("`regression`"));
+        assert!(error("gbdt", json!({ "objective": "logistic" })).contains("`regression`"));
         assert_eq!(error("knn", json!([1])), "parameters of knn: expected a JSON object, found a list");
     }
 

@@ -98,7 +98,8 @@ impl TreeEnsemble {
 
 impl GbdtModel {
     fn trees(&self) -> Trees<'_> {
-        Trees { model: "gbdt", features: self.features(), sum: self.tree_sum(), scale: ShapScale::Response }
+        let (sum, scale) = self.tree_sum();
+        Trees { model: "gbdt", features: self.features(), sum, scale }
     }
 }
 
@@ -118,7 +119,7 @@ impl Explain for AnyModel {
             Self::Linear(m) | Self::Ridge(m) | Self::Lasso(m) | Self::ElasticNet(m) => m.explain(x),
             Self::DecisionTree(m) | Self::RandomForest(m) => m.explain(x),
             Self::Gbdt(m) => m.explain(x),
-            Self::Knn(_) | Self::Svr(_) => Err(unexplained(self.kind())),
+            _ => Err(unexplained(self.kind())),
         }
     }
 }

@@ -1,0 +1,376 @@
+//! Fitting: checks, the automatic choices, the boosting loop.
+
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+use std::ops::ControlFlow;
+
+use med_schema::{Dataset, FeatureKind, FeatureMatrix, FeatureSchema, near_names};
+use rayon::prelude::*;
+
+use super::control::{EarlyStopping, FitOptions, Halt, LearningCurve, Progress};
+use super::interim::{BinOptions, Binned, Growth};
+use super::model::{FittedObjective, GbdtModel};
+use super::objective::{Link, Loss, Warning, check_target, choose, power, warnings};
+use super::params::{Calibration, GbdtParams, MonotoneConstraints, Objective};
+use super::rounds::{Metric, Part, Rounds, overflow};
+use super::sampling::{Sampler, hold_back};
+use super::sums::exact_sum;
+use super::Gbdt;
+use crate::input::{annualised, no_infinities};
+use crate::kernel::exp::exp_in_place;
+use crate::parameters::Parameters;
+use crate::tree::ensemble::Column;
+use crate::tree::{Ensemble, Tree, ensemble};
+use crate::{FitError, InputError, Regressor};
+
+const MODEL: &str = GbdtParams::MODEL;
+
+/// The short fit that the Tweedie power is estimated from.
+const FIRST_FIT: (usize, usize, f64) = (10, 16, 0.3);
+
+impl Regressor for Gbdt {
+    type Fitted = GbdtModel;
+
+    fn fit(&self, train: &Dataset) -> Result<GbdtModel, FitError> {
+        self.fit_with(train, FitOptions::default())
+    }
+}
+
+/// Target per unit of exposure, weights and offset of a dataset.
+struct Targets<'a> {
+    y: Cow<'a, [f64]>,
+    weights: Option<Cow<'a, [f64]>>,
+    offset: Option<&'a [f64]>,
+}
+
+impl<'a> Targets<'a> {
+    fn new(data: &'a Dataset, offset: Option<&'a [f64]>) -> Result<Self, FitError> {
+        let (y, weights) = annualised(data);
+        if y.iter().any(|v| !v.is_finite()) {
+            return Err(overflow("the cost per unit of exposure"));
+        }
+        if let Some(offset) = offset {
+            let wrong = |expected: String, found: String| Err(FitError::Offset { model: MODEL, expected, found });
+            if offset.len() != y.len() {
+                return wrong(format!("{} values", y.len()), offset.len().to_string());
+            }
+            if let Some(row) = offset.iter().position(|o| !o.is_finite()) {
+                return wrong("finite numbers".to_owned(), format!("another in row {row}"));
+            }
+        }
+        let targets = Self { y, weights, offset };
+        if targets.part().total_weight() > 0.0 {
+            Ok(targets)
+        } else {
+            Err(FitError::TooFewRows { model: MODEL, expected: 1, found: 0 })
+        }
+    }
+
+    fn part(&self) -> Part<'_> {
+        Part { y: &self.y, weights: self.weights.as_deref(), offset: self.offset }
+    }
+}
+
+impl Gbdt {
+    /// What in this target does not suit the objective. Fitting goes on all the same.
+    pub fn warnings(&self, train: &Dataset) -> Vec<Warning> {
+        let (y, weights) = annualised(train);
+        warnings(&self.params, &y, weights.as_deref())
+    }
+
+    /// Fits the model, with a validation part, offsets, or a callback.
+    ///
+    /// ```
+    /// use med_model::{FitOptions, Gbdt, GbdtParams};
+    /// use med_schema::{Dataset, FeatureColumn, FeatureMatrix};
+    /// let part = |from: u32| -> Result<Dataset, Box<dyn std::error::Error>> {
+    ///     let age: Vec<f64> = (0..300).map(|i| f64::from((i * 7 + from) % 83)).collect();
+    ///     let cost: Vec<f64> = age.iter().map(|a| 500.0 + 3.0 * a * a).collect();
+    ///     Ok(Dataset::new(FeatureMatrix::new(vec![FeatureColumn::numeric("age", age)])?, "cost", cost)?)
+    /// };
+    /// let (train, validation) = (part(0)?, part(3)?);
+    /// let params = GbdtParams { num_iterations: 500, early_stopping_round: 10, ..GbdtParams::default() };
+    /// let mut trees = 0;
+    /// let mut count = |progress: med_model::Progress| {
+    ///     trees = progress.iteration;
+    ///     std::ops::ControlFlow::Continue(())
+    /// };
+    /// let options = FitOptions::default().validation(&validation).progress(&mut count);
+    /// let model = Gbdt::new(params)?.fit_with(&train, options)?;
+    /// assert!(model.n_trees() <= trees && model.learning_curve().validation().len() == trees);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Regressor::fit`]; also when the offset or the validation part does not go with the training part, and with
+    /// [`FitError::Cancelled`] when the callback discards the fit.
+    pub fn fit_with(&self, train: &Dataset, options: FitOptions<'_>) -> Result<GbdtModel, FitError> {
+        let params = &self.params;
+        if params.early_stopping_round == 0 || options.validation.is_some() || train.n_rows() < 2 {
+            return self.fit_parts(train, options);
+        }
+        // Offsets are checked before they are divided.
+        Targets::new(train, options.offset)?;
+        let (kept, held) = hold_back(train.n_rows(), params.validation_fraction, params.seed);
+        let take = |rows: &[usize]| {
+            train.take(rows).map_err(|source| FitError::Backend { model: MODEL, source: Box::new(source) })
+        };
+        let offset_of = |rows: &[usize]| options.offset.map(|o| rows.iter().map(|&r| o[r]).collect::<Vec<f64>>());
+        let (part, rest) = (take(&kept)?, take(&held)?);
+        let (offset, validation_offset) = (offset_of(&kept), offset_of(&held));
+        let options = FitOptions {
+            validation: Some(&rest),
+            offset: offset.as_deref(),
+            validation_offset: validation_offset.as_deref(),
+            progress: match options.progress {
+                Some(progress) => Some(progress),
+                None => None,
+            },
+        };
+        self.fit_parts(&part, options)
+    }
+
+    fn fit_parts(&self, train: &Dataset, mut options: FitOptions<'_>) -> Result<GbdtModel, FitError> {
+        let params = &self.params;
+        check_values(train.x())?;
+        let features = train.x().schema();
+        let growth = growth(params, &features)?;
+        let targets = Targets::new(train, options.offset)?;
+        let part = targets.part();
+        let objective = choose(params.objective, part.y, part.weights);
+        let options_for_bins = BinOptions { max_bin: params.max_bin, min_data_in_bin: params.min_data_in_bin };
+        let binned = Binned::new(train.x(), &options_for_bins)?;
+        let loss = |power| Loss::new(objective, params.alpha, params.poisson_max_delta_step, power);
+        check_target(objective, loss(power::POWER_UNKNOWN).domain(), part.y, part.weights)?;
+        let power = match (objective, params.tweedie_variance_power) {
+            (Objective::Tweedie, Some(power)) => power,
+            (Objective::Tweedie, None) => first_fit(&binned, &growth, part)?,
+            _ => power::POWER_UNKNOWN,
+        };
+        let loss = loss(power);
+
+        let held_back = options.validation.map(|data| Validation::new(&features, data, options.validation_offset, loss));
+        let mut held_back = held_back.transpose()?;
+        let base = if params.boost_from_average { loss.start(&part.start()) } else { 0.0 };
+        if !base.is_finite() {
+            return Err(overflow("the start value"));
+        }
+        let mut rounds = Rounds::new(&binned, growth, part, loss, base, params.learning_rate);
+        let mut sampler = Sampler::new(params);
+        let mut curve = LearningCurve { metric: loss.metric().0.to_owned(), ..LearningCurve::default() };
+        let mut stopping = match &mut held_back {
+            Some(held_back) => EarlyStopping::new(params.early_stopping_round, held_back.start(base)?),
+            None => None,
+        };
+        let mut trees = Vec::with_capacity(params.num_iterations.min(10_000));
+        rounds.refresh()?;
+        for iteration in 0..params.num_iterations {
+            sampler.draw(iteration, train.n_rows(), features.features().len());
+            match rounds.step(&sampler) {
+                Some(tree) => trees.push(tree),
+                // Other rows or features may allow a split.
+                None if sampler.varies() => continue,
+                None => break,
+            }
+            let metric = rounds.refresh()?;
+            curve.train.push(metric);
+            let validation = match (&mut held_back, trees.last()) {
+                (Some(held_back), Some(tree)) => Some(held_back.add(tree)?),
+                _ => None,
+            };
+            curve.validation.extend(validation);
+            if let Some(progress) = &mut options.progress {
+                let state = Progress {
+                    iteration: trees.len(),
+                    num_iterations: params.num_iterations,
+                    train: metric,
+                    validation,
+                };
+                match progress(state) {
+                    ControlFlow::Continue(()) => {}
+                    ControlFlow::Break(Halt::Keep) => break,
+                    ControlFlow::Break(Halt::Discard) => {
+                        return Err(FitError::Cancelled { model: MODEL, iterations: trees.len() });
+                    }
+                }
+            }
+            if let (Some(stopping), Some(validation)) = (&mut stopping, validation)
+                && stopping.should_stop(trees.len(), validation)
+            {
+                break;
+            }
+        }
+        let mut scores = Cow::Borrowed(rounds.scores());
+        curve.best_iteration = trees.len();
+        if let Some(stopping) = stopping
+            && stopping.best_iteration() < trees.len()
+        {
+            curve.best_iteration = stopping.best_iteration();
+            trees.truncate(curve.best_iteration);
+            scores = Cow::Owned(scores_of(&trees, base, train.x(), part));
+        }
+        if scores.iter().any(|s| !s.is_finite()) {
+            return Err(overflow("a prediction"));
+        }
+        let calibrated = params.calibration == Calibration::Auto && loss.link() == Link::Log;
+        let shift = if calibrated { shift(part, scores.into_owned()) } else { 0.0 };
+        Ok(GbdtModel {
+            features,
+            objective: FittedObjective::new(objective, params.alpha, power),
+            ensemble: Ensemble::new(base + shift, trees),
+            calibration: shift.exp(),
+            exposure: train.exposure().is_some(),
+            offset: options.offset.is_some(),
+            curve,
+        })
+    }
+
+    /// Every seed is in range, so this needs no check.
+    pub(crate) fn reseed(&mut self, seed: u64) {
+        self.params.seed = seed;
+    }
+}
+
+/// A part that is only looked at.
+struct Validation<'a> {
+    x: FeatureMatrix,
+    targets: Targets<'a>,
+    metric: Metric,
+    scores: Vec<f64>,
+}
+
+impl<'a> Validation<'a> {
+    fn new(
+        features: &FeatureSchema,
+        data: &'a Dataset,
+        offset: Option<&'a [f64]>,
+        loss: Loss,
+    ) -> Result<Self, FitError> {
+        check_values(data.x())?;
+        let x = features.align(data.x()).map_err(FitError::Validation)?;
+        let targets = Targets::new(data, offset)?;
+        let metric = Metric::new(loss, targets.part());
+        Ok(Self { x, targets, metric, scores: Vec::new() })
+    }
+
+    fn start(&mut self, base: f64) -> Result<f64, FitError> {
+        self.scores = self.targets.part().scores(base);
+        self.metric.of(self.targets.part().rows(&self.scores))
+    }
+
+    fn add(&mut self, tree: &Tree) -> Result<f64, FitError> {
+        add_tree(tree, &ensemble::columns(&self.x), &mut self.scores);
+        self.metric.of(self.targets.part().rows(&self.scores))
+    }
+}
+
+/// Refuses infinite values; missing ones are welcome.
+fn check_values(x: &FeatureMatrix) -> Result<(), InputError> {
+    if x.n_columns() == 0 {
+        return Err(InputError::NoFeatures);
+    }
+    no_infinities(x, MODEL)
+}
+
+/// Scores of the training part after these trees.
+fn scores_of(trees: &[Tree], base: f64, x: &FeatureMatrix, part: Part<'_>) -> Vec<f64> {
+    let mut scores = part.scores(base);
+    let columns = ensemble::columns(x);
+    trees.iter().for_each(|tree| add_tree(tree, &columns, &mut scores));
+    scores
+}
+
+/// Adds each row's leaf value, in the order of the rows' own values alone.
+fn add_tree(tree: &Tree, columns: &[Column<'_>], scores: &mut [f64]) {
+    const TASK: usize = 4096;
+    let walk = |(t, scores): (usize, &mut [f64])| {
+        for (i, score) in scores.iter_mut().enumerate() {
+            *score += tree.predict(|j| columns[j].value(t * TASK + i));
+        }
+    };
+    if scores.len() < 4 * TASK {
+        scores.chunks_mut(TASK).enumerate().for_each(walk);
+    } else {
+        scores.par_chunks_mut(TASK).enumerate().for_each(walk);
+    }
+}
+
+/// What must be added to all scores so that the predictions `exp` of them add up to the target.
+fn shift(part: Part<'_>, mut scores: Vec<f64>) -> f64 {
+    exp_in_place(&mut scores);
+    let weight = |i: usize| part.weights.map_or(1.0, |w| w[i]);
+    let predicted = exact_sum(scores.iter().enumerate().map(|(i, p)| weight(i) * p));
+    let actual = exact_sum(part.y.iter().enumerate().map(|(i, y)| weight(i) * y));
+    let shift = (actual / predicted).ln();
+    if shift.is_finite() { shift } else { 0.0 }
+}
+
+/// The Tweedie power, from a few small trees of the middle power.
+fn first_fit(binned: &Binned, growth: &Growth, part: Part<'_>) -> Result<f64, FitError> {
+    let (num_iterations, num_leaves, learning_rate) = FIRST_FIT;
+    let loss = Loss::new(Objective::Tweedie, 0.0, 0.0, power::POWER_UNKNOWN);
+    let growth = Growth { num_leaves: growth.num_leaves.min(num_leaves), ..growth.clone() };
+    let base = loss.start(&part.start());
+    let mut rounds = Rounds::new(binned, growth, part, loss, base, learning_rate);
+    let sampler = Sampler::new(&GbdtParams::default());
+    for _ in 0..num_iterations {
+        rounds.refresh()?;
+        if rounds.step(&sampler).is_none() {
+            break;
+        }
+    }
+    let mut means = rounds.scores().to_vec();
+    exp_in_place(&mut means);
+    Ok(power::estimate(part.y, &means, part.weights))
+}
+
+fn growth(params: &GbdtParams, features: &FeatureSchema) -> Result<Growth, FitError> {
+    let names: Vec<&str> = features.names().collect();
+    let place = |parameter: &'static str, column: &str| {
+        names.iter().position(|n| *n == column).ok_or_else(|| FitError::UnknownFeature {
+            model: MODEL,
+            parameter,
+            column: column.to_owned(),
+            near: near_names(column, names.iter().copied()),
+        })
+    };
+    let mut monotone = vec![0_i8; names.len()];
+    match &params.monotone_constraints {
+        MonotoneConstraints::ByName(map) => {
+            for (name, &direction) in map {
+                monotone[place("monotone_constraints", name)?] = direction;
+            }
+        }
+        MonotoneConstraints::ByPosition(list) if list.is_empty() => {}
+        MonotoneConstraints::ByPosition(list) if list.len() == names.len() => monotone.copy_from_slice(list),
+        MonotoneConstraints::ByPosition(list) => {
+            let (expected, found) = (format!("one for each of {} features", names.len()), list.len().to_string());
+            return Err(FitError::Parameter { model: MODEL, parameter: "monotone_constraints", expected, found });
+        }
+    }
+    let sorted = |kind: &FeatureKind| !matches!(kind, FeatureKind::Categorical { .. });
+    if let Some(j) = (0..names.len()).find(|&j| monotone[j] != 0 && !sorted(&features.features()[j].kind)) {
+        let (expected, found) = ("numeric features".to_owned(), format!("the categorical feature {:?}", names[j]));
+        return Err(FitError::Parameter { model: MODEL, parameter: "monotone_constraints", expected, found });
+    }
+    let mut interactions = Vec::with_capacity(params.interaction_constraints.len());
+    for group in &params.interaction_constraints {
+        let places: Result<Vec<u32>, FitError> =
+            group.iter().map(|name| place("interaction_constraints", name).map(|j| j as u32)).collect();
+        interactions.push(places?);
+    }
+    if !interactions.is_empty() {
+        // A column in no group may be used, but meets no other.
+        let grouped: BTreeSet<u32> = interactions.iter().flatten().copied().collect();
+        interactions.extend((0..names.len() as u32).filter(|j| !grouped.contains(j)).map(|j| vec![j]));
+    }
+    let _ = (monotone, interactions);
+    Ok(Growth {
+        num_leaves: params.num_leaves,
+        max_depth: usize::try_from(params.max_depth).ok().filter(|&d| d > 0),
+        min_data_in_leaf: params.min_data_in_leaf,
+        min_sum_hessian_in_leaf: params.min_sum_hessian_in_leaf,
+        min_gain_to_split: params.min_gain_to_split,
+        lambda_l2: params.lambda_l2,
+    })
+}
