@@ -261,6 +261,14 @@ pub enum PredictError {
         /// What the library says.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// Shapley values that there are not.
+    #[error("{model} cannot be explained: {reason}")]
+    Unexplained {
+        /// The model.
+        model: &'static str,
+        /// Why.
+        reason: &'static str,
+    },
     /// An offset that does not go with the rows.
     #[error("offset: expected {expected}, found {found}")]
     Offset {

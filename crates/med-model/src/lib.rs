@@ -2,6 +2,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 mod error;
+mod explain;
 mod format;
 mod gbm;
 mod input;
@@ -18,6 +19,7 @@ mod svr;
 mod tree;
 
 pub use error::{BrokenModel, FitError, FormatError, InputError, ParameterError, PredictError};
+pub use explain::{Explain, ExplainTrees, Shap, ShapScale};
 pub use format::{FORMAT, FORMAT_VERSION, SavedModel};
 pub use gbm::{
     Calibration, FitOptions, FittedObjective, Gbdt, GbdtModel, GbdtParams, GrowPolicy, Halt, Importance, LearningCurve,

@@ -25,6 +25,7 @@ pub struct LinearModel {
     features: FeatureSchema,
     intercept: f64,
     coefficients: Vec<f64>,
+    means: Vec<f64>,
     aliased: Vec<String>,
     iterations: usize,
 }
@@ -35,14 +36,17 @@ struct LinearParts {
     features: FeatureSchema,
     intercept: f64,
     coefficients: Vec<f64>,
+    /// Of the training rows. Not in files of older releases.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    means: Vec<f64>,
     aliased: Vec<String>,
     iterations: usize,
 }
 
 impl From<LinearModel> for LinearParts {
     fn from(m: LinearModel) -> Self {
-        let LinearModel { features, intercept, coefficients, aliased, iterations } = m;
-        Self { features, intercept, coefficients, aliased, iterations }
+        let LinearModel { features, intercept, coefficients, means, aliased, iterations } = m;
+        Self { features, intercept, coefficients, means, aliased, iterations }
     }
 }
 
@@ -50,9 +54,12 @@ impl TryFrom<LinearParts> for LinearModel {
     type Error = BrokenModel;
 
     fn try_from(parts: LinearParts) -> Result<Self, BrokenModel> {
-        let LinearParts { features, intercept, coefficients, aliased, iterations } = parts;
+        let LinearParts { features, intercept, coefficients, means, aliased, iterations } = parts;
         BrokenModel::same_length("coefficients", features.features().len(), coefficients.len())?;
-        Ok(Self { features, intercept, coefficients, aliased, iterations })
+        if !means.is_empty() {
+            BrokenModel::same_length("means", coefficients.len(), means.len())?;
+        }
+        Ok(Self { features, intercept, coefficients, means, aliased, iterations })
     }
 }
 
@@ -78,7 +85,8 @@ impl LinearModel {
         // Minus zero is zero: one number, one text in the file.
         coefficients.iter_mut().for_each(|b| *b += 0.0);
         let aliased = aliased.iter().filter_map(|&j| features.names().nth(j).map(str::to_owned)).collect();
-        Ok(Self { features, intercept, coefficients, aliased, iterations })
+        let means = problem.means.clone();
+        Ok(Self { features, intercept, coefficients, means, aliased, iterations })
     }
 
     /// The prediction where all features are 0.
@@ -89,6 +97,12 @@ impl LinearModel {
     /// One coefficient a feature, in the order of [`Model::features`].
     pub fn coefficients(&self) -> &[f64] {
         &self.coefficients
+    }
+
+    /// The weighted means of the features over the training rows, which explanations start from: 0 for models without
+    /// intercept, none in files of older releases.
+    pub fn means(&self) -> &[f64] {
+        &self.means
     }
 
     /// Features that are linear combinations of others (or constant): they carry nothing new and have coefficient 0.
