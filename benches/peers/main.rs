@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, ensure};
 use clap::{Parser, Subcommand, ValueEnum};
-use med_model::{AnyModel, Model, ModelSpec, Regressor};
+use med_model::{AnyModel, Explain, Model, ModelSpec, Regressor};
 use med_schema::FeatureSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -75,6 +75,18 @@ enum Command {
         #[arg(long)]
         out: Option<PathBuf>,
     },
+    /// Shapley values of the first rows of a file.
+    Explain {
+        /// What `fit` saved.
+        #[arg(long)]
+        model: PathBuf,
+        /// Parquet with the features.
+        #[arg(long)]
+        data: PathBuf,
+        /// How many rows.
+        #[arg(long)]
+        rows: usize,
+    },
 }
 
 /// How a model gets categories.
@@ -120,6 +132,13 @@ fn main() -> anyhow::Result<()> {
             if let Some(path) = out {
                 write_numbers(&path, predicted.iter())?;
             }
+            line(&measured, x.n_rows(), x.n_columns())
+        }
+        Command::Explain { model, data, rows } => {
+            let saved: Saved = serde_json::from_slice(&std::fs::read(model)?)?;
+            let x = input::features(&data, &saved.raw, saved.categories)?;
+            let x = x.take(&(0..rows.min(x.n_rows())).collect::<Vec<_>>())?;
+            let (measured, _) = pool.install(|| measure(cli.repeat, || saved.model.explain(&x)))?;
             line(&measured, x.n_rows(), x.n_columns())
         }
     };

@@ -200,8 +200,8 @@ enum Takes {
     Levels,
     /// Numbers on one scale, one column a level: distances are measured.
     Distances,
-    /// Numbers; categories as ranks.
-    Ranks { missing: bool },
+    /// Numbers without missing values; categories as ranks.
+    Ranks,
 }
 
 /// A further model is one more name here.
@@ -210,9 +210,9 @@ fn takes(model: &str) -> Takes {
         "linear" => Takes::Contrasts,
         "ridge" | "lasso" | "elastic_net" => Takes::Levels,
         "glm" | "glm_gamma" | "glm_poisson" | "glm_tweedie" | "two_part" | "log_ols" => Takes::Logarithms,
-        "gbdt" => Takes::Ranks { missing: true },
+        "gbdt" => Takes::Everything,
         "knn" | "svr" => Takes::Distances,
-        _ => Takes::Ranks { missing: false },
+        _ => Takes::Ranks,
     }
 }
 
@@ -225,8 +225,7 @@ fn pipeline(model: &str, columns: &Schema) -> FeaturePipeline {
         Takes::Contrasts => vec![impute, one_hot(Reference::MostFrequent)],
         Takes::Levels => vec![impute, one_hot(Reference::None)],
         Takes::Distances => vec![impute, one_hot(Reference::None), Step::Scale(Scale::default())],
-        Takes::Ranks { missing: true } => vec![Step::Ordinal(ranks(columns))],
-        Takes::Ranks { missing: false } => vec![Step::Ordinal(ranks(columns)), impute],
+        Takes::Ranks => vec![Step::Ordinal(ranks(columns)), impute],
     })
 }
 
