@@ -368,6 +368,14 @@ pub enum PredictError {
         /// Number of its levels.
         levels: usize,
     },
+    /// Shapley values that there are not.
+    #[error("{model} cannot be explained: {reason}")]
+    Unexplained {
+        /// The model.
+        model: &'static str,
+        /// Why.
+        reason: &'static str,
+    },
     /// An offset that does not go with the rows.
     #[error("offset: expected {expected}, found {found}")]
     Offset {

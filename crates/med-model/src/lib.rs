@@ -2,6 +2,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 mod error;
+mod explain;
 mod format;
 mod gbm;
 mod glm;
@@ -23,6 +24,7 @@ mod tune;
 mod validate;
 
 pub use error::{BrokenModel, FitError, FormatError, InputError, LightGbmError, ParameterError, PredictError};
+pub use explain::{Explain, ExplainTrees, Shap, ShapScale};
 pub use format::{FORMAT, FORMAT_VERSION, SavedModel};
 pub use gbm::{
     Calibration as GbdtCalibration, FitOptions, FittedObjective, Gbdt, GbdtModel, GbdtParams, GrowPolicy, Halt,

@@ -8,6 +8,7 @@ use super::control::LearningCurve;
 use super::objective::Link;
 use super::params::{GbdtParams, Objective};
 use crate::error::BrokenModel;
+use crate::explain::{ShapScale, TreeSum};
 use crate::kernel::vectorised;
 use crate::parameters::Parameters;
 use crate::tree::{Ensemble, Tree, ensemble};
@@ -178,6 +179,12 @@ impl GbdtModel {
     /// Number of trees. Fewer than `num_iterations` when no split was left to make, or fitting stopped early.
     pub fn n_trees(&self) -> usize {
         self.ensemble.trees.len()
+    }
+
+    /// The trees and the scale of their sum.
+    pub(crate) fn tree_sum(&self) -> (TreeSum<'_>, ShapScale) {
+        let scale = if self.objective.link() == Link::Log { ShapScale::Log } else { ShapScale::Response };
+        (TreeSum { base: self.ensemble.base, weight: 1.0, trees: &self.ensemble.trees }, scale)
     }
 
     /// Number of leaves of all trees together.

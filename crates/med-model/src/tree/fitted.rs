@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::ensemble::{self, Ensemble};
 use super::structure::Tree;
 use crate::error::BrokenModel;
+use crate::explain::TreeSum;
 use crate::{FitError, LightGbmError, Model, PredictError};
 
 /// A fitted tree or forest: the sum of its trees' leaf values, divided by their number.
@@ -55,6 +56,10 @@ impl TreeEnsemble {
     /// Number of trees.
     pub fn n_trees(&self) -> usize {
         self.ensemble.trees.len()
+    }
+
+    pub(crate) fn tree_sum(&self) -> TreeSum<'_> {
+        TreeSum { base: 0.0, weight: 1.0 / self.n_trees() as f64, trees: &self.ensemble.trees }
     }
 
     /// Number of leaves of all trees together.

@@ -321,3 +321,20 @@ fn data_without_a_fit_are_errors() {
     assert!(Glm::new(GlmParams { link: Link::Logit, ..Default::default() }).is_err());
     assert!(Glm::new(GlmParams { power: Some(2.0), ..Default::default() }).is_err());
 }
+
+#[test]
+fn explanations_add_up_to_the_linear_predictor() {
+    use med_model::{Explain, ModelSpec, ShapScale};
+    let data = crate::fixtures::insurance_categories();
+    for name in ["glm_gamma", "glm_tweedie"] {
+        let model = ModelSpec::parse(name, &serde_json::Value::Null).unwrap().fit(&data).unwrap();
+        let shap = model.explain(data.x()).unwrap();
+        assert_eq!(shap.scale, ShapScale::Log);
+        for (row, predicted) in shap.values.rows().into_iter().zip(model.predict(data.x()).unwrap()) {
+            let sum = (shap.base_value + row.sum()).exp();
+            assert!((sum - predicted).abs() < 1e-9 * predicted, "{name}: {sum} {predicted}");
+        }
+        // Differences to the mean: none is left over all training rows.
+        assert!(shap.values.mean_axis(ndarray::Axis(0)).unwrap().iter().all(|m| m.abs() < 1e-9));
+    }
+}
