@@ -112,7 +112,8 @@ pub(crate) fn exp_in_place(values: &mut [f64]) {
 }
 
 /// Replaces every value by its natural logarithm.
-pub(crate) fn ln_in_place(values: &mut [f64]) {
+#[cfg(test)]
+fn ln_in_place(values: &mut [f64]) {
     vectorised(|| values.iter_mut().for_each(|v| *v = ln(*v)));
 }
 
