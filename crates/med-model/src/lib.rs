@@ -6,6 +6,7 @@ mod explain;
 mod format;
 mod gbm;
 mod input;
+mod interval;
 mod kernel;
 mod knn;
 mod linalg;
@@ -22,9 +23,10 @@ pub use error::{BrokenModel, FitError, FormatError, InputError, ParameterError, 
 pub use explain::{Explain, ExplainTrees, Shap, ShapScale};
 pub use format::{FORMAT, FORMAT_VERSION, SavedModel};
 pub use gbm::{
-    Calibration, FitOptions, FittedObjective, Gbdt, GbdtModel, GbdtParams, GrowPolicy, Halt, Importance, LearningCurve, Link,
-    MonotoneConstraints, Objective, Progress, Warning,
+    Calibration, FitOptions, FittedObjective, Gbdt, GbdtModel, GbdtParams, GrowPolicy, Halt, Importance, LearningCurve,
+    Link, MonotoneConstraints, Objective, Progress, Warning,
 };
+pub use interval::{Conformal, Interval, ResidualQuantiles, cv_plus, interval_scale};
 pub use knn::{Knn, KnnModel, KnnParams, Weighting};
 pub use linear::{
     ElasticNet, ElasticNetParams, Lasso, LassoParams, LeastSquaresSummary, Linear, LinearModel, LinearParams, Ridge,

@@ -5,6 +5,8 @@
 mod any_model;
 #[path = "integration/clients.rs"]
 mod clients;
+#[path = "integration/explain.rs"]
+mod explain;
 #[path = "integration/fixtures.rs"]
 mod fixtures;
 #[path = "integration/goldens.rs"]

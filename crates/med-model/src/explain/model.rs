@@ -30,8 +30,7 @@ impl Trees<'_> {
             return Err(PredictError::Unexplained { model: self.model, reason: "the background has no row" });
         }
         let background_columns = columns(&background);
-        let values =
-            interventional(&self.sum, &columns(&x), x.n_rows(), &background_columns, background.n_rows());
+        let values = interventional(&self.sum, &columns(&x), x.n_rows(), &background_columns, background.n_rows());
         let predicted = |row: usize| {
             let value = |j: usize| background_columns[j].value(row);
             self.sum.trees.iter().fold(self.sum.base, |s, tree| s + self.sum.weight * tree.predict(value))

@@ -7,6 +7,7 @@ use std::ops::ControlFlow;
 use med_schema::{Dataset, FeatureKind, FeatureMatrix, FeatureSchema, near_names};
 use rayon::prelude::*;
 
+use super::Gbdt;
 use super::control::{EarlyStopping, FitOptions, Halt, LearningCurve, Progress};
 use super::interim::{BinOptions, Binned, Growth};
 use super::model::{FittedObjective, GbdtModel};
@@ -15,7 +16,6 @@ use super::params::{Calibration, GbdtParams, MonotoneConstraints, Objective};
 use super::rounds::{Metric, Part, Rounds, overflow};
 use super::sampling::{Sampler, hold_back};
 use super::sums::exact_sum;
-use super::Gbdt;
 use crate::input::{annualised, no_infinities};
 use crate::kernel::exp::exp_in_place;
 use crate::parameters::Parameters;
@@ -149,7 +149,8 @@ impl Gbdt {
         };
         let loss = loss(power);
 
-        let held_back = options.validation.map(|data| Validation::new(&features, data, options.validation_offset, loss));
+        let held_back =
+            options.validation.map(|data| Validation::new(&features, data, options.validation_offset, loss));
         let mut held_back = held_back.transpose()?;
         let base = if params.boost_from_average { loss.start(&part.start()) } else { 0.0 };
         if !base.is_finite() {

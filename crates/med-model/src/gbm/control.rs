@@ -151,7 +151,8 @@ mod tests {
     fn stopping_waits_for_its_patience_and_remembers_the_best() {
         assert!(EarlyStopping::new(0, 1.0).is_none());
         let mut stopping = EarlyStopping::new(2, 10.0).unwrap();
-        let stops: Vec<bool> = [5.0, 6.0, 4.0, 4.0, 4.5].iter().zip(1..).map(|(&m, i)| stopping.should_stop(i, m)).collect();
+        let stops: Vec<bool> =
+            [5.0, 6.0, 4.0, 4.0, 4.5].iter().zip(1..).map(|(&m, i)| stopping.should_stop(i, m)).collect();
         assert_eq!((stops, stopping.best_iteration()), (vec![false, false, false, false, true], 3));
     }
 }

@@ -85,7 +85,13 @@ mod tests {
     fn one_full_step_to_pure_leaves_reproduces_the_target() {
         let x = FeatureMatrix::new(vec![FeatureColumn::numeric("a", vec![1.0, 2.0, 3.0, f64::NAN])]).unwrap();
         let data = Dataset::new(x, "y", vec![10.0, -4.0, 7.5, 100.0]).unwrap();
-        let params = GbdtParams { objective: SQUARED, num_iterations: 1, learning_rate: 1.0, min_data_in_leaf: 1, ..Default::default() };
+        let params = GbdtParams {
+            objective: SQUARED,
+            num_iterations: 1,
+            learning_rate: 1.0,
+            min_data_in_leaf: 1,
+            ..Default::default()
+        };
         let model = Gbdt::new(params).unwrap().fit(&data).unwrap();
         for (p, y) in model.predict(data.x()).unwrap().iter().zip(data.y()) {
             assert!((p - y).abs() < 1e-6, "{p} {y}");

@@ -124,7 +124,8 @@ impl TryFrom<GbdtParts> for GbdtModel {
     type Error = BrokenModel;
 
     fn try_from(parts: GbdtParts) -> Result<Self, BrokenModel> {
-        let GbdtParts { features, objective, base, calibration, exposure, offset, trees, learning_curve: curve } = parts;
+        let GbdtParts { features, objective, base, calibration, exposure, offset, trees, learning_curve: curve } =
+            parts;
         let wrong = |part, expected: &str, found: String| Err(BrokenModel::new(part, expected, found));
         if objective.name == Objective::Auto {
             return wrong("objective", "the one that was chosen", "auto".to_owned());
@@ -215,7 +216,10 @@ impl GbdtModel {
             return Err(PredictError::Offset { expected, found });
         }
         if let Some(row) = offset.iter().position(|o| !o.is_finite()) {
-            return Err(PredictError::Offset { expected: "finite numbers".into(), found: format!("another in row {row}") });
+            return Err(PredictError::Offset {
+                expected: "finite numbers".into(),
+                found: format!("another in row {row}"),
+            });
         }
         let mut scores = vec![0.0; x.n_rows()];
         self.scores_into(x, &mut scores)?;

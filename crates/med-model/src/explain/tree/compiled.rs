@@ -118,13 +118,16 @@ impl Compiled {
         places.resize(rows.len() * self.width, [0; LANES]);
         for tested in &self.tested {
             let cells = &cells[tested.feature][rows.clone()];
-            vectorised(#[inline(always)] || match self.width {
-                1 => add_offsets::<1>(cells, tested, places),
-                2 => add_offsets::<2>(cells, tested, places),
-                3 => add_offsets::<3>(cells, tested, places),
-                4 => add_offsets::<4>(cells, tested, places),
-                width => add_any_offsets(width, cells, tested, places),
-            });
+            vectorised(
+                #[inline(always)]
+                || match self.width {
+                    1 => add_offsets::<1>(cells, tested, places),
+                    2 => add_offsets::<2>(cells, tested, places),
+                    3 => add_offsets::<3>(cells, tested, places),
+                    4 => add_offsets::<4>(cells, tested, places),
+                    width => add_any_offsets(width, cells, tested, places),
+                },
+            );
         }
     }
 
@@ -154,7 +157,10 @@ impl Compiled {
                                 known[lane] = f64::from(place(places, slot + player / BITS) >> (player % BITS) & 1);
                             }
                         }
-                        vectorised(#[inline(always)] || game.values_of_eight(known, values));
+                        vectorised(
+                            #[inline(always)]
+                            || game.values_of_eight(known, values),
+                        );
                         for (lane, out) in out.chunks_exact_mut(n_features).enumerate() {
                             for (&feature, values) in game.features.iter().zip(&*values) {
                                 out[feature as usize] += values[lane];
@@ -333,7 +339,9 @@ fn grouped(features: &[Feature], leaves: &[Path], limit: Limits) -> Vec<u64> {
     for leaf in (0..leaves.len()).filter(|&l| !leaves[l].features.is_empty()) {
         let open = has_table(&leaves[leaf], limit);
         match groups.last_mut() {
-            Some((group, true)) if open && table_size(features, *group | 1 << leaf) <= limit.cells => *group |= 1 << leaf,
+            Some((group, true)) if open && table_size(features, *group | 1 << leaf) <= limit.cells => {
+                *group |= 1 << leaf
+            }
             _ => groups.push((1 << leaf, open)),
         }
     }
@@ -379,9 +387,8 @@ fn table(
         let values = game.table();
         let players = game.n_players();
         // Where each player's numbers go.
-        let columns: Vec<usize> = (game.features.iter())
-            .filter_map(|&f| asked.iter().position(|&a| features[a].feature == f))
-            .collect();
+        let columns: Vec<usize> =
+            (game.features.iter()).filter_map(|&f| asked.iter().position(|&a| features[a].feature == f)).collect();
         // The leaf's answer to every combination, one feature after the other.
         answers.clear();
         answers.push(0);

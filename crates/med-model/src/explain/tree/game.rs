@@ -148,7 +148,10 @@ impl Game {
             for (player, known) in known.iter_mut().enumerate() {
                 *known = std::array::from_fn(|lane| ((first + lane) >> player & 1) as f64);
             }
-            vectorised(#[inline(always)] || self.values_of_eight(&known, &mut values));
+            vectorised(
+                #[inline(always)]
+                || self.values_of_eight(&known, &mut values),
+            );
             for (lane, table) in table.chunks_exact_mut(d).enumerate() {
                 table.iter_mut().zip(&values).for_each(|(t, v)| *t = v[lane]);
             }

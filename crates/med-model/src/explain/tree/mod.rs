@@ -61,7 +61,8 @@ impl TreeSum<'_> {
 
     /// The mean over the training rows, as the covers tell it.
     pub(super) fn expected(&self) -> f64 {
-        let of = |tree| regions(tree, self.weight).iter().flat_map(|r| &r.leaves).map(|leaf| leaf.expected()).sum::<f64>();
+        let of =
+            |tree| regions(tree, self.weight).iter().flat_map(|r| &r.leaves).map(|leaf| leaf.expected()).sum::<f64>();
         self.trees.iter().fold(self.base, |sum, tree| sum + of(tree))
     }
 }

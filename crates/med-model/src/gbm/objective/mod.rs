@@ -33,8 +33,8 @@ use std::fmt::Debug;
 
 use serde::{Deserialize, Serialize};
 
-pub(super) use choice::{check_target, choose, warnings};
 pub use choice::Warning;
+pub(super) use choice::{check_target, choose, warnings};
 pub(super) use pass::{Pass, Rows};
 pub(super) use quantile::{quantile_of, weighted_quantile};
 

@@ -32,9 +32,9 @@ struct Band {
 /// The power that describes how the variance rises with these predictions, which are positive.
 pub(in crate::gbm) fn estimate(y: &[f64], means: &[f64], weights: Option<&[f64]>) -> f64 {
     let weight = |i: usize| weights.map_or(1.0, |w| w[i]);
-    let range = (0..y.len()).filter(|&i| weight(i) > 0.0).fold((f64::INFINITY, 0.0_f64), |(low, high), i| {
-        (low.min(means[i]), high.max(means[i]))
-    });
+    let range = (0..y.len())
+        .filter(|&i| weight(i) > 0.0)
+        .fold((f64::INFINITY, 0.0_f64), |(low, high), i| (low.min(means[i]), high.max(means[i])));
     let (low, high) = (range.0.ln(), range.1.ln());
     if !(low.is_finite() && high.is_finite() && high - low > 1e-3) {
         return POWER_UNKNOWN;
