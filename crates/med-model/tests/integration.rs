@@ -3,6 +3,8 @@
 
 #[path = "integration/any_model.rs"]
 mod any_model;
+#[path = "integration/boosting.rs"]
+mod boosting;
 #[path = "integration/clients.rs"]
 mod clients;
 #[path = "integration/explain.rs"]

@@ -36,16 +36,24 @@ pub(crate) enum Command {
     )]
     Select(SelectArgs),
     /// Fits encoders and a model, and writes both to one file.
+    ///
+    /// A schema file (`--schema`) gives columns the roles `exposure` (years at risk) and `weight`. With an exposure the model is of
+    /// the cost per year, and the model file says so. `warnings` in the output tell what in the costs does not suit the objective.
     #[command(
         after_help = "Example:\n  med train --data train.csv --test test.csv --target annual_medical_cost --model gbdt --params '{\"num_iterations\": 300}' --out model.json"
     )]
     Train(TrainArgs),
     /// Predicts a file of rows.
+    ///
+    /// A model that was trained with an exposure predicts the cost in a row's exposure where the file has that column, and the
+    /// cost in one year where it has not; `exposure` in the output names the column that was used.
     #[command(
         after_help = "Example:\n  med predict --model model.json --data clients.parquet --out predictions.parquet"
     )]
     Predict(PredictArgs),
     /// Computes all metrics of a model on a file, by group too.
+    ///
+    /// With an exposure, metrics are of the cost per year, each row weighing its years.
     #[command(after_help = "Example:\n  med evaluate --model model.json --data test.csv --by smoker")]
     Evaluate(EvaluateArgs),
     /// Extracts a table or query to Parquet.

@@ -2,11 +2,13 @@
 
 use std::path::Path;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, bail, ensure};
 use med_features::encode::{ImputeBy, Reference, UnseenPolicy};
-use med_features::{FeaturePipeline, FittedEncoder, FittedPipeline, Impute, OneHot, Ordinal, Scale, Step};
+use med_features::{FeaturePipeline, FittedEncoder, FittedPipeline, Impute, Log1p, OneHot, Ordinal, Scale, Step};
 use med_model::{Model, ModelSpec, RegressionMetrics, Regressor, SavedModel};
-use med_schema::{Dataset, Domain, FeatureMatrix, FeatureSchema, Lineage, Role, Schema, Table, ValueType};
+use med_schema::{
+    Column, Dataset, Domain, FeatureMatrix, FeatureSchema, Kind, Lineage, Role, Schema, Table, ValueType,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::cli::ReadArgs;
@@ -19,6 +21,12 @@ struct Preparation {
     /// Columns that named a row of the training part, and name a row of predictions.
     keys: Vec<String>,
     columns: Schema,
+    /// Years at risk: the model is of the cost per year, a row's prediction is for its years.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    exposure: Option<Column>,
+    /// Weights of the rows, in fitting and in metrics.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    weight: Option<Column>,
     pipeline: FittedPipeline,
 }
 
@@ -27,6 +35,8 @@ struct Preparation {
 pub(crate) struct Prepared {
     saved: SavedModel,
     preparation: Preparation,
+    /// What in the training part does not suit the model; nothing when it was loaded.
+    warnings: Vec<String>,
 }
 
 impl Prepared {
@@ -36,11 +46,15 @@ impl Prepared {
         let data = train.dataset_of(features.iter().map(String::as_str))?;
         let (pipeline, x) = pipeline(spec.name(), &columns).fit_transform(data.x())?;
         let target = data.target().to_owned();
-        let model = spec.fit(&data.with_features(x)?)?;
+        let data = data.with_features(x)?;
+        let warnings = warnings(spec, &data);
+        let model = spec.fit(&data)?;
         let keys = keys(train.schema()).into_iter().filter(|k| *k != target).map(str::to_owned).collect();
-        let preparation = Preparation { keys, columns, pipeline };
+        let of = |role| train.schema().with_role(role).next().cloned();
+        let (exposure, weight) = (of(Role::Exposure), of(Role::Weight));
+        let preparation = Preparation { keys, columns, exposure, weight, pipeline };
         let saved = SavedModel::new(spec, model, target).with_preprocessing(serde_json::to_value(&preparation)?);
-        Ok(Self { saved, preparation })
+        Ok(Self { saved, preparation, warnings })
     }
 
     pub(crate) fn with_lineage(mut self, lineage: Lineage) -> Self {
@@ -58,7 +72,7 @@ impl Prepared {
             bail!("the model has no encoders with it; it was not written by this program");
         };
         let preparation: Preparation = serde_json::from_value(preparation.clone()).context("the model's encoders")?;
-        Ok(Self { saved, preparation })
+        Ok(Self { saved, preparation, warnings: Vec::new() })
     }
 
     pub(crate) fn load(path: &Path) -> anyhow::Result<Self> {
@@ -80,10 +94,34 @@ impl Prepared {
         self.saved.model().features()
     }
 
-    /// Reads a file that has the raw columns; the error names each one that it lacks.
+    /// What in the training part does not suit the model. It was fitted all the same.
+    pub(crate) fn warnings(&self) -> &[String] {
+        &self.warnings
+    }
+
+    /// The column with years at risk, if the model was fitted with one.
+    pub(crate) fn exposure(&self) -> Option<&str> {
+        self.preparation.exposure.as_ref().map(|c| c.name.as_str())
+    }
+
+    /// Reads rows to predict: the raw columns, and the exposure if the file has it. The error names each column that it lacks.
     pub(crate) fn read(&self, path: &Path, read: &ReadArgs) -> anyhow::Result<Table> {
         require(path, self.columns().names())?;
-        read.read_like(path, self.columns())
+        let schema = self.preparation.exposure.iter().cloned().try_fold(self.columns().clone(), Schema::with_column)?;
+        read.read_like(path, &schema)
+    }
+
+    /// Reads rows to evaluate: the raw columns, the target, the exposure that the target goes with, and weights if the file
+    /// has them. The error names each column that it lacks.
+    pub(crate) fn read_with_target(&self, path: &Path, read: &ReadArgs) -> anyhow::Result<Table> {
+        require(path, self.columns().names().chain([self.target()]).chain(self.exposure()))?;
+        let target = Column::new(self.target(), Kind::Continuous, ValueType::Float);
+        let Preparation { exposure, weight, .. } = &self.preparation;
+        let schema = [Some(target), exposure.clone(), weight.clone()]
+            .into_iter()
+            .flatten()
+            .try_fold(self.columns().clone(), Schema::with_column)?;
+        read.read_like(path, &schema)
     }
 
     /// The columns that name a row: those of the training part that are here too, or else what looks like one here.
@@ -101,9 +139,19 @@ impl Prepared {
         Ok(self.preparation.pipeline.transform(&table.features(self.columns().names())?)?)
     }
 
-    /// One prediction a row.
+    /// One prediction a row: the cost in the row's years at risk where the model knows of exposure and the table has it, else
+    /// in one year.
     pub(crate) fn predict(&self, table: &Table) -> anyhow::Result<Vec<f64>> {
-        let predicted = self.saved.model().predict(&self.encode(table)?)?.to_vec();
+        let mut predicted = self.saved.model().predict(&self.encode(table)?)?.to_vec();
+        if let Some(name) = self.exposure().filter(|n| table.schema().contains(n)) {
+            for (row, (cost, years)) in predicted.iter_mut().zip(table.numbers(name)?.as_slice()).enumerate() {
+                ensure!(
+                    *years >= 0.0 && years.is_finite(),
+                    "column {name:?}, row {row} (from 0): expected an exposure that is a finite number >= 0"
+                );
+                *cost *= years;
+            }
+        }
         if let Some(row) = predicted.iter().position(|p| !p.is_finite()) {
             bail!(
                 "row {row} (from 0): the prediction is too large for a number; its features are far from those trained on"
@@ -126,36 +174,71 @@ impl Prepared {
     }
 }
 
+/// What in the training part does not suit the model.
+fn warnings(spec: &ModelSpec, train: &Dataset) -> Vec<String> {
+    match spec {
+        ModelSpec::Gbdt(boosting) => boosting.warnings(train).iter().map(ToString::to_string).collect(),
+        _ => Vec::new(),
+    }
+}
+
 /// The columns that name a row.
 fn keys(schema: &Schema) -> Vec<&str> {
     [Role::Key, Role::EventTime].into_iter().flat_map(|r| schema.with_role(r)).map(|c| c.name.as_str()).collect()
 }
 
-/// The encoders a kind of model needs. Trees take ranks and missing values as they are; what measures distances or
-/// multiplies coefficients takes one column a level, and no missing values.
+/// What a kind of model takes: decides the encoders it gets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Takes {
+    /// Categories and missing values as they are.
+    Everything,
+    /// Categories as they are; numbers without missing values, and where they are heavy-tailed, as logarithms.
+    Logarithms,
+    /// Numbers, one column a level less one reference.
+    Contrasts,
+    /// Numbers, one column a level.
+    Levels,
+    /// Numbers on one scale, one column a level: distances are measured.
+    Distances,
+    /// Numbers; categories as ranks.
+    Ranks { missing: bool },
+}
+
+/// A further model is one more name here.
+fn takes(model: &str) -> Takes {
+    match model {
+        "linear" => Takes::Contrasts,
+        "ridge" | "lasso" | "elastic_net" => Takes::Levels,
+        "glm" | "glm_gamma" | "glm_poisson" | "glm_tweedie" | "two_part" | "log_ols" => Takes::Logarithms,
+        "gbdt" => Takes::Ranks { missing: true },
+        "knn" | "svr" => Takes::Distances,
+        _ => Takes::Ranks { missing: false },
+    }
+}
+
 fn pipeline(model: &str, columns: &Schema) -> FeaturePipeline {
     let impute = Step::Impute(Impute { by: ImputeBy::Median, ..Impute::default() });
-    let one_hot = |reference| OneHot { reference, unseen: UnseenPolicy::Ignore, ..OneHot::default() };
-    match model {
-        "linear" => FeaturePipeline::new(vec![impute, Step::OneHot(one_hot(Reference::MostFrequent))]),
-        "ridge" | "lasso" | "elastic_net" => FeaturePipeline::new(vec![impute, Step::OneHot(one_hot(Reference::None))]),
-        "knn" | "svr" => {
-            FeaturePipeline::new(vec![impute, Step::OneHot(one_hot(Reference::None)), Step::Scale(Scale::default())])
-        }
-        _ => {
-            let mut ordinal = Ordinal { unseen: UnseenPolicy::Ignore, ..Ordinal::default() };
-            for column in columns.columns() {
-                if let Some(Domain::Levels(levels)) = &column.domain
-                    && column.value_type == ValueType::Text
-                {
-                    ordinal = ordinal.order(&column.name, levels);
-                }
-            }
-            let mut steps = vec![Step::Ordinal(ordinal)];
-            if model != "gbdt" {
-                steps.push(impute);
-            }
-            FeaturePipeline::new(steps)
+    let one_hot = |reference| Step::OneHot(OneHot { reference, unseen: UnseenPolicy::Ignore, ..OneHot::default() });
+    FeaturePipeline::new(match takes(model) {
+        Takes::Everything => Vec::new(),
+        Takes::Logarithms => vec![impute, Step::Log1p(Log1p::default())],
+        Takes::Contrasts => vec![impute, one_hot(Reference::MostFrequent)],
+        Takes::Levels => vec![impute, one_hot(Reference::None)],
+        Takes::Distances => vec![impute, one_hot(Reference::None), Step::Scale(Scale::default())],
+        Takes::Ranks { missing: true } => vec![Step::Ordinal(ranks(columns))],
+        Takes::Ranks { missing: false } => vec![Step::Ordinal(ranks(columns)), impute],
+    })
+}
+
+/// Ranks in the order that the schema gives, or by text.
+fn ranks(columns: &Schema) -> Ordinal {
+    let mut ordinal = Ordinal { unseen: UnseenPolicy::Ignore, ..Ordinal::default() };
+    for column in columns.columns() {
+        if let Some(Domain::Levels(levels)) = &column.domain
+            && column.value_type == ValueType::Text
+        {
+            ordinal = ordinal.order(&column.name, levels);
         }
     }
+    ordinal
 }

@@ -8,13 +8,15 @@ use med_schema::{Dataset, FeatureKind, FeatureMatrix, FeatureSchema, near_names}
 use rayon::prelude::*;
 
 use super::Gbdt;
+use super::binning::{BinOptions, Binned};
 use super::control::{EarlyStopping, FitOptions, Halt, LearningCurve, Progress};
-use super::interim::{BinOptions, Binned, Growth};
+use super::grower::Growth;
 use super::model::{FittedObjective, GbdtModel};
 use super::objective::{Link, Loss, Warning, check_target, choose, power, warnings};
-use super::params::{Calibration, GbdtParams, MonotoneConstraints, Objective};
+use super::params::{Calibration, GbdtParams, GrowPolicy, MonotoneConstraints, Objective};
 use super::rounds::{Metric, Part, Rounds, overflow};
 use super::sampling::{Sampler, hold_back};
+use super::splitter::SplitRules;
 use super::sums::exact_sum;
 use crate::input::{annualised, no_infinities};
 use crate::kernel::exp::exp_in_place;
@@ -365,13 +367,28 @@ fn growth(params: &GbdtParams, features: &FeatureSchema) -> Result<Growth, FitEr
         let grouped: BTreeSet<u32> = interactions.iter().flatten().copied().collect();
         interactions.extend((0..names.len() as u32).filter(|j| !grouped.contains(j)).map(|j| vec![j]));
     }
-    let _ = (monotone, interactions);
-    Ok(Growth {
-        num_leaves: params.num_leaves,
-        max_depth: usize::try_from(params.max_depth).ok().filter(|&d| d > 0),
+    let rules = SplitRules {
+        lambda_l1: params.lambda_l1,
+        lambda_l2: params.lambda_l2,
+        max_delta_step: params.max_delta_step,
         min_data_in_leaf: params.min_data_in_leaf,
         min_sum_hessian_in_leaf: params.min_sum_hessian_in_leaf,
         min_gain_to_split: params.min_gain_to_split,
-        lambda_l2: params.lambda_l2,
+        cat_smooth: params.cat_smooth,
+        cat_l2: params.cat_l2,
+        max_cat_threshold: params.max_cat_threshold,
+        max_cat_to_onehot: params.max_cat_to_onehot,
+        min_data_per_group: params.min_data_per_group,
+    };
+    Ok(Growth {
+        num_leaves: params.num_leaves,
+        max_depth: usize::try_from(params.max_depth).ok().filter(|&d| d > 0),
+        depth_wise: params.grow_policy == GrowPolicy::DepthWise,
+        rules,
+        monotone,
+        interactions,
+        feature_fraction_bynode: params.feature_fraction_bynode,
+        extra_trees: params.extra_trees,
+        seed: params.seed,
     })
 }

@@ -1,6 +1,6 @@
 //! Sums of gradients by bin, in integers.
 
-use super::binning::BinnedMatrix;
+use super::binning::Binned;
 
 /// Real numbers as 64-bit integers times a power of two, so small that a sum of `n` of them cannot overflow.
 ///
@@ -80,12 +80,12 @@ pub(super) struct Histogram {
 }
 
 impl Histogram {
-    pub(super) fn empty(binned: &BinnedMatrix) -> Self {
+    pub(super) fn empty(binned: &Binned) -> Self {
         Self { cells: vec![Sums::default(); binned.n_cells] }
     }
 
     /// Sums these rows, in one pass over their bins.
-    pub(super) fn fill(&mut self, binned: &BinnedMatrix, rows: &[u32], pairs: &[GradientPair]) {
+    pub(super) fn fill(&mut self, binned: &Binned, rows: &[u32], pairs: &[GradientPair]) {
         self.cells.fill(Sums::default());
         for &row in rows {
             let GradientPair { gradient, hessian } = pairs[row as usize];
@@ -101,7 +101,7 @@ impl Histogram {
     }
 
     /// The bins of one feature.
-    pub(super) fn of_feature(&self, binned: &BinnedMatrix, feature: usize) -> &[Sums] {
+    pub(super) fn of_feature(&self, binned: &Binned, feature: usize) -> &[Sums] {
         &self.cells[binned.offsets[feature]..][..binned.features[feature].n_bins()]
     }
 }
@@ -129,7 +129,9 @@ mod tests {
     #[test]
     fn parent_less_sibling_is_the_other_child() {
         let column: Vec<f64> = (0..40).map(|i| f64::from(i % 9)).collect();
-        let binned = BinnedMatrix::new(&[&column, &column], 5);
+        let columns = ["a", "b"].map(|name| med_schema::FeatureColumn::numeric(name, column.clone()));
+        let x = med_schema::FeatureMatrix::new(columns.to_vec()).unwrap();
+        let binned = Binned::new(&x, &crate::gbm::binning::BinOptions { max_bin: 5, min_data_in_bin: 1 }).unwrap();
         let pairs: Vec<GradientPair> =
             (0..40).map(|i| GradientPair { gradient: i * i - 300, hessian: i + 1 }).collect();
         let fill = |rows: &[u32]| {

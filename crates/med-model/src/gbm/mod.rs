@@ -17,7 +17,6 @@ mod boost;
 mod control;
 mod grower;
 mod histogram;
-mod interim;
 mod model;
 mod objective;
 mod params;

@@ -2,7 +2,8 @@
 
 use rayon::prelude::*;
 
-use super::interim::{Binned, Derivatives, Grower, Growth, Hessians, Sample};
+use super::binning::Binned;
+use super::grower::{Derivatives, Grower, Growth, Hessians, Sample};
 use super::objective::{Link, Loss, Pass, Rows, Start, quantile_of, weighted_quantile};
 use super::params::GbdtParams;
 use super::sampling::Sampler;

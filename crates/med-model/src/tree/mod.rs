@@ -12,4 +12,4 @@ pub use cart::{DecisionTree, DecisionTreeParams};
 pub(crate) use ensemble::Ensemble;
 pub use fitted::TreeEnsemble;
 pub use forest::{RandomForest, RandomForestParams};
-pub(crate) use structure::{Child, Leaf, Split, Test, Tree};
+pub(crate) use structure::{Child, Leaf, LevelSet, Split, Test, Tree};

@@ -63,12 +63,24 @@ pub(crate) fn insurance() -> Dataset {
     Dataset::new(x, "charges", y).unwrap()
 }
 
+/// The 5,000 clients.
+fn all_clients() -> Dataset {
+    let (features, y) = encoded("clients.csv", "annual_medical_cost");
+    Dataset::new(FeatureMatrix::new(features).unwrap(), "annual_medical_cost", y).unwrap()
+}
+
 /// The 5,000 clients, every fifth held back.
 pub(crate) fn clients() -> (Dataset, Dataset) {
-    let (features, y) = encoded("clients.csv", "annual_medical_cost");
-    let data = Dataset::new(FeatureMatrix::new(features).unwrap(), "annual_medical_cost", y).unwrap();
+    let data = all_clients();
     let rows = |held_back: bool| -> Vec<usize> { (0..data.n_rows()).filter(|r| (r % 5 == 0) == held_back).collect() };
     (data.take(&rows(false)).unwrap(), data.take(&rows(true)).unwrap())
+}
+
+/// Data with the fold of each row, as scikit-learn's `KFold(5, shuffle=True, random_state=42)` gives it.
+pub(crate) fn with_folds(name: &str) -> (Dataset, Vec<usize>) {
+    let data = if name == "insurance" { insurance() } else { all_clients() };
+    let folds = golden("folds.json")[name].as_str().unwrap().bytes().map(|b| usize::from(b - b'0')).collect();
+    (data, folds)
 }
 
 /// 120 rows, three numeric columns, a target that depends on them.

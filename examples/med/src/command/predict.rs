@@ -18,7 +18,8 @@ pub(crate) fn run(args: &PredictArgs) -> anyhow::Result<Outcome> {
     let seconds = started.elapsed().as_secs_f64();
     let predictions = predictions(&table, &model.keys(&table), predicted)?;
     predictions.write(&args.out)?;
-    output::json(&json!({ "rows": predictions.n_rows(), "seconds": seconds }))?;
+    let exposure = model.exposure().filter(|name| table.schema().contains(name));
+    output::json(&json!({ "rows": predictions.n_rows(), "exposure": exposure, "seconds": seconds }))?;
     Ok(Outcome::Passed)
 }
 

@@ -4,6 +4,7 @@
 mod files;
 mod killed;
 mod pipeline;
+mod roles;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};

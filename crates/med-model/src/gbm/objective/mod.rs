@@ -201,3 +201,107 @@ impl<'a> Start<'a> {
         self.iter().filter(|&(_, w, _)| w > 0.0).map(|(y, w, o)| (y - o, w)).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::sums::exact_sum;
+    use super::*;
+    use proptest::prelude::*;
+
+    const ALL: [Objective; 7] = [
+        Objective::Regression,
+        Objective::RegressionL1,
+        Objective::Huber,
+        Objective::Quantile,
+        Objective::Poisson,
+        Objective::Gamma,
+        Objective::Tweedie,
+    ];
+
+    fn loss_of(objective: Objective) -> Loss {
+        Loss::new(objective, 0.3, 0.7, 1.6)
+    }
+
+    fn terms(loss: Loss, y: f64, score: f64) -> Terms {
+        with_loss!(&loss, loss => loss.terms(y, score))
+    }
+
+    proptest! {
+        #[test]
+        fn derivatives_are_those_of_the_loss(y in 0.1..20.0_f64, score in -2.0..3.0_f64) {
+            // Away from the bends.
+            prop_assume!((score - y).abs() > 1e-3 && ((score - y).abs() - 0.3).abs() > 1e-3);
+            for objective in ALL {
+                let (loss, step) = (loss_of(objective), 1e-5);
+                let at = |s: f64| terms(loss, y, s);
+                let slope = (at(score + step).loss - at(score - step).loss) / (2.0 * step);
+                let found = at(score);
+                prop_assert!((slope - found.gradient).abs() <= 1e-6 * (1.0 + slope.abs()), "{objective:?} {slope} {found:?}");
+                if loss.link() == Link::Log {
+                    let bend = (at(score + step).gradient - at(score - step).gradient) / (2.0 * step);
+                    let safeguard = if objective == Objective::Poisson { 0.7_f64.exp() } else { 1.0 };
+                    prop_assert!((safeguard * bend - found.hessian).abs() <= 1e-5 * (1.0 + bend.abs()), "{objective:?}");
+                    // At the prediction that is the target, the loss is the saturated one and its slope is 0.
+                    let perfect = terms(loss, y, y.ln());
+                    prop_assert!((perfect.loss - loss.saturated(y)).abs() <= 1e-9 * (1.0 + perfect.loss.abs()));
+                    prop_assert!(perfect.gradient.abs() <= 1e-12 * (1.0 + y));
+                }
+            }
+        }
+
+        #[test]
+        fn no_other_start_costs_less(
+            rows in prop::collection::vec((0.1..50.0_f64, 0.1..3.0_f64, -0.5..0.5_f64), 1..30),
+        ) {
+            let column = |f: fn(&(f64, f64, f64)) -> f64| rows.iter().map(f).collect::<Vec<f64>>();
+            let (y, weights, offset) = (column(|r| r.0), column(|r| r.1), column(|r| r.2));
+            for objective in ALL {
+                let loss = loss_of(objective);
+                let start = loss.start(&Start { y: &y, weights: Some(&weights), offset: Some(&offset) });
+                let cost = |s: f64| exact_sum(rows.iter().map(move |&(y, w, o)| w * terms(loss, y, s + o).loss));
+                for other in [start - 0.01, start + 0.01, start - 1e-4, start + 1e-4] {
+                    prop_assert!(cost(start) <= cost(other) + 1e-9 * cost(other).abs(), "{objective:?} {start} {other}");
+                }
+            }
+        }
+
+        #[test]
+        fn a_pass_gives_what_rows_give_one_by_one(
+            rows in prop::collection::vec((0.1..50.0_f64, 0.0..3.0_f64, -1.0..4.0_f64), 1..3000),
+        ) {
+            let column = |f: fn(&(f64, f64, f64)) -> f64| rows.iter().map(f).collect::<Vec<f64>>();
+            let (y, weights, scores) = (column(|r| r.0), column(|r| r.1), column(|r| r.2));
+            for objective in ALL {
+                let loss = loss_of(objective);
+                let (mut gradients, mut hessians) = (vec![0.0; y.len()], vec![0.0; y.len()]);
+                let mut pass = Pass::new(loss);
+                let given = Rows { y: &y, scores: &scores, weights: Some(&weights) };
+                let sum = pass.derivatives(given, &mut gradients, Some(&mut hessians)).unwrap();
+                prop_assert!((pass.loss(given).unwrap() - sum).abs() <= 1e-9 * (1.0 + sum.abs()));
+                let mut expected = 0.0;
+                for i in 0..y.len() {
+                    let row = terms(loss, y[i], scores[i]);
+                    prop_assert_eq!(gradients[i], (weights[i] * row.gradient) as f32);
+                    prop_assert_eq!(hessians[i], (weights[i] * row.hessian) as f32);
+                    expected += weights[i] * row.loss;
+                }
+                prop_assert!((sum - expected).abs() <= 1e-9 * (1.0 + expected.abs()), "{sum} {expected}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_mean_of_zero_has_a_finite_start() {
+        let start = loss_of(Objective::Tweedie).start(&Start { y: &[0.0; 3], weights: None, offset: None });
+        assert_eq!(start, -600.0);
+        assert!(terms(loss_of(Objective::Tweedie), 0.0, start).hessian >= 0.0);
+    }
+
+    #[test]
+    fn what_is_not_finite_is_told() {
+        let mut pass = Pass::new(loss_of(Objective::Regression));
+        let rows = Rows { y: &[1e60], scores: &[0.0], weights: None };
+        assert!(pass.derivatives(rows, &mut [0.0], None).is_err());
+        assert!(pass.loss(rows).is_ok());
+    }
+}
