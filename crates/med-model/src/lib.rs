@@ -8,6 +8,7 @@ mod gbm;
 mod glm;
 mod health;
 mod input;
+mod interval;
 mod kernel;
 mod knn;
 mod lightgbm;
@@ -41,6 +42,7 @@ pub use health::{
     TwoPartParams, TwoPartSummary, box_cox, box_cox_regression, copas_test, hosmer_lemeshow, link_test, park_test,
     reset_test,
 };
+pub use interval::{Conformal, Interval, ResidualQuantiles, cv_plus, interval_scale};
 pub use knn::{Knn, KnnModel, KnnParams, Weighting};
 pub use lightgbm::LightGbmModel;
 pub use linear::{

@@ -7,6 +7,8 @@ mod any_model;
 mod boosting;
 #[path = "integration/clients.rs"]
 mod clients;
+#[path = "integration/explain.rs"]
+mod explain;
 #[path = "integration/fixtures.rs"]
 mod fixtures;
 #[path = "integration/glm_goldens.rs"]

@@ -5,7 +5,9 @@ use std::path::Path;
 use anyhow::{Context, bail, ensure};
 use med_features::encode::{ImputeBy, Reference, UnseenPolicy};
 use med_features::{FeaturePipeline, FittedEncoder, FittedPipeline, Impute, Log1p, OneHot, Ordinal, Scale, Step};
-use med_model::{Model, ModelSpec, RegressionMetrics, Regressor, SavedModel};
+use med_model::{
+    Explain, Model, ModelSpec, RegressionMetrics, Regressor, ResidualQuantiles, SavedModel, Shap, ShapScale,
+};
 use med_schema::{
     Column, Dataset, Domain, FeatureMatrix, FeatureSchema, Kind, Lineage, Role, Schema, Table, ValueType,
 };
@@ -28,6 +30,18 @@ struct Preparation {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     weight: Option<Column>,
     pipeline: FittedPipeline,
+    /// For prediction intervals.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    residuals: Option<ResidualQuantiles>,
+}
+
+/// What each raw column contributes to each prediction.
+#[derive(Debug)]
+pub(crate) struct Explained {
+    pub(crate) scale: ShapScale,
+    pub(crate) base_value: f64,
+    /// In the order of the raw columns.
+    pub(crate) columns: Vec<(String, Vec<f64>)>,
 }
 
 /// A fitted model and its preparation.
@@ -52,9 +66,54 @@ impl Prepared {
         let keys = keys(train.schema()).into_iter().filter(|k| *k != target).map(str::to_owned).collect();
         let of = |role| train.schema().with_role(role).next().cloned();
         let (exposure, weight) = (of(Role::Exposure), of(Role::Weight));
-        let preparation = Preparation { keys, columns, exposure, weight, pipeline };
+        let preparation = Preparation { keys, columns, exposure, weight, pipeline, residuals: None };
         let saved = SavedModel::new(spec, model, target).with_preprocessing(serde_json::to_value(&preparation)?);
         Ok(Self { saved, preparation, warnings })
+    }
+
+    /// With what prediction intervals are made of.
+    pub(crate) fn with_intervals(mut self, residuals: Option<ResidualQuantiles>) -> anyhow::Result<Self> {
+        self.preparation.residuals = residuals;
+        self.saved = self.saved.with_preprocessing(serde_json::to_value(&self.preparation)?);
+        Ok(self)
+    }
+
+    /// Rows that prediction intervals are calibrated on.
+    pub(crate) fn interval_rows(&self) -> Option<usize> {
+        self.preparation.residuals.as_ref().map(ResidualQuantiles::n_rows)
+    }
+
+    /// Lower and upper ends of the intervals around these predictions.
+    pub(crate) fn intervals(&self, predicted: &[f64], level: f64) -> anyhow::Result<(Vec<f64>, Vec<f64>)> {
+        let Some(residuals) = &self.preparation.residuals else {
+            bail!("the model was trained without intervals: train it again with --intervals auto");
+        };
+        let (mut lower, mut upper) = (Vec::with_capacity(predicted.len()), Vec::with_capacity(predicted.len()));
+        for &predicted in predicted {
+            let interval = residuals.around(predicted, level)?;
+            ensure!(
+                interval.upper.is_finite(),
+                "{} calibration rows are too few for intervals at level {level}",
+                residuals.n_rows()
+            );
+            lower.push(interval.lower);
+            upper.push(interval.upper);
+        }
+        Ok((lower, upper))
+    }
+
+    /// What each raw column contributes to each row's prediction for one year: the sum over the features made from it.
+    pub(crate) fn explain(&self, table: &Table) -> anyhow::Result<Explained> {
+        let Shap { base_value, values, scale, .. } = self.saved.explain(&self.encode(table)?)?;
+        let mut columns: Vec<(String, Vec<f64>)> =
+            self.columns().names().map(|name| (name.to_owned(), vec![0.0; table.n_rows()])).collect();
+        for (origin, values) in self.preparation.pipeline.provenance().iter().zip(values.columns()) {
+            let share = 1.0 / origin.from.len().max(1) as f64;
+            for (_, sums) in columns.iter_mut().filter(|(name, _)| origin.from.contains(name)) {
+                sums.iter_mut().zip(values).for_each(|(sum, value)| *sum += value * share);
+            }
+        }
+        Ok(Explained { scale, base_value, columns })
     }
 
     pub(crate) fn with_lineage(mut self, lineage: Lineage) -> Self {

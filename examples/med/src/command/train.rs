@@ -7,8 +7,9 @@ use med_model::ModelSpec;
 use med_schema::write_file;
 use serde_json::{Map, Value, json};
 
-use crate::cli::TrainArgs;
+use crate::cli::{Intervals, TrainArgs};
 use crate::config::seeded;
+use crate::intervals;
 use crate::output::{self, Outcome};
 use crate::prepared::Prepared;
 use crate::table_file::usable;
@@ -37,8 +38,11 @@ fn train(args: &TrainArgs, spec: &ModelSpec) -> anyhow::Result<Outcome> {
     ensure!(!features.is_empty(), "{} has no column that a model could take", args.data.display());
 
     let started = Instant::now();
-    let model = Prepared::fit(spec, &table, &features)?;
+    let mut model = Prepared::fit(spec, &table, &features)?;
     let fit_seconds = started.elapsed().as_secs_f64();
+    if args.intervals == Intervals::Auto {
+        model = model.with_intervals(intervals::residuals(spec, &table, &features)?)?;
+    }
 
     let mut metrics = Map::new();
     metrics.insert("train".to_owned(), serde_json::to_value(model.evaluate(&table)?)?);
@@ -54,6 +58,7 @@ fn train(args: &TrainArgs, spec: &ModelSpec) -> anyhow::Result<Outcome> {
         "ignored": ignored,
         "exposure": model.exposure(),
         "fit_seconds": fit_seconds,
+        "interval_rows": model.interval_rows(),
         "warnings": model.warnings(),
         "metrics": metrics,
     }))?;
