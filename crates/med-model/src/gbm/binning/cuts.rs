@@ -38,6 +38,7 @@ impl Cuts {
         Self { cuts }
     }
 
+    #[cfg(test)]
     pub(crate) fn bin(&self, value: f64) -> u8 {
         if value.is_nan() { super::MISSING_BIN } else { 1 + self.cuts.partition_point(|&c| c < value) as u8 }
     }
@@ -47,7 +48,7 @@ impl Cuts {
         // Behind the last cut nothing is smaller than a value.
         let mut table = [f64::INFINITY; TABLE];
         table.iter_mut().zip(&self.cuts).for_each(|(t, &c)| *t = c);
-        let first = self.cuts.len().next_power_of_two().min(TABLE / 2).max(1);
+        let first = self.cuts.len().next_power_of_two().clamp(1, TABLE / 2);
         let steps = first.ilog2() + 1;
         vectorised(
             #[inline(always)]
