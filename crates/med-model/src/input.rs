@@ -95,7 +95,7 @@ pub(crate) fn numeric_columns<'a>(
             return Ok(values);
         }
         for (row, value) in values.iter().enumerate() {
-            if value.is_nan() && missing == Missing::Refused {
+            if value.is_nan() {
                 return Err(InputError::Missing { column: name(), row, model });
             }
             if value.is_infinite() {
@@ -151,6 +151,8 @@ mod tests {
             error.to_string(),
             "column \"bmi\", row 1: the value is missing; linear takes no missing values: impute them first"
         );
+        let infinite = dataset(vec![f64::INFINITY]);
+        assert!(TrainingSet::new(&infinite, "linear", Missing::Refused, Weights::Honoured).is_err());
         let texts = FeatureMatrix::new(vec![FeatureColumn::from_texts("city", [Some("a")])]).unwrap();
         let error = numeric_columns(&texts, "linear", Missing::Refused).unwrap_err();
         assert_eq!(error, InputError::Categorical { column: "city".to_owned(), model: "linear" });

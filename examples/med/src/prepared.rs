@@ -4,13 +4,11 @@ use std::path::Path;
 
 use anyhow::{Context, bail, ensure};
 use med_features::encode::{ImputeBy, Reference, UnseenPolicy};
-use med_features::{FeaturePipeline, FittedEncoder, FittedPipeline, Impute, Log1p, OneHot, Ordinal, Scale, Step};
+use med_features::{FeaturePipeline, FittedEncoder, FittedPipeline, Impute, Log1p, OneHot, Scale, Step};
 use med_model::{
     Explain, Model, ModelSpec, RegressionMetrics, Regressor, ResidualQuantiles, SavedModel, Shap, ShapScale,
 };
-use med_schema::{
-    Column, Dataset, Domain, FeatureMatrix, FeatureSchema, Kind, Lineage, Role, Schema, Table, ValueType,
-};
+use med_schema::{Column, Dataset, FeatureMatrix, FeatureSchema, Kind, Lineage, Role, Schema, Table, ValueType};
 use serde::{Deserialize, Serialize};
 
 use crate::cli::ReadArgs;
@@ -58,7 +56,7 @@ impl Prepared {
     pub(crate) fn fit(spec: &ModelSpec, train: &Table, features: &[String]) -> anyhow::Result<Self> {
         let columns = train.schema().select(features.iter().map(String::as_str))?;
         let data = train.dataset_of(features.iter().map(String::as_str))?;
-        let (pipeline, x) = pipeline(spec.name(), &columns).fit_transform(data.x())?;
+        let (pipeline, x) = pipeline(spec.name()).fit_transform(data.x())?;
         let target = data.target().to_owned();
         let data = data.with_features(x)?;
         let warnings = warnings(spec, &data);
@@ -259,8 +257,8 @@ enum Takes {
     Levels,
     /// Numbers on one scale, one column a level: distances are measured.
     Distances,
-    /// Numbers without missing values; categories as ranks.
-    Ranks,
+    /// Numbers without missing values, one column a level less one reference; where heavy-tailed, as logarithms.
+    LogarithmsAndContrasts,
 }
 
 /// A further model is one more name here.
@@ -268,14 +266,14 @@ fn takes(model: &str) -> Takes {
     match model {
         "linear" => Takes::Contrasts,
         "ridge" | "lasso" | "elastic_net" => Takes::Levels,
-        "glm" | "glm_gamma" | "glm_poisson" | "glm_tweedie" | "two_part" | "log_ols" => Takes::Logarithms,
-        "gbdt" => Takes::Everything,
+        "glm" | "glm_gamma" | "glm_poisson" | "glm_tweedie" => Takes::Logarithms,
+        "two_part" | "log_ols" => Takes::LogarithmsAndContrasts,
         "knn" | "svr" => Takes::Distances,
-        _ => Takes::Ranks,
+        _ => Takes::Everything,
     }
 }
 
-fn pipeline(model: &str, columns: &Schema) -> FeaturePipeline {
+fn pipeline(model: &str) -> FeaturePipeline {
     let impute = Step::Impute(Impute { by: ImputeBy::Median, ..Impute::default() });
     let one_hot = |reference| Step::OneHot(OneHot { reference, unseen: UnseenPolicy::Ignore, ..OneHot::default() });
     FeaturePipeline::new(match takes(model) {
@@ -284,19 +282,8 @@ fn pipeline(model: &str, columns: &Schema) -> FeaturePipeline {
         Takes::Contrasts => vec![impute, one_hot(Reference::MostFrequent)],
         Takes::Levels => vec![impute, one_hot(Reference::None)],
         Takes::Distances => vec![impute, one_hot(Reference::None), Step::Scale(Scale::default())],
-        Takes::Ranks => vec![Step::Ordinal(ranks(columns)), impute],
-    })
-}
-
-/// Ranks in the order that the schema gives, or by text.
-fn ranks(columns: &Schema) -> Ordinal {
-    let mut ordinal = Ordinal { unseen: UnseenPolicy::Ignore, ..Ordinal::default() };
-    for column in columns.columns() {
-        if let Some(Domain::Levels(levels)) = &column.domain
-            && column.value_type == ValueType::Text
-        {
-            ordinal = ordinal.order(&column.name, levels);
+        Takes::LogarithmsAndContrasts => {
+            vec![impute, Step::Log1p(Log1p::default()), one_hot(Reference::MostFrequent)]
         }
-    }
-    ordinal
+    })
 }

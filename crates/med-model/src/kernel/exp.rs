@@ -113,7 +113,7 @@ pub(crate) fn exp_in_place(values: &mut [f64]) {
 
 /// Replaces every value by its natural logarithm.
 #[cfg(test)]
-fn ln_in_place(values: &mut [f64]) {
+pub(crate) fn ln_in_place(values: &mut [f64]) {
     vectorised(|| values.iter_mut().for_each(|v| *v = ln(*v)));
 }
 

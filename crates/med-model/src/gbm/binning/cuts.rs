@@ -39,7 +39,7 @@ impl Cuts {
     }
 
     #[cfg(test)]
-    fn bin(&self, value: f64) -> u8 {
+    pub(crate) fn bin(&self, value: f64) -> u8 {
         if value.is_nan() { super::MISSING_BIN } else { 1 + self.cuts.partition_point(|&c| c < value) as u8 }
     }
 
