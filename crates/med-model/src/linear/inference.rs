@@ -80,10 +80,10 @@ impl LeastSquaresSummary {
         intervals(&self.coefficients, &self.standard_errors, self.df_residual, level)
     }
 
-    /// Fits [`Linear`] with an intercept and sums it up.
+    /// Fits [`Linear`](crate::Linear) with an intercept and sums it up.
     ///
     /// # Errors
-    /// As [`Linear`]'s fit, and when no degree of freedom is left for the errors.
+    /// As [`Linear`](crate::Linear)'s fit, and when no degree of freedom is left for the errors.
     pub fn fit(train: &Dataset) -> Result<Self, FitError> {
         let set = training_set(train, MODEL)?;
         let weights = set.weights.as_deref();
