@@ -1,7 +1,7 @@
 //! Data for the benchmarks: seeded, the same on every machine.
 //!
-//! Run all with `cargo bench -p med-benches`, one with `cargo bench -p med-benches --bench linear`. Names say rows x columns.
-//! Data are built outside of what is timed.
+//! Run all with `cargo bench -p med-benches`, some with `cargo bench -p med-benches --bench models -- gbdt/fit`.
+//! Names say model, work and rows x columns. Data are built outside of what is timed.
 
 use med_schema::{Dataset, FeatureColumn, FeatureMatrix, Table};
 use polars::prelude::{Column, DataFrame};
@@ -10,8 +10,11 @@ use rand_pcg::Pcg64;
 
 const SEED: u64 = 42;
 
-/// A size as it stands in the names of benchmarks: 1k, 10k, 100k.
+/// A size as it stands in the names of benchmarks: 1k, 10k, 100k, 1M.
 pub fn size(rows: usize) -> String {
+    if rows.is_multiple_of(1_000_000) {
+        return format!("{}M", rows / 1_000_000);
+    }
     if rows.is_multiple_of(1000) { format!("{}k", rows / 1000) } else { rows.to_string() }
 }
 

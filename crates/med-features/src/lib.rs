@@ -8,7 +8,7 @@ pub mod select;
 pub mod split;
 pub mod statistic;
 
-pub use encode::{Encoder, FittedEncoder, Impute, OneHot, Ordinal, Origin, Scale};
+pub use encode::{Encoder, FittedEncoder, Impute, Log1p, OneHot, Ordinal, Origin, Scale};
 pub use error::FeatureError;
 pub use pipeline::{FeaturePipeline, FittedPipeline, FittedStep, Step};
 pub use select::{

@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::FeatureError;
 use crate::encode::{
-    Encoder, FittedEncoder, FittedImpute, FittedOneHot, FittedOrdinal, FittedScale, Impute, InputKind, Inputs, OneHot,
-    Ordinal, Origin, Scale,
+    Encoder, FittedEncoder, FittedImpute, FittedLog1p, FittedOneHot, FittedOrdinal, FittedScale, Impute, InputKind,
+    Inputs, Log1p, OneHot, Ordinal, Origin, Scale,
 };
 
 const FORMAT: &str = "med-feature-pipeline";
@@ -25,6 +25,8 @@ pub enum Step {
     Impute(Impute),
     /// Numbers to mean 0 and standard deviation 1.
     Scale(Scale),
+    /// Heavy-tailed numbers to their logarithm.
+    Log1p(Log1p),
 }
 
 /// A fitted step.
@@ -40,6 +42,8 @@ pub enum FittedStep {
     Impute(FittedImpute),
     /// Numbers to mean 0 and standard deviation 1.
     Scale(FittedScale),
+    /// Heavy-tailed numbers to their logarithm.
+    Log1p(FittedLog1p),
 }
 
 impl Encoder for Step {
@@ -51,6 +55,7 @@ impl Encoder for Step {
             Self::Ordinal(step) => step.fit(train).map(FittedStep::Ordinal),
             Self::Impute(step) => step.fit(train).map(FittedStep::Impute),
             Self::Scale(step) => step.fit(train).map(FittedStep::Scale),
+            Self::Log1p(step) => step.fit(train).map(FittedStep::Log1p),
         }
     }
 }
@@ -62,6 +67,7 @@ impl FittedStep {
             Self::Ordinal(step) => step,
             Self::Impute(step) => step,
             Self::Scale(step) => step,
+            Self::Log1p(step) => step,
         }
     }
 }

@@ -113,6 +113,19 @@ pub enum InputError {
         /// The model.
         model: &'static str,
     },
+    /// A category that no training row had.
+    #[error(
+        "column {column:?}, row {row}: {model} has not been fitted on this category; fit it with unseen = \"reference\" to \
+         take such rows for the reference level"
+    )]
+    UnseenLevel {
+        /// The column.
+        column: String,
+        /// The row, from 0.
+        row: usize,
+        /// The model.
+        model: &'static str,
+    },
 }
 
 /// A model that could not be fitted.
@@ -171,6 +184,84 @@ pub enum FitError {
         /// What the library says.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// A cost the model cannot take.
+    #[error("{model}: row {row}: expected a cost of {expected}")]
+    Cost {
+        /// The model.
+        model: &'static str,
+        /// The row, from 0.
+        row: usize,
+        /// What a cost may be.
+        expected: &'static str,
+    },
+    /// A target without any cost.
+    #[error("{model}: expected at least one row with a cost above 0 and a weight above 0, found none")]
+    NoCost {
+        /// The model.
+        model: &'static str,
+    },
+    /// A feature to smear by that is not there.
+    #[error("parameter smearing_by of log_ols: there is no feature {column:?}")]
+    UnknownSmearing {
+        /// The name.
+        column: String,
+    },
+    /// A feature to smear by with too many values to be groups.
+    #[error("parameter smearing_by of log_ols: column {column:?} has {groups} values, expected at most {most}")]
+    TooManyGroups {
+        /// The column.
+        column: String,
+        /// Values it has.
+        groups: usize,
+        /// Values it may have.
+        most: usize,
+    },
+    /// A target that the model's family cannot have.
+    #[error("row {row}: {model} needs {expected} as its target")]
+    FamilyTarget {
+        /// The model.
+        model: &'static str,
+        /// The row, from 0.
+        row: usize,
+        /// What it may be.
+        expected: &'static str,
+    },
+    /// A target without variation that has no finite fit.
+    #[error("{model} cannot be fitted: the weighted mean of the target is {found}")]
+    Degenerate {
+        /// The model.
+        model: &'static str,
+        /// The mean.
+        found: &'static str,
+    },
+    /// More columns than the normal equations can hold.
+    #[error("{model} takes at most {expected} columns, levels of categories counted, found {found}; group rare levels")]
+    DesignTooWide {
+        /// The model.
+        model: &'static str,
+        /// Columns there may be.
+        expected: usize,
+        /// Columns there are.
+        found: usize,
+    },
+    /// An iteration whose gradient did not become small.
+    #[error(
+        "{model} did not converge in {iterations} iterations: the scaled norm of the gradient is {gradient:e}, expected at \
+         most {tolerance:e}; raise max_iterations, alpha or tolerance, or group levels without costs"
+    )]
+    Unconverged {
+        /// The model.
+        model: &'static str,
+        /// Iterations made.
+        iterations: usize,
+        /// Norm reached.
+        gradient: f64,
+        /// Norm wanted.
+        tolerance: f64,
+    },
+    /// A penalised fit, asked for its standard errors.
+    #[error("the coefficients of a penalised fit are biased and have no standard errors; fit with alpha = 0")]
+    Penalised,
     /// A target that the objective cannot describe.
     #[error(
         "{model} with objective {objective}: row {row}: expected {expected} as target; drop the row or take the objective \
@@ -261,6 +352,30 @@ pub enum PredictError {
         /// What the library says.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// A row of another length than there are features.
+    #[error("the row has {found} values, expected {expected}, one a feature")]
+    RowLength {
+        /// Number of features.
+        expected: usize,
+        /// Values of the row.
+        found: usize,
+    },
+    /// A code of a categorical feature that stands for no level.
+    #[error("feature {column:?}: expected the code of a level below {levels} or a missing value")]
+    Code {
+        /// The feature.
+        column: String,
+        /// Number of its levels.
+        levels: usize,
+    },
+    /// Shapley values that there are not.
+    #[error("{model} cannot be explained: {reason}")]
+    Unexplained {
+        /// The model.
+        model: &'static str,
+        /// Why.
+        reason: &'static str,
+    },
     /// An offset that does not go with the rows.
     #[error("offset: expected {expected}, found {found}")]
     Offset {
@@ -317,4 +432,67 @@ impl BrokenModel {
     pub(crate) fn same_length(part: &'static str, expected: usize, found: usize) -> Result<(), Self> {
         if expected == found { Ok(()) } else { Err(Self::new(part, format!("{expected} values"), format!("{found}"))) }
     }
+}
+
+/// A model of LightGBM that cannot be read or written.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LightGbmError {
+    /// Text of something else.
+    #[error("not a LightGBM model: expected the first line \"tree\", found {found:?}")]
+    NotAModel {
+        /// The first line.
+        found: String,
+    },
+    /// A version this code does not know.
+    #[error("expected a LightGBM model of version v2, v3 or v4, found {found:?}")]
+    Version {
+        /// The version of the file.
+        found: String,
+    },
+    /// An objective that does not predict a cost.
+    #[error("the LightGBM objective {objective:?} is not supported; only those of regression with one output are")]
+    Objective {
+        /// The objective.
+        objective: String,
+    },
+    /// Linear models in the leaves.
+    #[error("tree {tree} of the LightGBM model has linear leaves (linear_tree), which are not supported")]
+    LinearLeaves {
+        /// The tree, from 0.
+        tree: usize,
+    },
+    /// A line that cannot be read, or is not there.
+    #[error("LightGBM model, {}{field}: expected {expected}, found {found}", tree_name(.tree))]
+    Field {
+        /// The tree, from 0; none for the head of the file.
+        tree: Option<usize>,
+        /// Key of the line.
+        field: &'static str,
+        /// What should stand there.
+        expected: String,
+        /// What does.
+        found: String,
+    },
+    /// Parts of a tree that contradict each other.
+    #[error("tree {tree} of the LightGBM model is broken: {source}")]
+    BrokenTree {
+        /// The tree, from 0.
+        tree: usize,
+        /// What is wrong.
+        source: BrokenModel,
+    },
+    /// Parts of the model that contradict each other.
+    #[error("the LightGBM model is broken: {0}")]
+    Broken(#[from] BrokenModel),
+    /// A feature that cannot be named in the format.
+    #[error("feature {name:?} has no name of its own in LightGBM's format, which has no white space")]
+    Name {
+        /// The feature.
+        name: String,
+    },
+}
+
+fn tree_name(tree: &Option<usize>) -> String {
+    tree.map_or(String::new(), |t| format!("tree {t}, "))
 }

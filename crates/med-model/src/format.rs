@@ -6,10 +6,10 @@
 
 use med_schema::{FeatureMatrix, FeatureSchema, Lineage};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::error::BrokenModel;
-use crate::{AnyModel, FormatError, Model, ModelSpec, PredictError};
+use crate::{AnyModel, FormatError, LightGbmError, LightGbmModel, Model, ModelSpec, PredictError};
 
 /// The `format` of model files.
 pub const FORMAT: &str = "med-model";
@@ -63,6 +63,23 @@ impl SavedModel {
             lineage: None,
             model,
         }
+    }
+
+    /// A model that LightGBM trained, from the content of its file, and the name of what it predicts.
+    ///
+    /// # Errors
+    /// As [`LightGbmModel::from_text`].
+    pub fn from_lightgbm(text: &str, target: impl Into<String>) -> Result<Self, LightGbmError> {
+        let model = LightGbmModel::from_text(text)?;
+        Ok(Self {
+            format: FORMAT.to_owned(),
+            version: FORMAT_VERSION,
+            target: target.into(),
+            params: json!({ "objective": model.objective() }),
+            preprocessing: None,
+            lineage: None,
+            model: AnyModel::LightGbm(model),
+        })
     }
 
     /// With what turns raw columns into the model's features.

@@ -10,7 +10,8 @@ use crate::{FitError, InputError, PredictError};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Missing {
     Refused,
-    Allowed,
+    /// Refused, but looked for by the caller only when a sum shows that a value is not finite: one pass less.
+    RefusedLater,
 }
 
 /// Whether a model takes weights.
@@ -90,8 +91,11 @@ pub(crate) fn numeric_columns<'a>(
     let numbers = |column: &'a med_schema::FeatureColumn| {
         let name = || column.name().to_owned();
         let values = column.as_numeric().ok_or_else(|| InputError::Categorical { column: name(), model })?;
+        if missing == Missing::RefusedLater {
+            return Ok(values);
+        }
         for (row, value) in values.iter().enumerate() {
-            if value.is_nan() && missing == Missing::Refused {
+            if value.is_nan() {
                 return Err(InputError::Missing { column: name(), row, model });
             }
             if value.is_infinite() {
@@ -116,21 +120,6 @@ pub(crate) fn prediction_columns<'a>(
         return Err(PredictError::Length { expected: x.n_rows(), found: out.len() });
     }
     Ok(numeric_columns(x, model, missing)?)
-}
-
-/// The same for models that take categories and missing values: the columns with the levels of the fit.
-pub(crate) fn check_prediction(
-    features: &FeatureSchema,
-    x: &FeatureMatrix,
-    out: &[f64],
-    model: &'static str,
-) -> Result<FeatureMatrix, PredictError> {
-    let x = features.align(x)?;
-    if out.len() != x.n_rows() {
-        return Err(PredictError::Length { expected: x.n_rows(), found: out.len() });
-    }
-    no_infinities(&x, model)?;
-    Ok(x)
 }
 
 /// Refuses infinite values in numeric columns.
@@ -162,9 +151,8 @@ mod tests {
             error.to_string(),
             "column \"bmi\", row 1: the value is missing; linear takes no missing values: impute them first"
         );
-        assert!(TrainingSet::new(&nan, "gbdt", Missing::Allowed, Weights::Honoured).is_ok());
         let infinite = dataset(vec![f64::INFINITY]);
-        assert!(TrainingSet::new(&infinite, "gbdt", Missing::Allowed, Weights::Honoured).is_err());
+        assert!(TrainingSet::new(&infinite, "linear", Missing::Refused, Weights::Honoured).is_err());
         let texts = FeatureMatrix::new(vec![FeatureColumn::from_texts("city", [Some("a")])]).unwrap();
         let error = numeric_columns(&texts, "linear", Missing::Refused).unwrap_err();
         assert_eq!(error, InputError::Categorical { column: "city".to_owned(), model: "linear" });

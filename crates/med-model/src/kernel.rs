@@ -6,30 +6,55 @@
 
 pub(crate) mod exp;
 
-/// Runs `work`, compiled for the widest vectors of this processor. Functions that `work` calls take part only if they are
-/// inlined: mark them `#[inline(always)]`.
+/// A hot loop too large for [`vectorised`]: the compiler may leave a long closure out of line, and then it stays compiled
+/// for the oldest processor. `run` is marked `#[inline(always)]`, so it cannot.
+pub(crate) trait Kernel {
+    /// What it gives.
+    type Output;
+
+    /// Does the work. Implementations are `#[inline(always)]`, and so are the functions they call.
+    fn run(self) -> Self::Output;
+}
+
+/// Runs a kernel, compiled for the widest vectors of this processor.
 #[inline]
-pub(crate) fn vectorised<R>(work: impl FnOnce() -> R) -> R {
+pub(crate) fn run<K: Kernel>(kernel: K) -> K::Output {
     #[cfg(target_arch = "x86_64")]
     {
         #[target_feature(enable = "avx2,bmi1,bmi2,fma,lzcnt,popcnt")]
-        fn avx2<R>(work: impl FnOnce() -> R) -> R {
-            work()
+        fn avx2<K: Kernel>(kernel: K) -> K::Output {
+            kernel.run()
         }
         #[target_feature(enable = "avx512f,avx512bw,avx512cd,avx512dq,avx512vl,avx2,bmi1,bmi2,fma,lzcnt,popcnt")]
-        fn avx512<R>(work: impl FnOnce() -> R) -> R {
-            work()
+        fn avx512<K: Kernel>(kernel: K) -> K::Output {
+            kernel.run()
         }
         if has_avx2() {
             if has_avx512() {
                 // SAFETY: every feature that the function is compiled for has just been found on this processor.
-                return unsafe { avx512(work) };
+                return unsafe { avx512(kernel) };
             }
             // SAFETY: as above.
-            return unsafe { avx2(work) };
+            return unsafe { avx2(kernel) };
         }
     }
-    work()
+    kernel.run()
+}
+
+/// Runs a short closure, compiled for the widest vectors of this processor. Functions that `work` calls take part only if
+/// they are inlined: mark them `#[inline(always)]`. Long loops are a [`Kernel`].
+#[inline]
+pub(crate) fn vectorised<R>(work: impl FnOnce() -> R) -> R {
+    struct Closure<F>(F);
+    impl<R, F: FnOnce() -> R> Kernel for Closure<F> {
+        type Output = R;
+
+        #[inline(always)]
+        fn run(self) -> R {
+            (self.0)()
+        }
+    }
+    run(Closure(work))
 }
 
 #[cfg(target_arch = "x86_64")]

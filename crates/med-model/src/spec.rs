@@ -6,12 +6,16 @@ use serde_json::Value;
 
 use crate::parameters::from_json;
 use crate::{
-    DecisionTree, ElasticNet, FitError, Gbdt, GbdtModel, Knn, KnnModel, Lasso, Linear, LinearModel, Model,
-    ParameterError, PredictError, RandomForest, Regressor, Ridge, Svr, SvrModel, TreeEnsemble,
+    DecisionTree, ElasticNet, ExtraTrees, FitError, Gbdt, GbdtModel, Glm, GlmGamma, GlmModel, GlmPoisson, GlmTweedie,
+    Knn, KnnModel, Lasso, LightGbmError, LightGbmModel, Linear, LinearModel, LogOls, LogOlsModel, Model,
+    ParameterError, PredictError, RandomForest, Regressor, Ridge, Svr, SvrModel, TreeEnsemble, TwoPart, TwoPartModel,
 };
 
 macro_rules! models {
-    ($($(#[$doc:meta])* $variant:ident = $name:literal: $estimator:ty => $fitted:ty),+ $(,)?) => {
+    (
+        $($(#[$doc:meta])* $variant:ident = $name:literal: $estimator:ty => $fitted:ty,)+
+        ; imported: $($(#[$only_doc:meta])* $only:ident = $only_name:literal: $imported:ty),* $(,)?
+    ) => {
         /// The names of the models there are.
         pub const MODEL_NAMES: &[&str] = &[$($name),+];
 
@@ -74,16 +78,17 @@ macro_rules! models {
         #[non_exhaustive]
         pub enum AnyModel {
             $($(#[$doc])* #[serde(rename = $name)] $variant($fitted),)+
+            $($(#[$only_doc])* #[serde(rename = $only_name)] $only($imported),)*
         }
 
         impl AnyModel {
             /// The name of its kind.
             pub fn kind(&self) -> &'static str {
-                match self { $(Self::$variant(_) => $name,)+ }
+                match self { $(Self::$variant(_) => $name,)+ $(Self::$only(_) => $only_name,)* }
             }
 
             fn as_model(&self) -> &dyn Model {
-                match self { $(Self::$variant(m) => m,)+ }
+                match self { $(Self::$variant(m) => m,)+ $(Self::$only(m) => m,)* }
             }
         }
     };
@@ -102,24 +107,56 @@ models! {
     DecisionTree = "decision_tree": DecisionTree => TreeEnsemble,
     /// The mean of many trees.
     RandomForest = "random_forest": RandomForest => TreeEnsemble,
+    /// The mean of many trees with random thresholds.
+    ExtraTrees = "extra_trees": ExtraTrees => TreeEnsemble,
     /// Gradient-boosted trees.
     Gbdt = "gbdt": Gbdt => GbdtModel,
     /// Nearest neighbours.
     Knn = "knn": Knn => KnnModel,
     /// Support vector regression.
     Svr = "svr": Svr => SvrModel,
+    /// A generalised linear model of any family.
+    Glm = "glm": Glm => GlmModel,
+    /// A gamma model.
+    GlmGamma = "glm_gamma": GlmGamma => GlmModel,
+    /// A Poisson model.
+    GlmPoisson = "glm_poisson": GlmPoisson => GlmModel,
+    /// A Tweedie model.
+    GlmTweedie = "glm_tweedie": GlmTweedie => GlmModel,
+    /// The probability of a cost times its size.
+    TwoPart = "two_part": TwoPart => TwoPartModel,
+    /// Least squares on the logarithm.
+    LogOls = "log_ols": LogOls => LogOlsModel,
+    ; imported:
+    /// A model that LightGBM trained.
+    LightGbm = "lightgbm": LightGbmModel,
 }
 
 impl ModelSpec {
-    /// With this seed, where the model uses one (`random_forest`, `gbdt`); other models are the same for every seed.
+    /// With this seed, where the model uses one (`random_forest`, `extra_trees`, `gbdt`, `two_part`); other models are the same
+    /// for every seed.
     #[must_use]
     pub fn seeded(mut self, seed: u64) -> Self {
         match &mut self {
             Self::RandomForest(forest) => forest.reseed(seed),
             Self::Gbdt(boosting) => boosting.reseed(seed),
+            Self::TwoPart(parts) => parts.reseed(seed),
+            Self::ExtraTrees(trees) => trees.reseed(seed),
             _ => {}
         }
         self
+    }
+}
+
+impl AnyModel {
+    /// The model in LightGBM's text format; `None` if it is not made of trees.
+    pub fn to_lightgbm(&self) -> Option<Result<String, LightGbmError>> {
+        match self {
+            Self::DecisionTree(m) | Self::RandomForest(m) | Self::ExtraTrees(m) => Some(m.to_lightgbm()),
+            Self::Gbdt(m) => Some(m.to_lightgbm()),
+            Self::LightGbm(m) => Some(m.to_text()),
+            _ => None,
+        }
     }
 }
 
@@ -156,9 +193,10 @@ mod tests {
     #[test]
     fn errors_name_what_is_wrong_and_what_there_is() {
         assert_eq!(
-            error("glm_gamma", Value::Null),
-            "there is no model \"glm_gamma\"; there are linear, ridge, lasso, elastic_net, decision_tree, \
-             random_forest, gbdt, knn, svr"
+            error("spline", Value::Null),
+            "there is no model \"spline\"; there are linear, ridge, lasso, elastic_net, decision_tree, \
+             random_forest, extra_trees, gbdt, knn, svr, glm, glm_gamma, glm_poisson, glm_tweedie, \
+             two_part, log_ols"
         );
         assert!(error("gbdt", json!({ "num_leafs": 3 })).contains("did you mean num_leaves"));
         assert_eq!(error("gbdt", json!({ "max_bin": 400 })), "parameter max_bin of gbdt: expected 2 to 255, found 400");

@@ -7,11 +7,25 @@ mod any_model;
 mod boosting;
 #[path = "integration/clients.rs"]
 mod clients;
+#[path = "integration/explain.rs"]
+mod explain;
 #[path = "integration/fixtures.rs"]
 mod fixtures;
+#[path = "integration/glm_goldens.rs"]
+mod glm_goldens;
+#[path = "integration/glm_invariances.rs"]
+mod glm_invariances;
 #[path = "integration/goldens.rs"]
 mod goldens;
+#[path = "integration/health.rs"]
+mod health;
 #[path = "integration/invariances.rs"]
 mod invariances;
+#[path = "integration/lightgbm.rs"]
+mod lightgbm;
+#[path = "integration/nasty.rs"]
+mod nasty;
 #[path = "integration/stored_models.rs"]
 mod stored_models;
+#[path = "integration/trees.rs"]
+mod trees;

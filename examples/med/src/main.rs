@@ -6,6 +6,7 @@
 mod cli;
 mod command;
 mod config;
+mod intervals;
 mod output;
 mod prepared;
 mod progress;
@@ -29,6 +30,7 @@ fn main() -> ExitCode {
         Command::Train(args) => command::train::run(&args),
         Command::Predict(args) => command::predict::run(&args),
         Command::Evaluate(args) => command::evaluate::run(&args),
+        Command::Explain(args) => command::explain::run(&args),
         Command::Extract(args) => command::extract::run(&args),
         Command::Lake(args) => command::lake::run(&args),
         Command::Model(args) => command::model::run(&args),

@@ -2,11 +2,13 @@
 
 use std::path::Path;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, bail, ensure};
 use med_features::encode::{ImputeBy, Reference, UnseenPolicy};
-use med_features::{FeaturePipeline, FittedEncoder, FittedPipeline, Impute, OneHot, Ordinal, Scale, Step};
-use med_model::{Model, ModelSpec, RegressionMetrics, Regressor, SavedModel};
-use med_schema::{Dataset, Domain, FeatureMatrix, FeatureSchema, Lineage, Role, Schema, Table, ValueType};
+use med_features::{FeaturePipeline, FittedEncoder, FittedPipeline, Impute, Log1p, OneHot, Scale, Step};
+use med_model::{
+    Explain, Model, ModelSpec, RegressionMetrics, Regressor, ResidualQuantiles, SavedModel, Shap, ShapScale,
+};
+use med_schema::{Column, Dataset, FeatureMatrix, FeatureSchema, Kind, Lineage, Role, Schema, Table, ValueType};
 use serde::{Deserialize, Serialize};
 
 use crate::cli::ReadArgs;
@@ -19,7 +21,25 @@ struct Preparation {
     /// Columns that named a row of the training part, and name a row of predictions.
     keys: Vec<String>,
     columns: Schema,
+    /// Years at risk: the model is of the cost per year, a row's prediction is for its years.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    exposure: Option<Column>,
+    /// Weights of the rows, in fitting and in metrics.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    weight: Option<Column>,
     pipeline: FittedPipeline,
+    /// For prediction intervals.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    residuals: Option<ResidualQuantiles>,
+}
+
+/// What each raw column contributes to each prediction.
+#[derive(Debug)]
+pub(crate) struct Explained {
+    pub(crate) scale: ShapScale,
+    pub(crate) base_value: f64,
+    /// In the order of the raw columns.
+    pub(crate) columns: Vec<(String, Vec<f64>)>,
 }
 
 /// A fitted model and its preparation.
@@ -27,6 +47,8 @@ struct Preparation {
 pub(crate) struct Prepared {
     saved: SavedModel,
     preparation: Preparation,
+    /// What in the training part does not suit the model; nothing when it was loaded.
+    warnings: Vec<String>,
 }
 
 impl Prepared {
@@ -34,13 +56,62 @@ impl Prepared {
     pub(crate) fn fit(spec: &ModelSpec, train: &Table, features: &[String]) -> anyhow::Result<Self> {
         let columns = train.schema().select(features.iter().map(String::as_str))?;
         let data = train.dataset_of(features.iter().map(String::as_str))?;
-        let (pipeline, x) = pipeline(spec.name(), &columns).fit_transform(data.x())?;
+        let (pipeline, x) = pipeline(spec.name()).fit_transform(data.x())?;
         let target = data.target().to_owned();
-        let model = spec.fit(&data.with_features(x)?)?;
+        let data = data.with_features(x)?;
+        let warnings = warnings(spec, &data);
+        let model = spec.fit(&data)?;
         let keys = keys(train.schema()).into_iter().filter(|k| *k != target).map(str::to_owned).collect();
-        let preparation = Preparation { keys, columns, pipeline };
+        let of = |role| train.schema().with_role(role).next().cloned();
+        let (exposure, weight) = (of(Role::Exposure), of(Role::Weight));
+        let preparation = Preparation { keys, columns, exposure, weight, pipeline, residuals: None };
         let saved = SavedModel::new(spec, model, target).with_preprocessing(serde_json::to_value(&preparation)?);
-        Ok(Self { saved, preparation })
+        Ok(Self { saved, preparation, warnings })
+    }
+
+    /// With what prediction intervals are made of.
+    pub(crate) fn with_intervals(mut self, residuals: Option<ResidualQuantiles>) -> anyhow::Result<Self> {
+        self.preparation.residuals = residuals;
+        self.saved = self.saved.with_preprocessing(serde_json::to_value(&self.preparation)?);
+        Ok(self)
+    }
+
+    /// Rows that prediction intervals are calibrated on.
+    pub(crate) fn interval_rows(&self) -> Option<usize> {
+        self.preparation.residuals.as_ref().map(ResidualQuantiles::n_rows)
+    }
+
+    /// Lower and upper ends of the intervals around these predictions.
+    pub(crate) fn intervals(&self, predicted: &[f64], level: f64) -> anyhow::Result<(Vec<f64>, Vec<f64>)> {
+        let Some(residuals) = &self.preparation.residuals else {
+            bail!("the model was trained without intervals: train it again with --intervals auto");
+        };
+        let (mut lower, mut upper) = (Vec::with_capacity(predicted.len()), Vec::with_capacity(predicted.len()));
+        for &predicted in predicted {
+            let interval = residuals.around(predicted, level)?;
+            ensure!(
+                interval.upper.is_finite(),
+                "{} calibration rows are too few for intervals at level {level}",
+                residuals.n_rows()
+            );
+            lower.push(interval.lower);
+            upper.push(interval.upper);
+        }
+        Ok((lower, upper))
+    }
+
+    /// What each raw column contributes to each row's prediction for one year: the sum over the features made from it.
+    pub(crate) fn explain(&self, table: &Table) -> anyhow::Result<Explained> {
+        let Shap { base_value, values, scale, .. } = self.saved.explain(&self.encode(table)?)?;
+        let mut columns: Vec<(String, Vec<f64>)> =
+            self.columns().names().map(|name| (name.to_owned(), vec![0.0; table.n_rows()])).collect();
+        for (origin, values) in self.preparation.pipeline.provenance().iter().zip(values.columns()) {
+            let share = 1.0 / origin.from.len().max(1) as f64;
+            for (_, sums) in columns.iter_mut().filter(|(name, _)| origin.from.contains(name)) {
+                sums.iter_mut().zip(values).for_each(|(sum, value)| *sum += value * share);
+            }
+        }
+        Ok(Explained { scale, base_value, columns })
     }
 
     pub(crate) fn with_lineage(mut self, lineage: Lineage) -> Self {
@@ -58,7 +129,7 @@ impl Prepared {
             bail!("the model has no encoders with it; it was not written by this program");
         };
         let preparation: Preparation = serde_json::from_value(preparation.clone()).context("the model's encoders")?;
-        Ok(Self { saved, preparation })
+        Ok(Self { saved, preparation, warnings: Vec::new() })
     }
 
     pub(crate) fn load(path: &Path) -> anyhow::Result<Self> {
@@ -80,10 +151,34 @@ impl Prepared {
         self.saved.model().features()
     }
 
-    /// Reads a file that has the raw columns; the error names each one that it lacks.
+    /// What in the training part does not suit the model. It was fitted all the same.
+    pub(crate) fn warnings(&self) -> &[String] {
+        &self.warnings
+    }
+
+    /// The column with years at risk, if the model was fitted with one.
+    pub(crate) fn exposure(&self) -> Option<&str> {
+        self.preparation.exposure.as_ref().map(|c| c.name.as_str())
+    }
+
+    /// Reads rows to predict: the raw columns, and the exposure if the file has it. The error names each column that it lacks.
     pub(crate) fn read(&self, path: &Path, read: &ReadArgs) -> anyhow::Result<Table> {
         require(path, self.columns().names())?;
-        read.read_like(path, self.columns())
+        let schema = self.preparation.exposure.iter().cloned().try_fold(self.columns().clone(), Schema::with_column)?;
+        read.read_like(path, &schema)
+    }
+
+    /// Reads rows to evaluate: the raw columns, the target, the exposure that the target goes with, and weights if the file
+    /// has them. The error names each column that it lacks.
+    pub(crate) fn read_with_target(&self, path: &Path, read: &ReadArgs) -> anyhow::Result<Table> {
+        require(path, self.columns().names().chain([self.target()]).chain(self.exposure()))?;
+        let target = Column::new(self.target(), Kind::Continuous, ValueType::Float);
+        let Preparation { exposure, weight, .. } = &self.preparation;
+        let schema = [Some(target), exposure.clone(), weight.clone()]
+            .into_iter()
+            .flatten()
+            .try_fold(self.columns().clone(), Schema::with_column)?;
+        read.read_like(path, &schema)
     }
 
     /// The columns that name a row: those of the training part that are here too, or else what looks like one here.
@@ -101,9 +196,19 @@ impl Prepared {
         Ok(self.preparation.pipeline.transform(&table.features(self.columns().names())?)?)
     }
 
-    /// One prediction a row.
+    /// One prediction a row: the cost in the row's years at risk where the model knows of exposure and the table has it, else
+    /// in one year.
     pub(crate) fn predict(&self, table: &Table) -> anyhow::Result<Vec<f64>> {
-        let predicted = self.saved.model().predict(&self.encode(table)?)?.to_vec();
+        let mut predicted = self.saved.model().predict(&self.encode(table)?)?.to_vec();
+        if let Some(name) = self.exposure().filter(|n| table.schema().contains(n)) {
+            for (row, (cost, years)) in predicted.iter_mut().zip(table.numbers(name)?.as_slice()).enumerate() {
+                ensure!(
+                    *years >= 0.0 && years.is_finite(),
+                    "column {name:?}, row {row} (from 0): expected an exposure that is a finite number >= 0"
+                );
+                *cost *= years;
+            }
+        }
         if let Some(row) = predicted.iter().position(|p| !p.is_finite()) {
             bail!(
                 "row {row} (from 0): the prediction is too large for a number; its features are far from those trained on"
@@ -126,36 +231,59 @@ impl Prepared {
     }
 }
 
+/// What in the training part does not suit the model.
+fn warnings(spec: &ModelSpec, train: &Dataset) -> Vec<String> {
+    match spec {
+        ModelSpec::Gbdt(boosting) => boosting.warnings(train).iter().map(ToString::to_string).collect(),
+        _ => Vec::new(),
+    }
+}
+
 /// The columns that name a row.
 fn keys(schema: &Schema) -> Vec<&str> {
     [Role::Key, Role::EventTime].into_iter().flat_map(|r| schema.with_role(r)).map(|c| c.name.as_str()).collect()
 }
 
-/// The encoders a kind of model needs. Trees take ranks and missing values as they are; what measures distances or
-/// multiplies coefficients takes one column a level, and no missing values.
-fn pipeline(model: &str, columns: &Schema) -> FeaturePipeline {
-    let impute = Step::Impute(Impute { by: ImputeBy::Median, ..Impute::default() });
-    let one_hot = |reference| OneHot { reference, unseen: UnseenPolicy::Ignore, ..OneHot::default() };
+/// What a kind of model takes: decides the encoders it gets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Takes {
+    /// Categories and missing values as they are.
+    Everything,
+    /// Categories as they are; numbers without missing values, and where they are heavy-tailed, as logarithms.
+    Logarithms,
+    /// Numbers, one column a level less one reference.
+    Contrasts,
+    /// Numbers, one column a level.
+    Levels,
+    /// Numbers on one scale, one column a level: distances are measured.
+    Distances,
+    /// Numbers without missing values, one column a level less one reference; where heavy-tailed, as logarithms.
+    LogarithmsAndContrasts,
+}
+
+/// A further model is one more name here.
+fn takes(model: &str) -> Takes {
     match model {
-        "linear" => FeaturePipeline::new(vec![impute, Step::OneHot(one_hot(Reference::MostFrequent))]),
-        "ridge" | "lasso" | "elastic_net" => FeaturePipeline::new(vec![impute, Step::OneHot(one_hot(Reference::None))]),
-        "knn" | "svr" => {
-            FeaturePipeline::new(vec![impute, Step::OneHot(one_hot(Reference::None)), Step::Scale(Scale::default())])
-        }
-        _ => {
-            let mut ordinal = Ordinal { unseen: UnseenPolicy::Ignore, ..Ordinal::default() };
-            for column in columns.columns() {
-                if let Some(Domain::Levels(levels)) = &column.domain
-                    && column.value_type == ValueType::Text
-                {
-                    ordinal = ordinal.order(&column.name, levels);
-                }
-            }
-            let mut steps = vec![Step::Ordinal(ordinal)];
-            if model != "gbdt" {
-                steps.push(impute);
-            }
-            FeaturePipeline::new(steps)
-        }
+        "linear" => Takes::Contrasts,
+        "ridge" | "lasso" | "elastic_net" => Takes::Levels,
+        "glm" | "glm_gamma" | "glm_poisson" | "glm_tweedie" => Takes::Logarithms,
+        "two_part" | "log_ols" => Takes::LogarithmsAndContrasts,
+        "knn" | "svr" => Takes::Distances,
+        _ => Takes::Everything,
     }
+}
+
+fn pipeline(model: &str) -> FeaturePipeline {
+    let impute = Step::Impute(Impute { by: ImputeBy::Median, ..Impute::default() });
+    let one_hot = |reference| Step::OneHot(OneHot { reference, unseen: UnseenPolicy::Ignore, ..OneHot::default() });
+    FeaturePipeline::new(match takes(model) {
+        Takes::Everything => Vec::new(),
+        Takes::Logarithms => vec![impute, Step::Log1p(Log1p::default())],
+        Takes::Contrasts => vec![impute, one_hot(Reference::MostFrequent)],
+        Takes::Levels => vec![impute, one_hot(Reference::None)],
+        Takes::Distances => vec![impute, one_hot(Reference::None), Step::Scale(Scale::default())],
+        Takes::LogarithmsAndContrasts => {
+            vec![impute, Step::Log1p(Log1p::default()), one_hot(Reference::MostFrequent)]
+        }
+    })
 }

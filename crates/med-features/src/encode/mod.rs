@@ -11,6 +11,7 @@
 //! | [`Ordinal`] | a categorical column | one column of ranks 0, 1, 2, ... |
 //! | [`Impute`] | a numeric column | the same without missing values, optionally with an indicator |
 //! | [`Scale`] | a numeric column | the same with mean 0 and standard deviation 1 |
+//! | [`Log1p`] | a heavy-tailed numeric column | its logarithm `ln(1 + x)` |
 //!
 //! Columns that an encoder does not take pass through untouched and are shared, not copied.
 
@@ -18,6 +19,7 @@ mod columns;
 mod impute;
 mod input;
 mod levels;
+mod log1p;
 mod one_hot;
 mod ordinal;
 mod scale;
@@ -26,6 +28,7 @@ pub use columns::Columns;
 pub use impute::{FittedImpute, Impute, ImputeBy};
 pub use input::{InputColumn, InputKind, Inputs};
 pub use levels::{MissingPolicy, UnseenPolicy};
+pub use log1p::{FittedLog1p, Log1p};
 pub use one_hot::{FittedOneHot, OneHot, Reference};
 pub use ordinal::{FittedOrdinal, Ordinal};
 pub use scale::{FittedScale, Scale};

@@ -20,7 +20,7 @@ pub use joint::{Joint, joint};
 pub use kendall::kendall;
 pub use matrix::CorrelationMatrix;
 pub(crate) use matrix::correlation_rows;
-pub use moments::{mean, std_stability, sum, variance};
+pub use moments::{mean, skewness, std_stability, sum, variance};
 pub use multiple_testing::benjamini_hochberg;
 pub use mutual_information::mutual_information;
 

@@ -1,4 +1,4 @@
-//! Sums, variance, and the standard-deviation stability score.
+//! Sums, variance, skewness, and the standard-deviation stability score.
 
 /// Rows summed one by one before halves are added: the block of pairwise summation.
 const BLOCK: usize = 128;
@@ -37,6 +37,24 @@ pub fn variance(values: &[f64], ddof: usize) -> Option<f64> {
     let mean = mean(values)?;
     let squares: Vec<f64> = values.iter().map(|v| (v - mean) * (v - mean)).collect();
     Some(sum(&squares) / free as f64)
+}
+
+/// Skewness of a whole, `m3 / m2^1.5` with `mk` the mean of `(x - mean)^k`; 2 for an exponential distribution.
+///
+/// `None` of fewer than two values, of a constant, and of values that are not finite or too large to square.
+///
+/// ```
+/// use med_features::statistic::skewness;
+/// assert!((skewness(&[0.0, 0.0, 0.0, 4.0]).unwrap() - 2.0 / 3_f64.sqrt()).abs() < 1e-15);
+/// ```
+pub fn skewness(values: &[f64]) -> Option<f64> {
+    if values.len() < 2 || super::is_constant(values) {
+        return None;
+    }
+    let mean = mean(values)?;
+    let std = variance(values, 0).filter(|v| *v > 0.0 && v.is_finite())?.sqrt();
+    let cubes: Vec<f64> = values.iter().map(|v| ((v - mean) / std).powi(3)).collect();
+    Some(sum(&cubes) / values.len() as f64).filter(|s| s.is_finite())
 }
 
 /// Standard-deviation stability of a column between two parts:
@@ -85,6 +103,15 @@ mod tests {
         assert_eq!(variance(&[1.0, 2.0, 3.0, 4.0], 1), Some(5.0 / 3.0));
         assert_eq!(variance(&[1.0, 2.0, 3.0, 4.0], 0), Some(1.25));
         assert_eq!(variance(&[1.0], 1), None);
+    }
+
+    #[test]
+    fn skewness_is_of_the_third_moment() {
+        assert!(skewness(&[1.0, 2.0, 3.0]).unwrap().abs() < 1e-15);
+        assert!(skewness(&[-4.0, 0.0, 0.0, 0.0]).unwrap() < -1.1);
+        for undefined in [&[][..], &[1.0], &[0.1; 3], &[1.0, f64::INFINITY], &[1e200, -1e200]] {
+            assert_eq!(skewness(undefined), None);
+        }
     }
 
     #[test]

@@ -3,8 +3,8 @@
 use med_features::encode::{Columns, Impute, Scale};
 use med_features::statistic::CorrelationMatrix;
 use med_features::{
-    Encoder, Evidence, FeatureError, FeaturePipeline, FittedEncoder, FittedPipeline, Keep, OneHot, Ordinal, Selection,
-    SelectionMethod, Selector, Step,
+    Encoder, Evidence, FeatureError, FeaturePipeline, FittedEncoder, FittedPipeline, Keep, Log1p, OneHot, Ordinal,
+    Selection, SelectionMethod, Selector, Step,
 };
 use med_schema::{FeatureColumn, FeatureMatrix};
 use serde_json::json;
@@ -23,6 +23,7 @@ fn pipeline() -> FeaturePipeline {
         Step::Ordinal(ordinal),
         Step::OneHot(OneHot::default()),
         Step::Impute(Impute::default()),
+        Step::Log1p(Log1p::default()),
         Step::Scale(Scale::default()),
     ])
 }

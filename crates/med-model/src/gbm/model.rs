@@ -8,11 +8,11 @@ use super::control::LearningCurve;
 use super::objective::Link;
 use super::params::{GbdtParams, Objective};
 use crate::error::BrokenModel;
-use crate::input::check_prediction;
+use crate::explain::{ShapScale, TreeSum};
 use crate::kernel::vectorised;
 use crate::parameters::Parameters;
 use crate::tree::{Ensemble, Tree, ensemble};
-use crate::{Model, PredictError};
+use crate::{LightGbmError, Model, PredictError};
 
 /// Scores are cut here before their exponential is taken, so that every prediction is finite.
 const LARGEST_LOG: f64 = 700.0;
@@ -60,6 +60,7 @@ impl FittedObjective {
     pub fn link(&self) -> Link {
         match self.name {
             Objective::Poisson | Objective::Gamma | Objective::Tweedie => Link::Log,
+            Objective::Binary => Link::Logit,
             _ => Link::Identity,
         }
     }
@@ -180,6 +181,12 @@ impl GbdtModel {
         self.ensemble.trees.len()
     }
 
+    /// The trees and the scale of their sum.
+    pub(crate) fn tree_sum(&self) -> (TreeSum<'_>, ShapScale) {
+        let scale = if self.objective.link() == Link::Log { ShapScale::Log } else { ShapScale::Response };
+        (TreeSum { base: self.ensemble.base, weight: 1.0, trees: &self.ensemble.trees }, scale)
+    }
+
     /// Number of leaves of all trees together.
     pub fn n_leaves(&self) -> usize {
         self.ensemble.n_leaves()
@@ -221,14 +228,40 @@ impl GbdtModel {
         Ok(Array1::from_vec(scores))
     }
 
+    /// The prediction of one row, without allocating: values in the order of the features, NaN for missing ones, the
+    /// code of the level for categorical ones.
+    ///
+    /// # Errors
+    /// When the row has another length than there are features, or a code has no level.
+    pub fn predict_row(&self, row: &[f64]) -> Result<f64, PredictError> {
+        ensemble::check_row(&self.features, row)?;
+        let mut prediction = [self.ensemble.predict_row(row)];
+        self.to_predictions(&mut prediction);
+        Ok(prediction[0])
+    }
+
+    /// The model in LightGBM's text format.
+    ///
+    /// # Errors
+    /// When two names of features are the same without their white space.
+    pub fn to_lightgbm(&self) -> Result<String, LightGbmError> {
+        let name = self.objective.name.name();
+        let objective = match (self.objective.power, self.objective.alpha) {
+            (Some(power), _) => format!("{name} tweedie_variance_power:{power}"),
+            (None, Some(alpha)) if self.objective.name == Objective::Quantile => format!("{name} alpha:{alpha}"),
+            _ => name.to_owned(),
+        };
+        crate::lightgbm::write(&self.features, &self.ensemble, &objective, false)
+    }
+
     fn scores_into(&self, x: &FeatureMatrix, out: &mut [f64]) -> Result<(), PredictError> {
-        let x = check_prediction(&self.features, x, out, GbdtParams::MODEL)?;
-        self.ensemble.predict_into(&ensemble::columns(&x), out);
-        Ok(())
+        self.ensemble.predict_checked(&self.features, x, GbdtParams::MODEL, out)
     }
 
     fn to_predictions(&self, scores: &mut [f64]) {
-        if self.objective.link() == Link::Log {
+        if self.objective.link() == Link::Logit {
+            scores.iter_mut().for_each(|s| *s = 1.0 / (1.0 + (-*s).clamp(-LARGEST_LOG, LARGEST_LOG).exp()));
+        } else if self.objective.link() == Link::Log {
             vectorised(|| {
                 for score in scores {
                     let cut = if *score > LARGEST_LOG { LARGEST_LOG } else { *score };

@@ -33,6 +33,8 @@ pub enum Objective {
     Gamma,
     /// Tweedie deviance with log link; predicts the mean of a target >= 0.
     Tweedie,
+    /// Logistic loss; predicts the probability of 1 of a target of 0 and 1.
+    Binary,
 }
 
 impl Objective {
@@ -47,6 +49,7 @@ impl Objective {
             Self::Poisson => "poisson",
             Self::Gamma => "gamma",
             Self::Tweedie => "tweedie",
+            Self::Binary => "binary",
         }
     }
 }

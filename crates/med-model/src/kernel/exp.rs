@@ -13,8 +13,8 @@
 //! ```
 //!
 //! `Q` and `R` are polynomials fitted by the Remez exchange algorithm with 250 bits; their relative errors stay below 2e-17
-//! of the result. The largest error found against correctly rounded values is 0.52 units in the last place (ulp) for `ln` and 0.55 for
-//! `exp` where the result is a normal number. NaN stays NaN; `exp` runs into infinity and through the subnormal numbers
+//! of the result. The largest error in 60,000 trials each against values of 120 bits was 0.84 units in the last place for `exp`
+//! and 0.76 for `ln`. NaN stays NaN; `exp` runs into infinity and through the subnormal numbers
 //! to 0, `ln` gives -infinity at 0 and NaN below.
 
 use super::vectorised;
@@ -112,6 +112,7 @@ pub(crate) fn exp_in_place(values: &mut [f64]) {
 }
 
 /// Replaces every value by its natural logarithm.
+#[cfg(test)]
 pub(crate) fn ln_in_place(values: &mut [f64]) {
     vectorised(|| values.iter_mut().for_each(|v| *v = ln(*v)));
 }

@@ -4,11 +4,11 @@ use med_schema::Dataset;
 use serde::{Deserialize, Serialize};
 use statrs::distribution::{ContinuousCDF, StudentsT};
 
-use super::{Linear, LinearParams, centred};
-use crate::input::{Missing, TrainingSet, Weights};
-use crate::linalg::{PivotedQr, dot};
+use super::{LinearParams, moments, problem, solve, training_set};
 use crate::parameters::Parameters;
-use crate::{FitError, Regressor};
+use crate::{FitError, ParameterError};
+
+const MODEL: &str = LinearParams::MODEL;
 
 /// The classical summary of a least-squares fit with an intercept, as R's `summary.lm` and statsmodels give it.
 ///
@@ -45,43 +45,69 @@ pub struct LeastSquaresSummary {
     pub bic: f64,
 }
 
+/// t statistics and their two-sided p-values; 0 and 1 where the standard error is 0.
+pub(super) fn t_tests(b: &[f64], standard_errors: &[f64], df: f64) -> Result<(Vec<f64>, Vec<f64>), FitError> {
+    let student =
+        StudentsT::new(0.0, 1.0, df).map_err(|source| FitError::Backend { model: MODEL, source: Box::new(source) })?;
+    let ratio = |(b, se): (&f64, &f64)| if *se > 0.0 { b / se } else { 0.0 };
+    let t: Vec<f64> = b.iter().zip(standard_errors).map(ratio).collect();
+    // The lower tail, where small probabilities keep their digits.
+    let p_values = t.iter().map(|t| 2.0 * student.cdf(-t.abs())).collect();
+    Ok((t, p_values))
+}
+
+/// `b -+ t se` for every coefficient.
+pub(super) fn intervals(b: &[f64], se: &[f64], df: f64, level: f64) -> Result<Vec<[f64; 2]>, ParameterError> {
+    let range = |name: &'static str, expected: &str, found: f64| {
+        let (expected, found) = (expected.to_owned(), found.to_string());
+        ParameterError::Range { model: MODEL, name, expected, found }
+    };
+    // `!(a && b)` also catches NaN.
+    if !(level > 0.0 && level < 1.0) {
+        return Err(range("level", "a number between 0 and 1", level));
+    }
+    let student = StudentsT::new(0.0, 1.0, df).map_err(|_| range("df_residual", "a number above 0", df))?;
+    let t = -student.inverse_cdf(0.5 * (1.0 - level));
+    Ok(b.iter().zip(se).map(|(b, se)| [b - t * se, b + t * se]).collect())
+}
+
 impl LeastSquaresSummary {
+    /// Confidence intervals of intercept and coefficients by Student's t, `level` such as 0.95.
+    ///
+    /// # Errors
+    /// When the level is not between 0 and 1.
+    pub fn confidence_intervals(&self, level: f64) -> Result<Vec<[f64; 2]>, ParameterError> {
+        intervals(&self.coefficients, &self.standard_errors, self.df_residual, level)
+    }
+
     /// Fits [`Linear`] with an intercept and sums it up.
     ///
     /// # Errors
     /// As [`Linear`]'s fit, and when no degree of freedom is left for the errors.
     pub fn fit(train: &Dataset) -> Result<Self, FitError> {
-        let model = Linear::default().fit(train)?;
-        let set = TrainingSet::new(train, LinearParams::MODEL, Missing::Refused, Weights::Honoured)?;
+        let set = training_set(train, MODEL)?;
         let weights = set.weights.as_deref();
-        let problem = centred(LinearParams::MODEL, &set, true)?;
-        let qr = PivotedQr::new(problem.columns.clone(), problem.y.clone());
-        let (n, k) = (set.n_weighted() as f64, (qr.rank + 1) as f64);
+        let problem = problem(&set, true);
+        let moments = moments(train, MODEL, &problem)?;
+        let (b, factor) = solve::least_squares(&problem, &moments);
+        let intercept = moments.intercept_of(&b);
+        let (n, k) = (set.n_weighted() as f64, (factor.rank() + 1) as f64);
         let df_residual = n - k;
         if df_residual < 1.0 {
-            let (expected, found) = (qr.rank + 2, set.n_weighted());
-            return Err(FitError::TooFewRows { model: LinearParams::MODEL, expected, found });
+            let (expected, found) = (factor.rank() + 2, set.n_weighted());
+            return Err(FitError::TooFewRows { model: MODEL, expected, found });
         }
-        let residual = problem.residual(model.coefficients());
-        let rss = dot(&residual, &residual);
-        let total = dot(&problem.y, &problem.y);
+        let rss = problem.residual_sums(&moments, &b).square;
+        let total = moments.yty;
         let sigma2 = rss / df_residual;
-        let inverse = qr.inverse_gram();
+        let inverse = factor.inverse();
         // The intercept is the value at x = 0: its variance is that of the mean plus that of the way there.
-        let means = nalgebra::DVector::from_column_slice(&problem.means);
-        let intercept_variance = 1.0 / problem.total_weight + (means.transpose() * &inverse * &means)[(0, 0)];
-        let variances = std::iter::once(intercept_variance).chain((0..problem.means.len()).map(|j| inverse[(j, j)]));
+        let means = nalgebra::DVector::from_column_slice(&moments.means);
+        let intercept_variance = 1.0 / moments.total_weight + (means.transpose() * &inverse * &means)[(0, 0)];
+        let variances = std::iter::once(intercept_variance).chain((0..b.len()).map(|j| inverse[(j, j)]));
         let standard_errors: Vec<f64> = variances.map(|v| (sigma2 * v).sqrt()).collect();
-        let coefficients: Vec<f64> =
-            std::iter::once(model.intercept()).chain(model.coefficients().iter().copied()).collect();
-        let ratio = |(b, se): (&f64, &f64)| if *se > 0.0 { b / se } else { 0.0 };
-        let t: Vec<f64> = coefficients.iter().zip(&standard_errors).map(ratio).collect();
-        let p_values = match StudentsT::new(0.0, 1.0, df_residual) {
-            Ok(student) => t.iter().map(|t| 2.0 * student.cdf(-t.abs())).collect(),
-            Err(source) => {
-                return Err(FitError::Backend { model: LinearParams::MODEL, source: Box::new(source) });
-            }
-        };
+        let coefficients: Vec<f64> = std::iter::once(intercept).chain(b).collect();
+        let (t, p_values) = t_tests(&coefficients, &standard_errors, df_residual)?;
         let log_weights: f64 = weights.map_or(0.0, |w| w.iter().filter(|&&w| w > 0.0).map(|w| w.ln()).sum());
         let log_likelihood = 0.5 * log_weights - 0.5 * n * ((std::f64::consts::TAU * rss / n).ln() + 1.0);
         let r2 = 1.0 - rss / total;

@@ -3,9 +3,7 @@
 use med_schema::Dataset;
 use serde::{Deserialize, Serialize};
 
-use super::{LinearModel, centred};
-use crate::input::{Missing, TrainingSet, Weights};
-use crate::linalg::{Centred, PivotedQr, ridge};
+use super::{LinearModel, moments, problem, solve, training_set};
 use crate::parameters::{Parameters, checked_estimator, require};
 use crate::{FitError, ParameterError, Regressor};
 
@@ -42,8 +40,9 @@ impl Parameters for RidgeParams {
 checked_estimator! {
     /// Minimises `sum_i w_i (y_i - a - x_i'b)^2 + alpha |b|^2` (Hoerl and Kennard 1970; scikit-learn's scale of `alpha`).
     ///
-    /// Features are not standardised: the penalty is in their units. Cholesky of `X'WX + alpha I` with one step of
-    /// refinement, QR of the stacked problem where that is ill conditioned. `O(n p^2)`.
+    /// Features are not standardised: the penalty is in their units. Cholesky of `X'WX + alpha I`, with a
+    /// refinement step on the rows where digits are at stake, QR of the stacked problem where that is ill conditioned.
+    /// `O(n p^2)`, no copy of the features.
     Ridge from RidgeParams
 }
 
@@ -51,20 +50,11 @@ impl Regressor for Ridge {
     type Fitted = LinearModel;
 
     fn fit(&self, train: &Dataset) -> Result<LinearModel, FitError> {
-        let set = TrainingSet::new(train, RidgeParams::MODEL, Missing::Refused, Weights::Honoured)?;
+        let set = training_set(train, RidgeParams::MODEL)?;
         let RidgeParams { alpha, fit_intercept } = self.params;
-        let problem = centred(RidgeParams::MODEL, &set, fit_intercept)?;
-        let (coefficients, aliased) = solve(&problem, alpha);
-        LinearModel::new(RidgeParams::MODEL, set.features, &problem, coefficients, &aliased, 0)
-    }
-}
-
-/// Ridge, which without a penalty is least squares and may have aliased columns.
-pub(super) fn solve(problem: &Centred, alpha: f64) -> (Vec<f64>, Vec<usize>) {
-    if alpha > 0.0 {
-        (ridge(problem, alpha), Vec::new())
-    } else {
-        let qr = PivotedQr::new(problem.columns.clone(), problem.y.clone());
-        (qr.solve(), qr.aliased())
+        let problem = problem(&set, fit_intercept);
+        let moments = moments(train, RidgeParams::MODEL, &problem)?;
+        let (coefficients, aliased) = solve::ridge(&problem, &moments, alpha);
+        LinearModel::new(RidgeParams::MODEL, set.features, &moments, coefficients, &aliased, 0)
     }
 }

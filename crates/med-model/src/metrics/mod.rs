@@ -1,9 +1,11 @@
 //! How good predictions are, and checks over that.
 
+mod cost;
 mod expectation;
 mod lorenz;
 mod regression;
 
+pub use cost::{CostPredictions, GroupRatio, IntervalScore, interval_score};
 pub use expectation::MetricExpectation;
 pub use regression::{Metric, RegressionMetrics, TWEEDIE_POWER};
 

@@ -2,12 +2,9 @@
 
 use med_schema::Dataset;
 use serde::{Deserialize, Serialize};
-use smartcore::linalg::basic::matrix::DenseMatrix;
-use smartcore::tree::decision_tree_regressor::{DecisionTreeRegressor, DecisionTreeRegressorParameters};
 
 use super::TreeEnsemble;
-use super::grown::{GrownTree, dense, reread};
-use crate::input::{Missing, TrainingSet, Weights};
+use super::grow::{Choice, Rows, Rules, grow};
 use crate::parameters::{Parameters, checked_estimator, require};
 use crate::{FitError, ParameterError, Regressor};
 
@@ -16,22 +13,29 @@ use crate::{FitError, ParameterError, Regressor};
 /// | parameter | meaning | default | range |
 /// | --- | --- | --- | --- |
 /// | `max_depth` | splits between root and leaf; `null` for no limit | `null` | [1, 65535] |
+/// | `max_leaf_nodes` | leaves of the tree, those that gain most first; `null` for no limit | `null` | [2, inf) |
 /// | `min_samples_leaf` | rows a leaf must keep | 10 | [1, inf) |
 /// | `min_samples_split` | rows a node must have to be split | 2 | [2, inf) |
+/// | `min_impurity_decrease` | squared error, per unit of weight of all rows, that a split must save | 0 | [0, inf) |
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct DecisionTreeParams {
     /// Splits between root and leaf.
     pub max_depth: Option<u16>,
+    /// Leaves of the tree.
+    pub max_leaf_nodes: Option<usize>,
     /// Rows a leaf must keep.
     pub min_samples_leaf: usize,
     /// Rows a node must have to be split.
     pub min_samples_split: usize,
+    /// Squared error that a split must save, per unit of weight of all rows.
+    pub min_impurity_decrease: f64,
 }
 
 impl Default for DecisionTreeParams {
     fn default() -> Self {
-        Self { max_depth: None, min_samples_leaf: 10, min_samples_split: 2 }
+        let (min_samples_leaf, min_samples_split) = (10, 2);
+        Self { max_depth: None, max_leaf_nodes: None, min_samples_leaf, min_samples_split, min_impurity_decrease: 0.0 }
     }
 }
 
@@ -39,22 +43,25 @@ impl Parameters for DecisionTreeParams {
     const MODEL: &'static str = "decision_tree";
 
     fn check(&self) -> Result<(), ParameterError> {
-        let Self { max_depth, min_samples_leaf, min_samples_split } = *self;
+        let Self { max_depth, max_leaf_nodes, min_samples_leaf, min_samples_split, min_impurity_decrease } = *self;
         require::<Self>(max_depth != Some(0), "max_depth", "null or at least 1", "0")?;
+        let leaves = max_leaf_nodes.is_none_or(|n| n >= 2);
+        require::<Self>(leaves, "max_leaf_nodes", "null or at least 2", max_leaf_nodes.unwrap_or(0))?;
         require::<Self>(min_samples_leaf >= 1, "min_samples_leaf", "at least 1", min_samples_leaf)?;
-        require::<Self>(min_samples_split >= 2, "min_samples_split", "at least 2", min_samples_split)
+        require::<Self>(min_samples_split >= 2, "min_samples_split", "at least 2", min_samples_split)?;
+        let least = min_impurity_decrease >= 0.0 && min_impurity_decrease.is_finite();
+        require::<Self>(least, "min_impurity_decrease", "a finite number >= 0", min_impurity_decrease)
     }
 }
 
 checked_estimator! {
     /// A regression tree (Breiman, Friedman, Olshen and Stone 1984): each split is the one that lowers the squared error
-    /// most, each leaf predicts the mean of its rows. Grown by smartcore; weights weigh the error. `O(n p log n)`.
+    /// most, each leaf predicts the mean of its rows.
+    ///
+    /// Thresholds are exact mid-points. Takes missing values, for which each split learns a side, and categorical
+    /// features, split into sets of levels. Weights weigh the error; a row of weight 0 is no row. `O(n p log n)` to sort,
+    /// then `O(n p)` for each level of depth; the same bits for any order of rows and number of threads.
     DecisionTree from DecisionTreeParams
-}
-
-#[derive(Deserialize)]
-struct Grown {
-    tree_regressor: GrownTree,
 }
 
 impl Regressor for DecisionTree {
@@ -62,18 +69,18 @@ impl Regressor for DecisionTree {
 
     fn fit(&self, train: &Dataset) -> Result<TreeEnsemble, FitError> {
         const MODEL: &str = DecisionTreeParams::MODEL;
-        let set = TrainingSet::new(train, MODEL, Missing::Refused, Weights::Honoured)?;
-        let (x, y) = (dense(MODEL, &set)?, set.y.to_vec());
-        let DecisionTreeParams { max_depth, min_samples_leaf, min_samples_split } = self.params;
-        // The seed only orders the features a split looks at, which matters for ties.
-        let parameters =
-            DecisionTreeRegressorParameters { max_depth, min_samples_leaf, min_samples_split, seed: Some(0) };
-        let grown: Result<DecisionTreeRegressor<f64, f64, DenseMatrix<f64>, Vec<f64>>, _> = match &set.weights {
-            Some(weights) => DecisionTreeRegressor::fit_with_weights(&x, &y, weights, parameters),
-            None => DecisionTreeRegressor::fit(&x, &y, parameters),
+        let rows = Rows::new(train, MODEL)?;
+        let DecisionTreeParams { max_depth, max_leaf_nodes, min_samples_leaf, min_samples_split, .. } = self.params;
+        let rules = Rules {
+            choice: Choice::Best,
+            max_depth: max_depth.map(usize::from),
+            max_leaf_nodes,
+            min_samples_leaf,
+            min_samples_split,
+            min_impurity_decrease: self.params.min_impurity_decrease,
+            max_features: usize::MAX,
         };
-        let grown = grown.map_err(|source| FitError::Backend { model: MODEL, source: Box::new(source) })?;
-        let grown: Grown = reread(MODEL, &grown)?;
-        TreeEnsemble::new(MODEL, set.features, vec![grown.tree_regressor.flatten(MODEL)?])
+        let tree = grow(&rows, &rows.sums, &rules, None, MODEL)?;
+        TreeEnsemble::new(MODEL, train.x().schema(), vec![tree])
     }
 }

@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 use super::ensemble::{self, Ensemble};
 use super::structure::Tree;
 use crate::error::BrokenModel;
-use crate::input::{Missing, prediction_columns};
-use crate::{FitError, Model, PredictError};
+use crate::explain::TreeSum;
+use crate::{FitError, LightGbmError, Model, PredictError};
 
 /// A fitted tree or forest: the sum of its trees' leaf values, divided by their number.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -49,14 +49,40 @@ impl TreeEnsemble {
             .map_err(|source| FitError::Backend { model, source: Box::new(source) })
     }
 
+    pub(crate) fn trees(&self) -> &[Tree] {
+        &self.ensemble.trees
+    }
+
     /// Number of trees.
     pub fn n_trees(&self) -> usize {
         self.ensemble.trees.len()
     }
 
+    pub(crate) fn tree_sum(&self) -> TreeSum<'_> {
+        TreeSum { base: 0.0, weight: 1.0 / self.n_trees() as f64, trees: &self.ensemble.trees }
+    }
+
     /// Number of leaves of all trees together.
     pub fn n_leaves(&self) -> usize {
         self.ensemble.n_leaves()
+    }
+
+    /// The prediction of one row, without allocating: values in the order of the features, NaN for missing ones, the
+    /// code of the level for categorical ones.
+    ///
+    /// # Errors
+    /// When the row has another length than there are features, or a code has no level.
+    pub fn predict_row(&self, row: &[f64]) -> Result<f64, PredictError> {
+        ensemble::check_row(&self.features, row)?;
+        Ok(self.ensemble.predict_row(row) / self.n_trees() as f64)
+    }
+
+    /// The model in LightGBM's text format, as a random forest (`average_output`).
+    ///
+    /// # Errors
+    /// When two names of features are the same without their white space.
+    pub fn to_lightgbm(&self) -> Result<String, LightGbmError> {
+        crate::lightgbm::write(&self.features, &self.ensemble, "regression", true)
     }
 }
 
@@ -66,8 +92,7 @@ impl Model for TreeEnsemble {
     }
 
     fn predict_into(&self, x: &FeatureMatrix, out: &mut [f64]) -> Result<(), PredictError> {
-        prediction_columns(&self.features, x, out, "a tree model", Missing::Refused)?;
-        self.ensemble.predict_into(&ensemble::columns(x), out);
+        self.ensemble.predict_checked(&self.features, x, "a tree model", out)?;
         let n = self.n_trees() as f64;
         out.iter_mut().for_each(|o| *o /= n);
         Ok(())

@@ -1,140 +1,263 @@
-//! A random forest of regression trees.
+//! Random forests and extra trees.
 
 use med_schema::Dataset;
+use rand::RngExt;
+use rand_pcg::Pcg64;
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
-use smartcore::ensemble::random_forest_regressor::{RandomForestRegressor, RandomForestRegressorParameters};
-use smartcore::linalg::basic::matrix::DenseMatrix;
 
 use super::TreeEnsemble;
-use super::grown::{GrownTree, dense, reread};
-use crate::input::{Missing, TrainingSet, Weights};
+use super::ensemble;
+use super::grow::{Choice, Rows, Rules, Sums, grow};
+use super::structure::Tree;
 use crate::parameters::{Parameters, checked_estimator, require};
 use crate::{FitError, ParameterError, Regressor};
 
-/// Parameters of [`RandomForest`].
-///
-/// | parameter | meaning | default | range |
-/// | --- | --- | --- | --- |
-/// | `n_trees` | number of trees | 50 | [1, inf) |
-/// | `max_features` | features a split may choose from; `null` for a third of them, rounded up | `null` | [1, features] |
-/// | `max_depth` | splits between root and leaf; `null` for no limit | `null` | [1, 65535] |
-/// | `min_samples_leaf` | rows a leaf must keep | 5 | [1, inf) |
-/// | `min_samples_split` | rows a node must have to be split | 2 | [2, inf) |
-/// | `seed` | of the bootstrap and of the choice of features | 0 | |
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct RandomForestParams {
-    /// Number of trees.
-    pub n_trees: usize,
-    /// Features a split may choose from.
-    pub max_features: Option<usize>,
-    /// Splits between root and leaf.
-    pub max_depth: Option<u16>,
-    /// Rows a leaf must keep.
-    pub min_samples_leaf: usize,
-    /// Rows a node must have to be split.
-    pub min_samples_split: usize,
-    /// Seed of the bootstrap and of the choice of features.
-    pub seed: u64,
+/// Rows of a thread's piece of work.
+const CHUNK: usize = 4096;
+
+macro_rules! forest_params {
+    ($(#[$doc:meta])* $params:ident, $model:literal, min_samples_leaf: $min_samples_leaf:literal, bootstrap: $bootstrap:literal) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+        #[serde(deny_unknown_fields, default)]
+        pub struct $params {
+            /// Number of trees.
+            pub n_trees: usize,
+            /// Features a split may choose from.
+            pub max_features: Option<usize>,
+            /// Splits between root and leaf.
+            pub max_depth: Option<u16>,
+            /// Leaves of a tree.
+            pub max_leaf_nodes: Option<usize>,
+            /// Rows a leaf must keep.
+            pub min_samples_leaf: usize,
+            /// Rows a node must have to be split.
+            pub min_samples_split: usize,
+            /// Squared error that a split must save, per unit of weight of all rows.
+            pub min_impurity_decrease: f64,
+            /// Whether each tree is grown on rows drawn with replacement.
+            pub bootstrap: bool,
+            /// Seed of all that chance decides.
+            pub seed: u64,
+        }
+
+        impl Default for $params {
+            fn default() -> Self {
+                Self {
+                    n_trees: 50,
+                    max_features: None,
+                    max_depth: None,
+                    max_leaf_nodes: None,
+                    min_samples_leaf: $min_samples_leaf,
+                    min_samples_split: 2,
+                    min_impurity_decrease: 0.0,
+                    bootstrap: $bootstrap,
+                    seed: 0,
+                }
+            }
+        }
+
+        impl Parameters for $params {
+            const MODEL: &'static str = $model;
+
+            fn check(&self) -> Result<(), ParameterError> {
+                let Self { n_trees, max_features, max_depth, max_leaf_nodes, min_samples_leaf, .. } = *self;
+                require::<Self>(n_trees >= 1, "n_trees", "at least 1", n_trees)?;
+                require::<Self>(max_features != Some(0), "max_features", "null or at least 1", "0")?;
+                require::<Self>(max_depth != Some(0), "max_depth", "null or at least 1", "0")?;
+                let leaves = max_leaf_nodes.is_none_or(|n| n >= 2);
+                require::<Self>(leaves, "max_leaf_nodes", "null or at least 2", max_leaf_nodes.unwrap_or(0))?;
+                require::<Self>(min_samples_leaf >= 1, "min_samples_leaf", "at least 1", min_samples_leaf)?;
+                let split = self.min_samples_split;
+                require::<Self>(split >= 2, "min_samples_split", "at least 2", split)?;
+                let least = self.min_impurity_decrease;
+                let in_range = least >= 0.0 && least.is_finite();
+                require::<Self>(in_range, "min_impurity_decrease", "a finite number >= 0", least)
+            }
+        }
+
+        impl $params {
+            fn plan(&self, n_features: usize, choice: Choice) -> Plan {
+                Plan {
+                    model: Self::MODEL,
+                    n_trees: self.n_trees,
+                    bootstrap: self.bootstrap,
+                    seed: self.seed,
+                    rules: Rules {
+                        choice,
+                        max_depth: self.max_depth.map(usize::from),
+                        max_leaf_nodes: self.max_leaf_nodes,
+                        min_samples_leaf: self.min_samples_leaf,
+                        min_samples_split: self.min_samples_split,
+                        min_impurity_decrease: self.min_impurity_decrease,
+                        max_features: self.max_features.unwrap_or(n_features.div_ceil(3)),
+                    },
+                }
+            }
+        }
+    };
 }
 
-impl Default for RandomForestParams {
-    fn default() -> Self {
-        Self { n_trees: 50, max_features: None, max_depth: None, min_samples_leaf: 5, min_samples_split: 2, seed: 0 }
-    }
+forest_params! {
+    /// Parameters of [`RandomForest`].
+    ///
+    /// | parameter | meaning | default | range |
+    /// | --- | --- | --- | --- |
+    /// | `n_trees` | number of trees | 50 | [1, inf) |
+    /// | `max_features` | features a split may choose from; `null` for a third of them, rounded up | `null` | [1, features] |
+    /// | `max_depth` | splits between root and leaf; `null` for no limit | `null` | [1, 65535] |
+    /// | `max_leaf_nodes` | leaves of a tree, those that gain most first; `null` for no limit | `null` | [2, inf) |
+    /// | `min_samples_leaf` | rows a leaf must keep, one drawn twice counted once | 3 | [1, inf) |
+    /// | `min_samples_split` | rows a node must have to be split | 2 | [2, inf) |
+    /// | `min_impurity_decrease` | squared error, per unit of weight of all rows, that a split must save | 0 | [0, inf) |
+    /// | `bootstrap` | whether each tree is grown on rows drawn with replacement | true | |
+    /// | `seed` | of the bootstrap and of the choice of features | 0 | |
+    RandomForestParams, "random_forest", min_samples_leaf: 3, bootstrap: true
 }
 
-impl Parameters for RandomForestParams {
-    const MODEL: &'static str = "random_forest";
-
-    fn check(&self) -> Result<(), ParameterError> {
-        let Self { n_trees, max_features, max_depth, min_samples_leaf, min_samples_split, .. } = *self;
-        require::<Self>(n_trees >= 1, "n_trees", "at least 1", n_trees)?;
-        require::<Self>(max_features != Some(0), "max_features", "null or at least 1", "0")?;
-        require::<Self>(max_depth != Some(0), "max_depth", "null or at least 1", "0")?;
-        require::<Self>(min_samples_leaf >= 1, "min_samples_leaf", "at least 1", min_samples_leaf)?;
-        require::<Self>(min_samples_split >= 2, "min_samples_split", "at least 2", min_samples_split)
-    }
+forest_params! {
+    /// Parameters of [`ExtraTrees`]: those of [`RandomForestParams`](crate::RandomForestParams), with `bootstrap` false by
+    /// default. `seed` is that of the thresholds as well.
+    ExtraTreesParams, "extra_trees", min_samples_leaf: 3, bootstrap: false
 }
 
 checked_estimator! {
-    /// A random forest (Breiman 2001): the mean of trees, each grown on rows drawn with replacement, each split chosen
-    /// among a random share of the features. Grown by smartcore on one thread; weights are the odds of being drawn.
+    /// A random forest (Breiman 2001): the mean of trees, each grown on rows drawn with replacement, each split the best
+    /// among a random share of the features.
+    ///
+    /// Takes missing values and categorical features as [`DecisionTree`](crate::DecisionTree) does; weights weigh the
+    /// error of the rows drawn. Trees grow in parallel, each from a generator of its own (`Pcg64`, stream = number of the
+    /// tree), so the forest has the same bits for any number of threads. Memory: 8 bytes a value for each tree at work.
     RandomForest from RandomForestParams
 }
 
-#[derive(Deserialize)]
-struct Grown {
-    forest_regressor: GrownTrees,
+checked_estimator! {
+    /// Extremely randomised trees (Geurts, Ernst and Wehenkel 2006): as a random forest, but thresholds too are drawn by
+    /// chance, uniform between the smallest and the largest value of the node, and the best of these splits is taken. Of a
+    /// categorical feature a random set of levels goes left. Each tree sees all rows unless `bootstrap` is set.
+    ExtraTrees from ExtraTreesParams
 }
 
-#[derive(Deserialize)]
-struct GrownTrees {
-    trees: Vec<GrownTree>,
+struct Plan {
+    model: &'static str,
+    n_trees: usize,
+    bootstrap: bool,
+    seed: u64,
+    rules: Rules,
 }
 
-impl Regressor for RandomForest {
-    type Fitted = TreeEnsemble;
+impl Plan {
+    fn generator(&self, tree: usize) -> Pcg64 {
+        Pcg64::new(u128::from(self.seed), tree as u128)
+    }
 
-    fn fit(&self, train: &Dataset) -> Result<TreeEnsemble, FitError> {
-        const MODEL: &str = RandomForestParams::MODEL;
-        let set = TrainingSet::new(train, MODEL, Missing::Refused, Weights::Honoured)?;
-        let (x, y) = (dense(MODEL, &set)?, set.y.to_vec());
-        let RandomForestParams { n_trees, max_features, max_depth, min_samples_leaf, min_samples_split, seed } =
-            self.params;
-        let p = set.columns.len();
-        let parameters = RandomForestRegressorParameters {
-            max_depth,
-            min_samples_leaf,
-            min_samples_split,
-            n_trees,
-            m: Some(max_features.unwrap_or(p.div_ceil(3)).min(p)),
-            keep_samples: false,
-            seed,
-        };
-        let grown: Result<RandomForestRegressor<f64, f64, DenseMatrix<f64>, Vec<f64>>, _> = match &set.weights {
-            Some(weights) => RandomForestRegressor::fit_with_weights(&x, &y, weights, parameters),
-            None => RandomForestRegressor::fit(&x, &y, parameters),
-        };
-        let grown = grown.map_err(|source| FitError::Backend { model: MODEL, source: Box::new(source) })?;
-        let grown: Grown = reread(MODEL, &grown)?;
-        let trees = grown.forest_regressor.trees.iter().map(|t| t.flatten(MODEL)).collect::<Result<_, _>>()?;
-        TreeEnsemble::new(MODEL, set.features, trees)
+    /// How often each row is drawn for a tree: as many draws as there are rows of a weight above 0.
+    fn draws(&self, rows: &Rows, generator: &mut Pcg64) -> Vec<u32> {
+        let candidates: Vec<usize> = (0..rows.sums.len()).filter(|&r| rows.weights[r] > 0.0).collect();
+        let mut draws = vec![0; rows.sums.len()];
+        for _ in 0..candidates.len() {
+            draws[candidates[generator.random_range(0..candidates.len())]] += 1;
+        }
+        draws
+    }
+
+    fn tree(&self, rows: &Rows, tree: usize) -> Result<Tree, FitError> {
+        let mut generator = self.generator(tree);
+        if !self.bootstrap {
+            return grow(rows, &rows.sums, &self.rules, Some(&mut generator), self.model);
+        }
+        let draws = self.draws(rows, &mut generator);
+        let sums: Vec<Sums> = rows.sums.iter().zip(&draws).map(|(s, &n)| s.times(n)).collect();
+        grow(rows, &sums, &self.rules, Some(&mut generator), self.model)
+    }
+
+    fn fit(&self, train: &Dataset, rows: &Rows) -> Result<TreeEnsemble, FitError> {
+        let trees: Vec<_> = (0..self.n_trees).into_par_iter().map(|t| self.tree(rows, t)).collect();
+        TreeEnsemble::new(self.model, train.x().schema(), trees.into_iter().collect::<Result<_, _>>()?)
+    }
+}
+
+/// What a forest predicts for its own training rows, each from the trees that did not see it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct OutOfBag {
+    /// One a row; NaN for rows that every tree has seen.
+    pub predictions: Vec<f64>,
+    /// Share of the weighted variance that they explain; none when no row was left out or the target does not vary.
+    pub r2: Option<f64>,
+}
+
+impl OutOfBag {
+    fn new(plan: &Plan, train: &Dataset, rows: &Rows, forest: &TreeEnsemble) -> Self {
+        let n = rows.y.len();
+        let columns = ensemble::columns(train.x());
+        let (mut sums, mut counts) = (vec![0.0; n], vec![0_u32; n]);
+        for (t, tree) in forest.trees().iter().enumerate() {
+            let draws = if plan.bootstrap { plan.draws(rows, &mut plan.generator(t)) } else { vec![1; n] };
+            let chunks = sums.par_chunks_mut(CHUNK).zip(counts.par_chunks_mut(CHUNK)).enumerate();
+            chunks.for_each(|(c, (sums, counts))| {
+                for (i, (sum, count)) in sums.iter_mut().zip(counts).enumerate() {
+                    let row = c * CHUNK + i;
+                    if draws[row] == 0 {
+                        *sum += tree.predict(|j| columns[j].value(row));
+                        *count += 1;
+                    }
+                }
+            });
+        }
+        let predictions: Vec<f64> = sums.iter().zip(&counts).map(|(s, &n)| s / f64::from(n)).collect();
+        let left_out = || (0..n).filter(|&r| counts[r] > 0 && rows.weights[r] > 0.0);
+        let weighted = |value: &dyn Fn(usize) -> f64| left_out().map(|r| rows.weights[r] * value(r)).sum::<f64>();
+        let mean = weighted(&|r| rows.y[r]) / weighted(&|_| 1.0);
+        let spread = weighted(&|r| (rows.y[r] - mean).powi(2));
+        let error = weighted(&|r| (rows.y[r] - predictions[r]).powi(2));
+        Self { predictions, r2: (spread > 0.0).then(|| 1.0 - error / spread) }
     }
 }
 
 impl RandomForest {
+    fn plan(&self, train: &Dataset) -> Plan {
+        self.params.plan(train.x().n_columns(), Choice::Best)
+    }
+
+    /// Fits the forest and judges it by the rows that each tree did not see (Breiman 2001, section 3.1), without a
+    /// held-back part.
+    ///
+    /// # Errors
+    /// As [`Regressor::fit`].
+    pub fn fit_with_out_of_bag(&self, train: &Dataset) -> Result<(TreeEnsemble, OutOfBag), FitError> {
+        let (plan, rows) = (self.plan(train), Rows::new(train, RandomForestParams::MODEL)?.binned(train));
+        let forest = plan.fit(train, &rows)?;
+        let out_of_bag = OutOfBag::new(&plan, train, &rows, &forest);
+        Ok((forest, out_of_bag))
+    }
+
     /// Every seed is in range, so this needs no check.
     pub(crate) fn reseed(&mut self, seed: u64) {
         self.params.seed = seed;
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::Model;
-    use med_schema::{FeatureColumn, FeatureMatrix};
+impl Regressor for RandomForest {
+    type Fitted = TreeEnsemble;
 
-    #[test]
-    fn flattened_trees_predict_what_smartcore_predicts_to_the_bit() {
-        let column = |k: u64| (0..300_u64).map(|i| ((i * k) % 97) as f64 * 0.37).collect::<Vec<f64>>();
-        let (a, b, c) = (column(31), column(17), column(59));
-        let y: Vec<f64> = (0..300).map(|i| a[i] * b[i] + c[i] / 3.0).collect();
-        let columns = [("a", a), ("b", b), ("c", c)].map(|(name, values)| FeatureColumn::numeric(name, values));
-        let data = Dataset::new(FeatureMatrix::new(columns.to_vec()).unwrap(), "y", y.clone()).unwrap();
-        let params = RandomForestParams { n_trees: 7, seed: 3, min_samples_leaf: 2, ..Default::default() };
-        let ours = RandomForest::new(params).unwrap().fit(&data).unwrap();
-        let set = TrainingSet::new(&data, "test", Missing::Refused, Weights::Honoured).unwrap();
-        let x = dense("test", &set).unwrap();
-        let parameters = RandomForestRegressorParameters::default()
-            .with_n_trees(7)
-            .with_seed(3)
-            .with_m(1)
-            .with_min_samples_leaf(2)
-            .with_min_samples_split(2);
-        let theirs = RandomForestRegressor::fit(&x, &y, parameters).unwrap().predict(&x).unwrap();
-        let ours = ours.predict(data.x()).unwrap();
-        assert!(ours.iter().zip(&theirs).all(|(a, b)| a.to_bits() == b.to_bits()));
+    fn fit(&self, train: &Dataset) -> Result<TreeEnsemble, FitError> {
+        self.plan(train).fit(train, &Rows::new(train, RandomForestParams::MODEL)?.binned(train))
+    }
+}
+
+impl ExtraTrees {
+    /// Every seed is in range, so this needs no check.
+    pub(crate) fn reseed(&mut self, seed: u64) {
+        self.params.seed = seed;
+    }
+}
+
+impl Regressor for ExtraTrees {
+    type Fitted = TreeEnsemble;
+
+    fn fit(&self, train: &Dataset) -> Result<TreeEnsemble, FitError> {
+        let plan = self.params.plan(train.x().n_columns(), Choice::Random);
+        plan.fit(train, &Rows::new(train, ExtraTreesParams::MODEL)?.binned(train))
     }
 }

@@ -76,9 +76,10 @@ impl From<Tree> for StoredTree {
             })
             .collect();
         let flags = |s: &Split| {
-            u8::from(s.missing_left) * MISSING_LEFT
-                | u8::from(s.zero_is_missing) * ZERO_IS_MISSING
-                | u8::from(matches!(s.test, Test::OneOf(_))) * ONE_OF
+            let flag = |set: bool, flag: u8| if set { flag } else { 0 };
+            flag(s.missing_left, MISSING_LEFT)
+                | flag(s.zero_is_missing, ZERO_IS_MISSING)
+                | flag(matches!(s.test, Test::OneOf(_)), ONE_OF)
         };
         Self {
             feature: splits.iter().map(|s| s.feature).collect(),

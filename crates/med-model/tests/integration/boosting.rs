@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 
 use med_model::{
-    Calibration, FitError, FitOptions, Gbdt, GbdtModel, GbdtParams, Halt, Importance, Model, MonotoneConstraints,
+    FitError, FitOptions, Gbdt, GbdtCalibration, GbdtModel, GbdtParams, Halt, Importance, Model, MonotoneConstraints,
     Objective, Progress, Regressor, Warning,
 };
 use med_schema::{Dataset, FeatureColumn, FeatureMatrix};
@@ -241,7 +241,7 @@ fn the_default_on_claims_is_tweedie_and_comes_out_calibrated() {
             assert!((predicted / actual - 1.0).abs() < 0.02, "{objective:?} {num_leaves}: {predicted} {actual}");
         }
     }
-    let raw = fit(&GbdtParams { calibration: Calibration::None, ..Default::default() }, &data);
+    let raw = fit(&GbdtParams { calibration: GbdtCalibration::None, ..Default::default() }, &data);
     assert_eq!(raw.calibration(), 1.0);
     let squared = GbdtParams { objective: Objective::Regression, ..Default::default() };
     let warnings = Gbdt::new(squared).unwrap().warnings(&data);

@@ -63,6 +63,26 @@ pub(crate) fn insurance() -> Dataset {
     Dataset::new(x, "charges", y).unwrap()
 }
 
+/// `insurance.csv` with its columns in the order of the file; `encode` makes a column of texts what a model takes.
+pub(crate) fn insurance_with(encode: impl Fn(&FeatureColumn) -> FeatureColumn) -> Dataset {
+    let (mut features, mut y) = (Vec::new(), Vec::new());
+    for (name, texts) in columns("goldens/model/insurance.csv") {
+        match texts.iter().map(|t| t.parse().ok()).collect::<Option<Vec<f64>>>() {
+            Some(values) if name == "charges" => y = values,
+            Some(values) => features.push(FeatureColumn::numeric(name, values)),
+            None => features.push(encode(&FeatureColumn::from_texts(name, texts.iter().map(|t| Some(t.as_str()))))),
+        }
+    }
+    Dataset::new(FeatureMatrix::new(features).unwrap(), "charges", y).unwrap()
+}
+
+/// `insurance.csv` with its texts as categories.
+pub(crate) fn insurance_categories() -> Dataset {
+    let data = insurance_with(FeatureColumn::clone);
+    let x = data.x().select(["age", "bmi", "children", "sex", "smoker", "region"]).unwrap();
+    data.with_features(x).unwrap()
+}
+
 /// The 5,000 clients.
 fn all_clients() -> Dataset {
     let (features, y) = encoded("clients.csv", "annual_medical_cost");

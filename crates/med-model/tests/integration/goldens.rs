@@ -2,7 +2,7 @@
 
 use med_model::{
     ElasticNet, ElasticNetParams, Lasso, LassoParams, LeastSquaresSummary, Linear, LinearModel, Model,
-    RegressionMetrics, Regressor, Ridge, RidgeParams,
+    RegressionMetrics, Regressor, Ridge, RidgeParams, RobustCovariance, RobustSummary,
 };
 use med_schema::{Dataset, FeatureColumn, FeatureMatrix};
 use serde_json::Value;
@@ -77,6 +77,24 @@ fn least_squares_and_its_summary() {
     let model = Linear::default().fit(&insurance()).unwrap();
     // The golden counts the intercept.
     assert_eq!(model.rank() + 1, golden["meta"]["rank"].as_u64().unwrap() as usize);
+}
+
+#[test]
+fn robust_standard_errors() {
+    let golden = golden("linear.json");
+    for (name, kind) in [
+        ("se_HC0", RobustCovariance::Hc0),
+        ("se_HC1", RobustCovariance::Hc1),
+        ("se_HC2", RobustCovariance::Hc2),
+        ("se_HC3", RobustCovariance::Hc3),
+    ] {
+        let found = RobustSummary::fit(&insurance(), kind).unwrap();
+        for (j, (&v, e)) in found.standard_errors.iter().zip(numbers(&golden["ols"][name])).enumerate() {
+            assert_close(&format!("{name} [{j}]"), v, e, 1e-10);
+        }
+        assert_close(name, found.covariance[2][2].sqrt(), found.standard_errors[2], 1e-14);
+        assert_close(name, found.covariance[0][3], found.covariance[3][0], 1e-10);
+    }
 }
 
 #[test]

@@ -63,6 +63,14 @@ proptest! {
     }
 
     #[test]
+    fn large_offsets_cost_no_digits(rows in rows(), power in 0..8_i32) {
+        let far: Vec<[f64; 4]> = rows.iter().map(|r| [r[0] + 10.0_f64.powi(power), r[1], r[2], r[3]]).collect();
+        let (a, b) = (linear(&dataset(&rows)), linear(&dataset(&far)));
+        prop_assert!(a.coefficients().iter().zip(b.coefficients()).all(|(a, b)| (a - b).abs() <= 1e-7 * (1.0 + a.abs())));
+        prop_assert!((b.means()[0] - a.means()[0] - 10.0_f64.powi(power)).abs() < 1e-6);
+    }
+
+    #[test]
     fn a_row_of_weight_zero_is_no_row(rows in rows()) {
         let mut strange = rows.clone();
         strange.push([1e3, -1e3, 1e3, 1e6]);

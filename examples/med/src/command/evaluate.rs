@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use anyhow::Context;
-use med_schema::{Column, Kind, Table, ValueType};
+use med_schema::Table;
 use polars::prelude::DataType;
 use serde_json::{Map, Value, json};
 
@@ -17,11 +17,8 @@ const MISSING: &str = "<missing>";
 
 pub(crate) fn run(args: &EvaluateArgs) -> anyhow::Result<Outcome> {
     let model = Prepared::load(&args.model)?;
-    let needed = model.columns().names().chain([model.target()]).chain(args.by.as_deref());
-    require(&args.data, needed)?;
-    let target = Column::new(model.target(), Kind::Continuous, ValueType::Float);
-    let schema = model.columns().clone().with_column(target)?;
-    let table = args.read.read_like(&args.data, &schema)?;
+    require(&args.data, args.by.as_deref())?;
+    let table = model.read_with_target(&args.data, &args.read)?;
     let mut result = Map::new();
     result.insert("metrics".to_owned(), serde_json::to_value(model.evaluate(&table)?)?);
     if let Some(by) = &args.by {

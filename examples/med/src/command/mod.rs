@@ -3,6 +3,7 @@
 pub(crate) mod check;
 pub(crate) mod drift;
 pub(crate) mod evaluate;
+pub(crate) mod explain;
 pub(crate) mod extract;
 pub(crate) mod lake;
 pub(crate) mod model;

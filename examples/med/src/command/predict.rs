@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use med_schema::{Column, Kind, Schema, Table, ValueType};
+use med_schema::{Column, Kind, Table, ValueType};
 use polars::prelude::{Column as Values, DataFrame};
 use serde_json::json;
 
@@ -16,19 +16,27 @@ pub(crate) fn run(args: &PredictArgs) -> anyhow::Result<Outcome> {
     let started = Instant::now();
     let predicted = model.predict(&table)?;
     let seconds = started.elapsed().as_secs_f64();
-    let predictions = predictions(&table, &model.keys(&table), predicted)?;
+    let ends = args.interval.map(|level| model.intervals(&predicted, level)).transpose()?;
+    let mut predictions = predictions(&table, &model.keys(&table), predicted)?;
+    for (name, values) in ends.into_iter().flat_map(|(lower, upper)| [("lower", lower), ("upper", upper)]) {
+        predictions = with_numbers(predictions, name, values)?;
+    }
     predictions.write(&args.out)?;
-    output::json(&json!({ "rows": predictions.n_rows(), "seconds": seconds }))?;
+    let exposure = model.exposure().filter(|name| table.schema().contains(name));
+    output::json(&json!({ "rows": predictions.n_rows(), "exposure": exposure, "seconds": seconds }))?;
     Ok(Outcome::Passed)
 }
 
 /// Keys and prediction, in the order of the rows.
 pub(crate) fn predictions(table: &Table, keys: &[&str], predicted: Vec<f64>) -> anyhow::Result<Table> {
-    let (frame, schema) = table.select(keys.iter().copied())?.into_parts();
-    let mut columns: Vec<Values> = frame.columns().to_vec();
-    let height = predicted.len();
-    columns.push(Values::new("prediction".into(), predicted));
-    let prediction = Column::new("prediction", Kind::Continuous, ValueType::Float);
-    let schema = Schema::new(schema.columns().iter().cloned().chain([prediction]).collect())?;
+    with_numbers(table.select(keys.iter().copied())?, "prediction", predicted)
+}
+
+/// One more column of numbers.
+fn with_numbers(table: Table, name: &str, values: Vec<f64>) -> anyhow::Result<Table> {
+    let (frame, schema) = table.into_parts();
+    let (mut columns, height): (Vec<Values>, usize) = (frame.columns().to_vec(), values.len());
+    columns.push(Values::new(name.into(), values));
+    let schema = schema.with_column(Column::new(name, Kind::Continuous, ValueType::Float))?;
     Ok(Table::parse(DataFrame::new(height, columns)?, schema)?)
 }

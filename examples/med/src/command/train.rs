@@ -4,14 +4,15 @@ use std::time::Instant;
 
 use anyhow::{Context, ensure};
 use med_model::ModelSpec;
-use med_schema::{Schema, write_file};
+use med_schema::write_file;
 use serde_json::{Map, Value, json};
 
-use crate::cli::TrainArgs;
+use crate::cli::{Intervals, TrainArgs};
 use crate::config::seeded;
+use crate::intervals;
 use crate::output::{self, Outcome};
 use crate::prepared::Prepared;
-use crate::table_file::{require, usable};
+use crate::table_file::usable;
 
 pub(crate) fn run(args: &TrainArgs) -> anyhow::Result<Outcome> {
     let params = match &args.params {
@@ -19,10 +20,17 @@ pub(crate) fn run(args: &TrainArgs) -> anyhow::Result<Outcome> {
         None => Value::Null,
     };
     let spec = seeded(ModelSpec::parse(&args.model, &params)?, &params, args.seed);
-    if let Some(threads) = args.threads {
-        ensure!(threads > 0, "--threads: expected at least 1, found 0");
-        rayon::ThreadPoolBuilder::new().num_threads(threads).build_global()?;
+    match args.threads {
+        Some(threads) => {
+            ensure!(threads > 0, "--threads: expected at least 1, found 0");
+            // A pool of its own, so that nothing else in the process has fewer threads for it.
+            rayon::ThreadPoolBuilder::new().num_threads(threads).build()?.install(|| train(args, &spec))
+        }
+        None => train(args, &spec),
     }
+}
+
+fn train(args: &TrainArgs, spec: &ModelSpec) -> anyhow::Result<Outcome> {
     let table = args.read.read(&args.data)?;
     let schema = table.schema().clone().with_target(&args.target)?;
     let table = table.with_schema(schema)?;
@@ -30,15 +38,16 @@ pub(crate) fn run(args: &TrainArgs) -> anyhow::Result<Outcome> {
     ensure!(!features.is_empty(), "{} has no column that a model could take", args.data.display());
 
     let started = Instant::now();
-    let model = Prepared::fit(&spec, &table, &features)?;
+    let mut model = Prepared::fit(spec, &table, &features)?;
     let fit_seconds = started.elapsed().as_secs_f64();
+    if args.intervals == Intervals::Auto {
+        model = model.with_intervals(intervals::residuals(spec, &table, &features)?)?;
+    }
 
     let mut metrics = Map::new();
     metrics.insert("train".to_owned(), serde_json::to_value(model.evaluate(&table)?)?);
     if let Some(path) = &args.test {
-        let schema = with_target(model.columns(), table.schema(), &args.target)?;
-        require(path, schema.names())?;
-        let test = args.read.read_like(path, &schema)?;
+        let test = model.read_with_target(path, &args.read)?;
         metrics.insert("test".to_owned(), serde_json::to_value(model.evaluate(&test)?)?);
     }
     write_file(&args.out, model.to_json()?)?;
@@ -47,13 +56,11 @@ pub(crate) fn run(args: &TrainArgs) -> anyhow::Result<Outcome> {
         "rows": table.n_rows(),
         "features": model.columns().names().collect::<Vec<_>>(),
         "ignored": ignored,
+        "exposure": model.exposure(),
         "fit_seconds": fit_seconds,
+        "interval_rows": model.interval_rows(),
+        "warnings": model.warnings(),
         "metrics": metrics,
     }))?;
     Ok(Outcome::Passed)
-}
-
-/// The raw columns of a model and the target.
-fn with_target(columns: &Schema, all: &Schema, target: &str) -> anyhow::Result<Schema> {
-    Ok(columns.clone().with_column(all.column(target)?.clone())?)
 }

@@ -1,9 +1,11 @@
 //! The binary from outside: its output, its exit codes, and what it leaves behind.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod explain;
 mod files;
 mod killed;
 mod pipeline;
+mod roles;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};

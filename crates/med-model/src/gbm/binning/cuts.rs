@@ -37,7 +37,7 @@ impl Cuts {
     }
 
     #[cfg(test)]
-    fn bin(&self, value: f64) -> u8 {
+    pub(crate) fn bin(&self, value: f64) -> u8 {
         if value.is_nan() { super::MISSING_BIN } else { 1 + self.cuts.partition_point(|&c| c < value) as u8 }
     }
 
@@ -45,7 +45,7 @@ impl Cuts {
     pub(super) fn bins(&self, values: &[f64], out: &mut [u8]) {
         // Behind the last cut nothing is smaller than a value.
         let mut table = [i64::MAX; TABLE];
-        table.iter_mut().zip(&self.cuts).for_each(|(t, &c)| *t = key(c));
+        table.iter_mut().zip(&self.cuts).for_each(|(t, &c)| *t = key(c + 0.0));
         let first = self.cuts.len().next_power_of_two().clamp(1, TABLE / 2);
         let steps = first.ilog2() + 1;
         for (out, &value) in out.iter_mut().zip(values) {

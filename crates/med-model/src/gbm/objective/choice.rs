@@ -112,6 +112,7 @@ pub(in crate::gbm) fn check_target(
         Domain::Any => return Ok(()),
         Domain::NotNegative => ("a value >= 0", "regression", |y| y < 0.0),
         Domain::Positive => ("a value above 0", "tweedie", |y| y <= 0.0),
+        Domain::Binary => ("0 or 1", "regression", |y| y != 0.0 && y != 1.0),
     };
     match counted(y, weights).find(|&(_, y, _)| wrong(y)) {
         Some((row, _, _)) => {

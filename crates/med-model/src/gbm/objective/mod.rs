@@ -19,6 +19,7 @@
 //! O(n) a pass, parallel over blocks, the same bits for any number of threads.
 
 mod absolute;
+mod binary;
 mod choice;
 mod gamma;
 mod huber;
@@ -50,6 +51,8 @@ pub enum Link {
     Identity,
     /// By its exponential.
     Log,
+    /// By the logistic function: a probability.
+    Logit,
 }
 
 /// What a target must be.
@@ -58,6 +61,8 @@ pub(super) enum Domain {
     Any,
     NotNegative,
     Positive,
+    /// 0 or 1.
+    Binary,
 }
 
 /// Loss and derivatives of one row.
@@ -103,6 +108,7 @@ pub(super) enum Loss {
     Poisson(poisson::Poisson),
     Gamma(gamma::Gamma),
     Tweedie(tweedie::Tweedie),
+    Binary(binary::Binary),
 }
 
 /// Runs `$body` with `$loss` the objective's own type.
@@ -116,6 +122,7 @@ macro_rules! with_loss {
             Loss::Poisson($loss) => $body,
             Loss::Gamma($loss) => $body,
             Loss::Tweedie($loss) => $body,
+            Loss::Binary($loss) => $body,
         }
     };
 }
@@ -137,6 +144,7 @@ impl Loss {
             Objective::Quantile => Self::Quantile(quantile::Quantile { alpha }),
             Objective::Poisson => Self::Poisson(poisson::Poisson { safeguard: poisson_max_delta_step.exp() }),
             Objective::Gamma => Self::Gamma(gamma::Gamma),
+            Objective::Binary => Self::Binary(binary::Binary),
         }
     }
 

@@ -154,12 +154,23 @@ fn derivatives_of<L: RowLoss>(
             }
         }
         sum.add(losses, grid);
-        let all_finite = gradients.iter().chain(hessians.iter()).fold(true, |all, v| all & v.is_finite());
+        let all_finite = all_finite(gradients) & all_finite(hessians);
         if !all_finite {
             sum.magnitude = f64::NAN;
         }
     }
     sum
+}
+
+/// Loops, not iterator chains, which are compiled apart and so not for vectors.
+#[inline(always)]
+fn all_finite(values: &[f32]) -> bool {
+    let mut largest = 0_u32;
+    for value in values {
+        // Of bits without sign, those from infinity on are not finite.
+        largest = largest.max(value.to_bits() & 0x7fff_ffff);
+    }
+    largest < f32::INFINITY.to_bits()
 }
 
 #[inline(always)]

@@ -7,7 +7,7 @@
 use serde::Deserialize;
 use smartcore::linalg::basic::matrix::DenseMatrix;
 
-use super::{Child, Leaf, Split, Test, Tree};
+use super::super::structure::{Child, Leaf, Split, Test, Tree};
 use crate::FitError;
 use crate::input::TrainingSet;
 
@@ -77,7 +77,7 @@ impl GrownTree {
 }
 
 /// The features as smartcore takes them: one block, column by column.
-pub(crate) fn dense(model: &'static str, set: &TrainingSet<'_>) -> Result<DenseMatrix<f64>, FitError> {
+pub(super) fn dense(model: &'static str, set: &TrainingSet<'_>) -> Result<DenseMatrix<f64>, FitError> {
     DenseMatrix::new(set.n_rows(), set.columns.len(), set.columns.concat(), true)
         .map_err(|source| FitError::Backend { model, source: Box::new(source) })
 }
