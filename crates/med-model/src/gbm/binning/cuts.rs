@@ -4,8 +4,6 @@
 //! join the next; otherwise values that fill a bin alone have one, and the rest is cut to about equal numbers of rows.
 //! A cut lies midway between the values on its sides.
 
-use crate::kernel::vectorised;
-
 /// Bin `k >= 1` holds the values `v` with `cuts[k-2] < v <= cuts[k-1]`; bin 0 the missing ones.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Cuts {
@@ -46,24 +44,21 @@ impl Cuts {
     /// Bins of many values.
     pub(super) fn bins(&self, values: &[f64], out: &mut [u8]) {
         // Behind the last cut nothing is smaller than a value.
-        let mut table = [f64::INFINITY; TABLE];
-        table.iter_mut().zip(&self.cuts).for_each(|(t, &c)| *t = c);
+        let mut table = [i64::MAX; TABLE];
+        table.iter_mut().zip(&self.cuts).for_each(|(t, &c)| *t = key(c + 0.0));
         let first = self.cuts.len().next_power_of_two().clamp(1, TABLE / 2);
         let steps = first.ilog2() + 1;
-        vectorised(
-            #[inline(always)]
-            || {
-                for (out, &value) in out.iter_mut().zip(values) {
-                    let (mut below, mut step) = (0, first);
-                    for _ in 0..steps {
-                        // Without a branch, which could not be foreseen.
-                        below += step * usize::from(table[(below + step - 1) % TABLE] < value);
-                        step /= 2;
-                    }
-                    *out = if value.is_nan() { super::MISSING_BIN } else { (below + 1) as u8 };
-                }
-            },
-        );
+        for (out, &value) in out.iter_mut().zip(values) {
+            let key = key(value + 0.0);
+            let (mut below, mut step) = (0, first);
+            for _ in 0..steps {
+                // The sign of the difference instead of a branch, which could not be foreseen.
+                let is_below = (i128::from(table[(below + step - 1) % TABLE]) - i128::from(key)) >> 127;
+                below += step & is_below as usize;
+                step /= 2;
+            }
+            *out = if value.is_nan() { super::MISSING_BIN } else { (below + 1) as u8 };
+        }
     }
 
     /// Number of bins, with the one for missing values.
