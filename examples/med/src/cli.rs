@@ -45,6 +45,7 @@ pub(crate) enum Command {
     Train(TrainArgs),
     /// Predicts a file of rows.
     ///
+    /// The model is one of `med train`, or a text file that LightGBM wrote.
     /// A model that was trained with an exposure predicts the cost in a row's exposure where the file has that column, and the
     /// cost in one year where it has not; `exposure` in the output names the column that was used.
     #[command(

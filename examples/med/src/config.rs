@@ -9,7 +9,7 @@ use med_features::select::{Keep, SelectionMethod};
 use med_model::{MetricExpectation, ModelSpec};
 use med_schema::{Fingerprint, GatePolicy};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::cli::RunArgs;
 
@@ -112,14 +112,24 @@ impl ModelConfig {
 
     /// The model with its checked parameters.
     pub(crate) fn spec(&self, seed: u64) -> anyhow::Result<ModelSpec> {
-        let spec = ModelSpec::parse(&self.model, &self.params).with_context(|| format!("model {:?}", self.name()))?;
-        Ok(seeded(spec, &self.params, seed))
+        parse(&self.model, &self.params, seed).with_context(|| format!("model {:?}", self.name()))
     }
 }
 
-/// The model with this seed, unless its own parameters name one.
-pub(crate) fn seeded(spec: ModelSpec, params: &Value, seed: u64) -> ModelSpec {
-    if params.get("seed").is_some() { spec } else { spec.seeded(seed) }
+/// The model with these parameters, and where they do not say otherwise, with this seed, and for a GLM with the reference in the
+/// place of a category that it was not fitted on: a batch is not to fail for one new code.
+pub(crate) fn parse(model: &str, params: &Value, seed: u64) -> anyhow::Result<ModelSpec> {
+    let mut params = params.clone();
+    if model.starts_with("glm") {
+        if params.is_null() {
+            params = Value::Object(Map::new());
+        }
+        if let Value::Object(map) = &mut params {
+            map.entry("unseen").or_insert_with(|| "reference".into());
+        }
+    }
+    let spec = ModelSpec::parse(model, &params)?;
+    Ok(if params.get("seed").is_some() { spec } else { spec.seeded(seed) })
 }
 
 impl Default for SelectionConfig {

@@ -4,11 +4,14 @@ use std::path::Path;
 
 use anyhow::{Context, bail, ensure};
 use med_features::encode::{ImputeBy, Reference, UnseenPolicy};
-use med_features::{FeaturePipeline, FittedEncoder, FittedPipeline, Impute, Log1p, OneHot, Scale, Step};
+use med_features::{Encoder, FeaturePipeline, FittedEncoder, FittedPipeline, Impute, Log1p, OneHot, Scale, Step};
 use med_model::{
     Explain, Model, ModelSpec, RegressionMetrics, Regressor, ResidualQuantiles, SavedModel, Shap, ShapScale,
 };
-use med_schema::{Column, Dataset, FeatureMatrix, FeatureSchema, Kind, Lineage, Role, Schema, Table, ValueType};
+use med_schema::{
+    Column, Dataset, FeatureColumn, FeatureKind, FeatureMatrix, FeatureSchema, FeatureSpec, Kind, Lineage, Role,
+    Schema, Table, ValueType,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::cli::ReadArgs;
@@ -133,8 +136,35 @@ impl Prepared {
     }
 
     pub(crate) fn load(path: &Path) -> anyhow::Result<Self> {
-        let json = std::fs::read_to_string(path).with_context(|| format!("model {}", path.display()))?;
-        Self::from_json(&json).with_context(|| format!("model {}", path.display()))
+        let text = std::fs::read_to_string(path).with_context(|| format!("model {}", path.display()))?;
+        // LightGBM's text files start with this line.
+        let read =
+            if text.lines().next() == Some("tree") { Self::from_lightgbm(&text) } else { Self::from_json(&text) };
+        read.with_context(|| format!("model {}", path.display()))
+    }
+
+    /// A model that LightGBM wrote: its features are the raw columns. It does not say what it predicts.
+    fn from_lightgbm(text: &str) -> anyhow::Result<Self> {
+        let saved = SavedModel::from_lightgbm(text, "")?;
+        let (mut specs, mut columns) = (Vec::new(), Vec::new());
+        for FeatureSpec { name, kind } in saved.model().features().features() {
+            let (spec, column) = match kind {
+                FeatureKind::Numeric => {
+                    (Column::new(name, Kind::Continuous, ValueType::Float), FeatureColumn::numeric(name, Vec::new()))
+                }
+                FeatureKind::Categorical { levels } => (
+                    Column::new(name, Kind::Nominal, ValueType::Text),
+                    FeatureColumn::categorical(name, Vec::new(), levels.clone())?,
+                ),
+            };
+            specs.push(spec.nullable(true));
+            columns.push(column);
+        }
+        let pipeline = FeaturePipeline::default().fit(&FeatureMatrix::new(columns)?)?;
+        let columns = Schema::new(specs)?;
+        let preparation =
+            Preparation { keys: Vec::new(), columns, exposure: None, weight: None, pipeline, residuals: None };
+        Ok(Self { saved, preparation, warnings: Vec::new() })
     }
 
     pub(crate) fn target(&self) -> &str {
@@ -171,6 +201,7 @@ impl Prepared {
     /// Reads rows to evaluate: the raw columns, the target, the exposure that the target goes with, and weights if the file
     /// has them. The error names each column that it lacks.
     pub(crate) fn read_with_target(&self, path: &Path, read: &ReadArgs) -> anyhow::Result<Table> {
+        ensure!(!self.target().is_empty(), "the model does not say what it predicts: it was written by LightGBM");
         require(path, self.columns().names().chain([self.target()]).chain(self.exposure()))?;
         let target = Column::new(self.target(), Kind::Continuous, ValueType::Float);
         let Preparation { exposure, weight, .. } = &self.preparation;

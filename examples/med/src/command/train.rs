@@ -8,7 +8,7 @@ use med_schema::write_file;
 use serde_json::{Map, Value, json};
 
 use crate::cli::{Intervals, TrainArgs};
-use crate::config::seeded;
+use crate::config::parse;
 use crate::intervals;
 use crate::output::{self, Outcome};
 use crate::prepared::Prepared;
@@ -19,7 +19,7 @@ pub(crate) fn run(args: &TrainArgs) -> anyhow::Result<Outcome> {
         Some(text) => serde_json::from_str(text).context("--params is not JSON")?,
         None => Value::Null,
     };
-    let spec = seeded(ModelSpec::parse(&args.model, &params)?, &params, args.seed);
+    let spec = parse(&args.model, &params, args.seed)?;
     match args.threads {
         Some(threads) => {
             ensure!(threads > 0, "--threads: expected at least 1, found 0");

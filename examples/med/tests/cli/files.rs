@@ -21,7 +21,22 @@ fn a_model_goes_from_training_to_prediction() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     parts(folder);
-    for model in ["linear", "ridge", "lasso", "elastic_net", "decision_tree", "random_forest", "gbdt", "knn"] {
+    for model in [
+        "linear",
+        "ridge",
+        "lasso",
+        "elastic_net",
+        "decision_tree",
+        "random_forest",
+        "extra_trees",
+        "gbdt",
+        "knn",
+        "glm_gamma",
+        "glm_poisson",
+        "glm_tweedie",
+        "two_part",
+        "log_ols",
+    ] {
         let train = ["train", "--data", "train.csv", "--test", "test.csv", "--target", "annual_medical_cost"];
         let done = med(folder, &[&train[..], &["--model", model, "--out", "m.json", "--seed", "1"]].concat()).passed();
         assert_eq!((&done["model"], &done["rows"]), (&model.into(), &4000.into()));

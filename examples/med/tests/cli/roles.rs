@@ -103,3 +103,40 @@ fn costs_that_do_not_suit_the_objective_are_warned_of() {
     assert!(train(r#"{"objective": "regression", "num_iterations": 2}"#) > 0);
     assert_eq!(train(r#"{"objective": "tweedie", "num_iterations": 2}"#), 0);
 }
+
+#[test]
+fn a_new_category_or_a_missing_one_stops_no_batch() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let plans = ["basic", "gold", "silver"];
+    let rows: String = (0..300)
+        .map(|i: u32| format!("{},{},{}\n", i * 7 % 50, plans[i as usize % 3], 100 + i % 50 + 300 * (i % 3)))
+        .collect();
+    std::fs::write(folder.join("train.csv"), format!("age,plan,cost\n{rows}")).unwrap();
+    std::fs::write(folder.join("new.csv"), "age,plan\n30,gold\n30,platinum\n30,\n,basic\n").unwrap();
+    for model in ["linear", "glm_gamma", "glm_tweedie", "two_part", "log_ols", "gbdt", "decision_tree", "random_forest"]
+    {
+        let train = ["train", "--data", "train.csv", "--target", "cost", "--model", model, "--out", "m.json"];
+        let done = med(folder, &train).passed();
+        assert!(done["metrics"]["train"]["r2"].as_f64().unwrap() > 0.8, "{model}: {done}");
+        med(folder, &["predict", "--model", "m.json", "--data", "new.csv", "--out", "p.csv"]).passed();
+        let costs = predictions(folder);
+        assert!(costs.len() == 4 && costs.iter().all(|c| c.is_finite() && *c > 0.0), "{model}: {costs:?}");
+    }
+}
+
+#[test]
+fn a_model_that_lightgbm_wrote_predicts() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let text = "tree\nversion=v4\nnum_class=1\nnum_tree_per_iteration=1\nlabel_index=0\nmax_feature_idx=0\n\
+        objective=regression\nfeature_names=age\nfeature_infos=[18:64]\n\nTree=0\nnum_leaves=2\nnum_cat=0\nsplit_feature=0\n\
+        split_gain=1\nthreshold=40.5\ndecision_type=2\nleft_child=-1\nright_child=-2\nleaf_value=900 2100\n\
+        is_linear=0\nshrinkage=1\n\n\nend of trees\n";
+    std::fs::write(folder.join("m.txt"), text).unwrap();
+    std::fs::write(folder.join("d.csv"), "age,cost\n40,1\n41,2\n").unwrap();
+    med(folder, &["predict", "--model", "m.txt", "--data", "d.csv", "--out", "p.csv"]).passed();
+    assert_eq!(predictions(folder), [900.0, 2100.0]);
+    let text = med(folder, &["evaluate", "--model", "m.txt", "--data", "d.csv"]).refused();
+    assert!(text.contains("does not say what it predicts"), "{text}");
+}
