@@ -37,7 +37,8 @@ pub use integrity::{
     OutlierRows, SingleValue, SpecialCharacters, StringLength, StringVariants, TargetCorrelation,
 };
 pub use meta::{
-    MetaSuite, NoErrors, ReportMatchesSuite, RequiredChecksRan, ResultsConsistent, ShareAtLeast, WorstSeverity,
+    ColumnsChecked, MetaSuite, NoErrors, ReportIsOf, ReportMatchesSuite, RequiredChecksRan, ResultsConsistent,
+    ShareAtLeast, WorstSeverity,
 };
 pub use profile::{Profiler, profile, profile_with};
 pub use result::{ExceptionInfo, ExpectationResult, Level, ResultFormat, RunStatistics, ValidationResult};

@@ -14,10 +14,10 @@ use crate::error::RunError;
 /// | pair | correlation |
 /// | --- | --- |
 /// | numbers | Spearman: Pearson's of the ranks, ties sharing their mean |
-/// | number and category | correlation ratio `sqrt(SS between / SS total)` |
-/// | categories | symmetric uncertainty `2 I / (H_a + H_b)`, which is Theil's U of both directions weighted by entropies; 1 where both are constant |
+/// | number and category | correlation ratio `sqrt(SS between / SS total)`, 0 of a constant number |
+/// | categories | symmetric uncertainty `2 I / (H_a + H_b)`, which is Theil's U of both directions weighted by entropies |
 ///
-/// The absolute value counts; one that is not defined (a constant number, no common rows) passes. `observed` holds the pairs that are
+/// The absolute value counts; one that is not defined (a constant with its like, no common rows) passes. `observed` holds the pairs that are
 /// above, `details` the matrix: names in `features`, rows in `matrix`, null where not defined.
 ///
 /// deepchecks: FeatureFeatureCorrelation, which looks at 10,000 rows and lets -0.95 pass.
@@ -48,7 +48,10 @@ impl FeatureCorrelation {
         let pairs: Vec<(usize, usize)> = (0..features.len()).flat_map(|i| (0..i).map(move |j| (i, j))).collect();
         let found: Vec<Option<f64>> =
             pairs.par_iter().map(|(i, j)| correlation(&features[*i].1, &features[*j].1)).collect();
-        let mut matrix = vec![vec![Some(1.0); features.len()]; features.len()];
+        let mut matrix = vec![vec![None; features.len()]; features.len()];
+        for (i, (_, side)) in features.iter().enumerate() {
+            matrix[i][i] = itself(side);
+        }
         for ((i, j), value) in pairs.into_iter().zip(found) {
             matrix[i][j] = value;
             matrix[j][i] = value;
@@ -65,6 +68,19 @@ fn thin(side: Side, rows: &[usize]) -> Side {
             Side::Categories(codes)
         }
     }
+}
+
+/// Of a feature with itself.
+fn itself(side: &Side) -> Option<f64> {
+    let varies = match side {
+        Side::Numbers(values) => pearson(&ranks(&present(values)), &ranks(&present(values))).is_some(),
+        Side::Categories(codes) => codes.codes.iter().any(|code| *code != 0),
+    };
+    varies.then_some(1.0)
+}
+
+fn present(values: &[f64]) -> Vec<f64> {
+    values.iter().copied().filter(|v| !v.is_nan()).collect()
 }
 
 fn correlation(a: &Side, b: &Side) -> Option<f64> {
@@ -122,6 +138,9 @@ fn correlation_ratio(codes: &[u32], levels: usize, x: &[f64]) -> Option<f64> {
     let mean = sum / n;
     let total: f64 = both().map(|(_, x)| (x - mean) * (x - mean)).sum();
     let between: f64 = groups.iter().filter(|g| g.0 > 0.0).map(|(n, s)| n * (s / n - mean) * (s / n - mean)).sum();
+    if n > 0.0 && total == 0.0 {
+        return Some(0.0);
+    }
     let ratio = (between / total).sqrt();
     ratio.is_finite().then(|| ratio.min(1.0))
 }
@@ -146,7 +165,7 @@ fn symmetric_uncertainty(a: &[u32], b: &[u32], levels_a: usize, levels_b: usize)
     let entropy = |counts: &[usize]| counts.iter().map(|c| term(*c)).sum::<f64>();
     let (a, b) = (entropy(&count_a), entropy(&count_b));
     let joint: f64 = pairs.chunk_by(|x, y| x == y).map(|run| term(run.len())).sum();
-    Some(if a + b == 0.0 { 1.0 } else { (2.0 * (a + b - joint) / (a + b)).clamp(0.0, 1.0) })
+    (a + b > 0.0).then(|| (2.0 * (a + b - joint) / (a + b)).clamp(0.0, 1.0))
 }
 
 impl Check<Table> for FeatureCorrelation {
@@ -190,9 +209,10 @@ mod tests {
         assert_eq!(pearson(&[1.0, 2.0], &[5.0, 5.0]), None);
         // Group means 1 and 3, each half of the rows, within-variance nothing: everything is between.
         assert_eq!(correlation_ratio(&[1, 1, 2, 2], 2, &[1.0, 1.0, 3.0, 3.0]), Some(1.0));
-        assert_eq!(correlation_ratio(&[1, 1], 1, &[1.0, 1.0]), None);
+        assert_eq!(correlation_ratio(&[1, 1], 1, &[1.0, 1.0]), Some(0.0));
+        assert_eq!(correlation_ratio(&[0, 1], 1, &[1.0, f64::NAN]), None);
         assert_eq!(symmetric_uncertainty(&[1, 2, 1, 2], &[1, 2, 1, 2], 2, 2), Some(1.0));
         assert!(symmetric_uncertainty(&[1, 2, 1, 2], &[1, 1, 2, 2], 2, 2).unwrap() < 1e-12);
-        assert_eq!(symmetric_uncertainty(&[1, 1], &[1, 1], 1, 1), Some(1.0));
+        assert_eq!(symmetric_uncertainty(&[1, 1], &[1, 1], 1, 1), None);
     }
 }
