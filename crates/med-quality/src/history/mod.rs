@@ -74,7 +74,7 @@ impl RunMetrics {
             let (low, high) = column.range().unzip();
             let values = [
                 ("missing_share", (column.rows() > 0).then(|| column.missing() as f64 / column.rows() as f64)),
-                ("distinct", Some(column.counts().distinct() as f64)),
+                ("distinct", Some(column.distinct() as f64)),
                 ("mean", column.moments().and_then(med_schema::Moments::mean)),
                 ("std", column.moments().and_then(med_schema::Moments::std)),
                 ("min", low.and_then(med_schema::Item::as_number)),

@@ -30,7 +30,8 @@ fn patch(name: &str, kind: Kind) -> ColumnPatch {
 /// A side of a case, its columns of the kinds that the goldens were made with.
 fn side(case: &str, side: &str, golden: &Value) -> Table {
     let columns = golden["kinds"].as_object().unwrap().iter().map(|(name, kind)| ColumnPatch {
-        value_type: (kind == "numeric").then_some(ValueType::Float),
+        // Whole numbers beyond 2^53 would not be what they were.
+        value_type: (kind == "numeric" && name != "big_ints").then_some(ValueType::Float),
         role: Some(if golden["target"] == name.as_str() { Role::Target } else { Role::Feature }),
         ..patch(name, if kind == "numeric" { Kind::Continuous } else { Kind::Nominal })
     });
@@ -135,7 +136,8 @@ fn checks_about_a_target_need_one_and_find_leaks() {
             (Verdict::Error, Some("no column has the role target"))
         );
     }
-    let names: Vec<&str> = IntegritySuite::default().checks(&without).iter().map(|c| c.name()).collect();
+    let suite = IntegritySuite::default();
+    let names: Vec<&str> = suite.checks(&without).iter().map(|c| c.name()).collect();
     assert!(!names.contains(&"target_correlation") && !names.contains(&"outlier_rows"), "{names:?}");
 }
 
@@ -187,7 +189,7 @@ pub fn any_table() -> impl Strategy<Value = Table> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(200))]
+    #![proptest_config(ProptestConfig::with_cases(100))]
 
     /// Whatever the table: every check answers, by name, with nothing that contradicts itself, and the same again.
     #[test]

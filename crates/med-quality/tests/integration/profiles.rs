@@ -88,7 +88,7 @@ fn a_rejected_run_does_not_enter_the_baseline() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(200))]
+    #![proptest_config(ProptestConfig::with_cases(100))]
 
     /// Whatever the table, whatever the margins: it passes the suite it suggests, and its profile survives being stored.
     #[test]
@@ -99,13 +99,15 @@ proptest! {
         let report = suite.report(&table);
         let failures: Vec<String> = report.failures().map(ToString::to_string).collect();
         prop_assert!(failures.is_empty(), "{:?}", failures);
-        let back: Profile = serde_json::from_str(&serde_json::to_string(&learnt).unwrap()).unwrap();
-        prop_assert_eq!(back, learnt);
+        // As text, since moments that overflowed are not equal to themselves.
+        let stored = serde_json::to_string(&learnt).unwrap();
+        let back: Profile = serde_json::from_str(&stored).unwrap();
+        prop_assert_eq!(serde_json::to_string(&back).unwrap(), stored);
     }
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(25))]
+    #![proptest_config(ProptestConfig::with_cases(10))]
 
     /// Tables too large to be exact, of every shape that a sketch may find hard.
     #[test]

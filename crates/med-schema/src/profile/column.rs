@@ -222,6 +222,12 @@ impl ColumnProfile {
         &self.counts
     }
 
+    /// The number of different values: exact where they are all counted or known to differ, else an estimate with the standard error of
+    /// [`Cardinality`](super::Cardinality).
+    pub fn distinct(&self) -> u64 {
+        if self.all_different() == Some(true) { self.present() } else { self.counts.distinct() }
+    }
+
     /// Whether each value occurs once, where that is known for sure: from exact counts, or from somebody who saw all values.
     pub fn all_different(&self) -> Option<bool> {
         if self.counts.is_exact() {

@@ -58,7 +58,7 @@ fn describe(column: &ColumnProfile) -> Value {
         "type": held,
         "count": column.present(),
         "nulls": column.missing(),
-        "distinct": counts.distinct(),
+        "distinct": column.distinct(),
         "min": end(low),
         "max": end(high),
         "mean": moments.and_then(|m| m.mean()),
@@ -67,7 +67,9 @@ fn describe(column: &ColumnProfile) -> Value {
         "top": top,
     });
     if !counts.is_exact() {
-        described["distinct_standard_error"] = json!(med_schema::Cardinality::STANDARD_ERROR);
+        if column.all_different() != Some(true) {
+            described["distinct_standard_error"] = json!(med_schema::Cardinality::STANDARD_ERROR);
+        }
         described["top_count_error"] = json!(counts.error());
     }
     if let Some(error) = column.quantiles().map(|q| q.rank_error(CONFIDENCE)).filter(|error| *error > 0.0) {
