@@ -9,7 +9,7 @@ use super::values::{columns, spread_rows};
 use super::{share, target_correlation, unreadable};
 use crate::error::RunError;
 
-/// No two features are correlated by more than this, on rows that have both, at most `rows` evenly spaced ones.
+/// No two features are correlated by more than this, on rows that have both and no infinity, at most `rows` evenly spaced ones.
 ///
 /// | pair | correlation |
 /// | --- | --- |
@@ -80,13 +80,13 @@ fn itself(side: &Side) -> Option<f64> {
 }
 
 fn present(values: &[f64]) -> Vec<f64> {
-    values.iter().copied().filter(|v| !v.is_nan()).collect()
+    values.iter().copied().filter(|v| v.is_finite()).collect()
 }
 
 fn correlation(a: &Side, b: &Side) -> Option<f64> {
     match (a, b) {
         (Side::Numbers(a), Side::Numbers(b)) => {
-            let both = a.iter().zip(b).filter(|(a, b)| !a.is_nan() && !b.is_nan());
+            let both = a.iter().zip(b).filter(|(a, b)| a.is_finite() && b.is_finite());
             let (a, b): (Vec<f64>, Vec<f64>) = both.unzip();
             pearson(&ranks(&a), &ranks(&b))
         }

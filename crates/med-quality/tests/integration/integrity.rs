@@ -175,7 +175,7 @@ fn any_column(rows: usize) -> impl Strategy<Value = Series> {
 }
 
 /// Any table of up to six columns and thirty rows, with or without a target.
-pub fn any_table() -> impl Strategy<Value = Table> {
+pub(crate) fn any_table() -> impl Strategy<Value = Table> {
     let columns =
         (0..30_usize, 0..7_usize).prop_flat_map(|(rows, n)| (Just(rows), prop::collection::vec(any_column(rows), n)));
     (columns, any::<bool>()).prop_map(|((rows, columns), target)| {
