@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use med_schema::{Check, CheckResult, Role, Severity, Table};
 
 use super::values::{Codes, columns, row_groups};
-use super::{share, unreadable};
+use super::{not_a_share, unreadable};
 
 /// At most a share of the rows equals another row in all features and differs from it in the target. Missing equals missing. Without a
 /// target it is an error; without features nothing is compared, and it passes.
@@ -50,7 +50,7 @@ impl Check<Table> for ConflictingTargets {
     }
 
     fn check(&self, table: &Table) -> CheckResult {
-        if let Err(error) = share(self.name(), self.severity, self.threshold) {
+        if let Some(error) = not_a_share(self.name(), self.severity, self.threshold) {
             return error;
         }
         let expected = format!("a share of conflicting rows of at most {}", self.threshold);

@@ -3,7 +3,7 @@
 use med_schema::{Check, CheckResult, Column, Role, Severity, Table};
 
 use super::values::{columns, row_groups};
-use super::{share, unreadable};
+use super::{not_a_share, unreadable};
 
 /// At most a share of the rows repeats another one: 1 - distinct rows / rows, over all columns but keys (over all if there are no
 /// others). Missing equals missing, 0.0 equals -0.0.
@@ -29,7 +29,7 @@ impl Check<Table> for DuplicateRows {
     }
 
     fn check(&self, table: &Table) -> CheckResult {
-        if let Err(error) = share(self.name(), self.severity, self.threshold) {
+        if let Some(error) = not_a_share(self.name(), self.severity, self.threshold) {
             return error;
         }
         let only_keys = table.schema().columns().iter().all(|c| c.role == Role::Key);

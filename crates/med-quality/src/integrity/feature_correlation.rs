@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::predictive_power::Side;
 use super::values::{columns, spread_rows};
-use super::{share, target_correlation, unreadable};
+use super::{not_a_share, target_correlation, unreadable};
 use crate::error::RunError;
 
 /// No two features are correlated by more than this, on rows that have both and no infinity, at most `rows` evenly spaced ones.
@@ -37,9 +37,15 @@ impl Default for FeatureCorrelation {
     }
 }
 
+/// Of all pairs of features, by place.
+struct Correlations {
+    names: Vec<String>,
+    matrix: Vec<Vec<Option<f64>>>,
+}
+
 impl FeatureCorrelation {
     /// Names and matrix of the features that are quantities or categories.
-    fn matrix(&self, table: &Table) -> Result<(Vec<String>, Vec<Vec<Option<f64>>>), RunError> {
+    fn correlations(&self, table: &Table) -> Result<Correlations, RunError> {
         let rows = spread_rows(table.n_rows(), self.rows);
         let measurable = columns(table).filter(|(spec, _)| spec.role == Role::Feature && spec.kind.is_measurable());
         let features = measurable
@@ -56,7 +62,7 @@ impl FeatureCorrelation {
             matrix[i][j] = value;
             matrix[j][i] = value;
         }
-        Ok((features.into_iter().map(|f| f.0).collect(), matrix))
+        Ok(Correlations { names: features.into_iter().map(|f| f.0).collect(), matrix })
     }
 }
 
@@ -174,10 +180,10 @@ impl Check<Table> for FeatureCorrelation {
     }
 
     fn check(&self, table: &Table) -> CheckResult {
-        if let Err(error) = share(self.name(), self.severity, self.threshold) {
+        if let Some(error) = not_a_share(self.name(), self.severity, self.threshold) {
             return error;
         }
-        let (names, matrix) = match self.matrix(table) {
+        let Correlations { names, matrix } = match self.correlations(table) {
             Ok(found) => found,
             Err(error) => return unreadable(self.name(), self.severity, &error),
         };

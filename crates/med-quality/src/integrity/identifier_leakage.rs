@@ -2,7 +2,7 @@
 
 use med_schema::{Check, CheckResult, Role, Severity, Table};
 
-use super::share;
+use super::not_a_share;
 use super::target_correlation::scores;
 
 /// No key and no event time predicts the target with a predictive power score above this. One that does says that rows were numbered or
@@ -29,7 +29,7 @@ impl Check<Table> for IdentifierLeakage {
     }
 
     fn check(&self, table: &Table) -> CheckResult {
-        if let Err(error) = share(self.name(), self.severity, self.threshold) {
+        if let Some(error) = not_a_share(self.name(), self.severity, self.threshold) {
             return error;
         }
         let expected = format!("predictive power scores of at most {}", self.threshold);

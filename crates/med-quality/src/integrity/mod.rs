@@ -133,10 +133,8 @@ fn unreadable(name: &str, severity: Severity, error: &crate::RunError) -> CheckR
     CheckResult::error(name, error).severity(severity)
 }
 
-/// A parameter that must be a share from 0 to 1.
-fn share(name: &str, severity: Severity, value: f64) -> Result<(), CheckResult> {
-    if (0.0..=1.0).contains(&value) {
-        return Ok(());
-    }
-    Err(CheckResult::error(name, format!("expected a threshold from 0 to 1, found {value}")).severity(severity))
+/// The error of a parameter that must be a share from 0 to 1 and is none.
+fn not_a_share(name: &str, severity: Severity, value: f64) -> Option<CheckResult> {
+    let error = || CheckResult::error(name, format!("expected a threshold from 0 to 1, found {value}"));
+    (!(0.0..=1.0).contains(&value)).then(|| error().severity(severity))
 }

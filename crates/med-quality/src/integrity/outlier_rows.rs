@@ -5,7 +5,7 @@ use rayon::prelude::*;
 
 use super::predictive_power::Side;
 use super::values::{columns, spread_rows};
-use super::{share, target_correlation, unreadable};
+use super::{not_a_share, target_correlation, unreadable};
 use crate::error::RunError;
 
 /// At most a share of the rows is a local outlier with a probability above `probability`, by LoOP (Kriegel, Kröger, Schubert and
@@ -154,7 +154,7 @@ impl Check<Table> for OutlierRows {
 
     fn check(&self, table: &Table) -> CheckResult {
         for value in [self.probability, self.threshold, self.neighbours] {
-            if let Err(error) = share(self.name(), self.severity, value) {
+            if let Some(error) = not_a_share(self.name(), self.severity, value) {
                 return error;
             }
         }

@@ -3,7 +3,7 @@
 use med_schema::{Check, CheckResult, Severity, Table};
 
 use super::values::{is_special, texts};
-use super::{Finding, result_of, share};
+use super::{Finding, not_a_share, result_of};
 
 /// At most a share of the rows of a text column holds nothing but white space and ASCII punctuation. The empty text is not counted.
 ///
@@ -28,7 +28,7 @@ impl Check<Table> for SpecialCharacters {
     }
 
     fn check(&self, table: &Table) -> CheckResult {
-        if let Err(error) = share(self.name(), self.severity, self.threshold) {
+        if let Some(error) = not_a_share(self.name(), self.severity, self.threshold) {
             return error;
         }
         let finding = |(spec, values): (&med_schema::Column, &polars::prelude::StringChunked)| {

@@ -6,7 +6,7 @@ use rayon::prelude::*;
 
 use super::predictive_power::{Side, predictive_power};
 use super::values::{Codes, columns, numbers};
-use super::{Finding, result_of, share, unreadable};
+use super::{Finding, not_a_share, result_of, unreadable};
 use crate::error::RunError;
 
 /// No feature alone predicts the target with a predictive power score of this or more: it may be the target in another dress. Without
@@ -36,7 +36,7 @@ impl Check<Table> for TargetCorrelation {
     }
 
     fn check(&self, table: &Table) -> CheckResult {
-        if let Err(error) = share(self.name(), self.severity, self.threshold) {
+        if let Some(error) = not_a_share(self.name(), self.severity, self.threshold) {
             return error;
         }
         let expected = format!("predictive power scores below {}", self.threshold);
