@@ -5,7 +5,10 @@ use std::ops::{Bound as End, RangeBounds};
 use serde_json::Value;
 
 use crate::bound::{Bound, Bounds};
-use crate::expectation::{Expectation, IgnoreRowIf, OutlierMethod, RowRule, Rule, StatisticRule, TableRule, ValueRule};
+use crate::expectation::{
+    Expectation, IgnoreRowIf, Interpolation, OutlierMethod, Partition, RowRule, Rule, StatisticRule, TableRule,
+    ValueRule,
+};
 
 /// Begins an expectation about one column.
 ///
@@ -60,6 +63,21 @@ fn set<V: Into<Value>>(values: impl IntoIterator<Item = V>) -> Vec<Value> {
     values.into_iter().map(Into::into).collect()
 }
 
+fn texts<S: Into<String>>(texts: impl IntoIterator<Item = S>) -> Vec<String> {
+    texts.into_iter().map(Into::into).collect()
+}
+
+impl Expectation {
+    /// Leaves out rows where columns are missing; rules about the rows of several columns only, others stay as they are.
+    #[must_use]
+    pub fn ignoring(mut self, rows: IgnoreRowIf) -> Self {
+        if let Rule::Rows { ignore, .. } = &mut self.rule {
+            *ignore = rows;
+        }
+        self
+    }
+}
+
 impl ColumnSubject {
     fn values(self, rule: ValueRule) -> Expectation {
         Expectation::new(Rule::Values { column: self.column, rule })
@@ -72,6 +90,16 @@ impl ColumnSubject {
     /// It is there.
     pub fn exists(self) -> Expectation {
         Expectation::new(Rule::Table(TableRule::ColumnExists { column: self.column, index: None }))
+    }
+
+    /// It is there, at this place; counted from the end where negative.
+    pub fn exists_at(self, index: i64) -> Expectation {
+        Expectation::new(Rule::Table(TableRule::ColumnExists { column: self.column, index: Some(index) }))
+    }
+
+    /// The column as a whole is held as this type; for the names see [`ColumnSubject::values_of_type`].
+    pub fn has_type(self, name: impl Into<String>) -> Expectation {
+        Expectation::new(Rule::Table(TableRule::ColumnType { column: self.column, type_name: name.into() }))
     }
 
     /// No value is missing.
@@ -119,9 +147,49 @@ impl ColumnSubject {
         self.values(ValueRule::NotMatchRegex(pattern.into()))
     }
 
+    /// At least one of the patterns is found in the text of each value.
+    pub fn values_match_any_regex<S: Into<String>>(self, patterns: impl IntoIterator<Item = S>) -> Expectation {
+        self.values(ValueRule::MatchRegexList { patterns: texts(patterns), all: false })
+    }
+
+    /// All of the patterns are found in the text of each value.
+    pub fn values_match_all_regexes<S: Into<String>>(self, patterns: impl IntoIterator<Item = S>) -> Expectation {
+        self.values(ValueRule::MatchRegexList { patterns: texts(patterns), all: true })
+    }
+
+    /// None of the patterns is found in the text of any value.
+    pub fn values_match_no_regex<S: Into<String>>(self, patterns: impl IntoIterator<Item = S>) -> Expectation {
+        self.values(ValueRule::NotMatchRegexList(texts(patterns)))
+    }
+
+    /// Texts are dates or times that Python's `strptime` reads by this format.
+    pub fn values_match_strftime(self, format: impl Into<String>) -> Expectation {
+        self.values(ValueRule::StrftimeFormat(format.into()))
+    }
+
+    /// Texts are likely dates or times of day.
+    pub fn values_dateutil_parseable(self) -> Expectation {
+        self.values(ValueRule::DateutilParseable)
+    }
+
+    /// Texts are JSON.
+    pub fn values_json(self) -> Expectation {
+        self.values(ValueRule::Json)
+    }
+
+    /// Texts are JSON that a schema accepts.
+    pub fn values_match_json_schema(self, schema: impl Into<Value>) -> Expectation {
+        self.values(ValueRule::JsonSchema(schema.into()))
+    }
+
     /// The texts have a number of characters in a range.
     pub fn lengths_between<N: Into<f64> + Copy>(self, range: impl RangeBounds<N>) -> Expectation {
         self.values(ValueRule::LengthBetween(bounds(range)))
+    }
+
+    /// The texts have this many characters.
+    pub fn lengths_equal(self, length: u32) -> Expectation {
+        self.values(ValueRule::LengthEqual(f64::from(length)))
     }
 
     /// Values do not fall.
@@ -129,9 +197,19 @@ impl ColumnSubject {
         self.values(ValueRule::Increasing { strictly: false })
     }
 
+    /// Each value is greater than the one before.
+    pub fn values_strictly_increasing(self) -> Expectation {
+        self.values(ValueRule::Increasing { strictly: true })
+    }
+
     /// Values do not rise.
     pub fn values_decreasing(self) -> Expectation {
         self.values(ValueRule::Decreasing { strictly: false })
+    }
+
+    /// Each value is less than the one before.
+    pub fn values_strictly_decreasing(self) -> Expectation {
+        self.values(ValueRule::Decreasing { strictly: true })
     }
 
     /// Values lie less than this many standard deviations from the mean, on either side.
@@ -139,14 +217,29 @@ impl ColumnSubject {
         self.values(ValueRule::ZScore { threshold, double_sided: true })
     }
 
+    /// Values lie less than this many standard deviations above the mean; how far below does not matter.
+    pub fn z_scores_below_on_one_side(self, threshold: f64) -> Expectation {
+        self.values(ValueRule::ZScore { threshold, double_sided: false })
+    }
+
     /// Values lie within `multiplier` interquartile ranges of the quartiles.
     pub fn values_not_outliers(self, multiplier: f64) -> Expectation {
         self.values(ValueRule::NotOutlier { method: OutlierMethod::Iqr, multiplier })
     }
 
+    /// Values lie within `multiplier` standard deviations of the mean.
+    pub fn values_near_mean(self, multiplier: f64) -> Expectation {
+        self.values(ValueRule::NotOutlier { method: OutlierMethod::Std, multiplier })
+    }
+
     /// Values are held as this type: `int64`, `float64`, `str`, `bool`, `date`, `datetime64`.
     pub fn values_of_type(self, name: impl Into<String>) -> Expectation {
         self.values(ValueRule::OfType(name.into()))
+    }
+
+    /// Values are held as one of these types.
+    pub fn values_of_types<S: Into<String>>(self, names: impl IntoIterator<Item = S>) -> Expectation {
+        self.values(ValueRule::InTypeList(Some(texts(names))))
     }
 
     /// The smallest value lies in a range.
@@ -157,6 +250,16 @@ impl ColumnSubject {
     /// The largest value lies in a range.
     pub fn max_between<N: Into<f64> + Copy>(self, range: impl RangeBounds<N>) -> Expectation {
         self.statistic(StatisticRule::Max(bounds(range)))
+    }
+
+    /// The smallest value lies within bounds that may be dates or moments.
+    pub fn min_within(self, bounds: Bounds) -> Expectation {
+        self.statistic(StatisticRule::Min(bounds))
+    }
+
+    /// The largest value lies within bounds that may be dates or moments.
+    pub fn max_within(self, bounds: Bounds) -> Expectation {
+        self.statistic(StatisticRule::Max(bounds))
     }
 
     /// The mean lies in a range.
@@ -184,6 +287,17 @@ impl ColumnSubject {
         self.statistic(StatisticRule::UniqueCount(bounds(range)))
     }
 
+    /// Distinct values by values lies in a range.
+    pub fn unique_share_between<N: Into<f64> + Copy>(self, range: impl RangeBounds<N>) -> Expectation {
+        self.statistic(StatisticRule::UniqueShare(bounds(range)))
+    }
+
+    /// Quantiles lie in ranges, each given as its share and its two ends, which may be open. The nearest value is taken.
+    pub fn quantiles_between(self, ranges: impl IntoIterator<Item = (f64, [Option<f64>; 2])>) -> Expectation {
+        let (quantiles, ranges) = ranges.into_iter().unzip();
+        self.statistic(StatisticRule::Quantiles { quantiles, ranges, interpolation: Some(Interpolation::default()) })
+    }
+
     /// The share of rows that hold a value lies in a range.
     pub fn non_null_share_between<N: Into<f64> + Copy>(self, range: impl RangeBounds<N>) -> Expectation {
         self.statistic(StatisticRule::NonNullShare(bounds(range)))
@@ -192,6 +306,31 @@ impl ColumnSubject {
     /// All distinct values are among these.
     pub fn distinct_in_set<V: Into<Value>>(self, values: impl IntoIterator<Item = V>) -> Expectation {
         self.statistic(StatisticRule::DistinctInSet(set(values)))
+    }
+
+    /// All of these are among the distinct values.
+    pub fn distinct_contain_set<V: Into<Value>>(self, values: impl IntoIterator<Item = V>) -> Expectation {
+        self.statistic(StatisticRule::DistinctContainSet(set(values)))
+    }
+
+    /// The most common value, or with `ties_okay` one of several equally common ones, is among these.
+    pub fn most_common_in_set<V: Into<Value>>(
+        self,
+        values: impl IntoIterator<Item = V>,
+        ties_okay: bool,
+    ) -> Expectation {
+        self.statistic(StatisticRule::MostCommonInSet { set: set(values), ties_okay })
+    }
+
+    /// The Kullback-Leibler divergence from a partition is at most this; nothing is held out for tails or empty bins.
+    pub fn kl_divergence_at_most(self, threshold: f64, partition: Partition) -> Expectation {
+        self.statistic(StatisticRule::KlDivergence {
+            partition: Some(partition),
+            threshold: Some(threshold),
+            tail_holdout: 0.0,
+            internal_holdout: 0.0,
+            bucketize: true,
+        })
     }
 
     /// The distinct values are exactly these.
@@ -212,6 +351,16 @@ impl ColumnSubject {
     /// Is greater than another column or equal to it, row by row.
     pub fn at_least(self, other: impl Into<String>) -> Expectation {
         columns([self.column, other.into()]).rows(RowRule::PairGreater { or_equal: true })
+    }
+
+    /// Makes one of these pairs with another column, row by row; null stands for missing.
+    pub fn pairs_in_set<A: Into<Value>, B: Into<Value>>(
+        self,
+        other: impl Into<String>,
+        pairs: impl IntoIterator<Item = (A, B)>,
+    ) -> Expectation {
+        let pairs = pairs.into_iter().map(|(a, b)| (a.into(), b.into())).collect();
+        columns([self.column, other.into()]).rows(RowRule::PairInSet(pairs))
     }
 }
 
@@ -265,5 +414,85 @@ impl TableSubject {
     /// There are this many columns.
     pub fn column_count_equals(self, count: i64) -> Expectation {
         Expectation::new(Rule::Table(TableRule::ColumnCountEqual(count)))
+    }
+
+    /// The number of columns lies in a range.
+    pub fn column_count_between<N: Into<f64> + Copy>(self, range: impl RangeBounds<N>) -> Expectation {
+        Expectation::new(Rule::Table(TableRule::ColumnCountBetween(bounds(range))))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::Suite;
+
+    /// One sentence for each type of expectation, and each is one that a suite accepts.
+    #[test]
+    fn every_expectation_has_a_sentence() {
+        let a = || column("a");
+        let shares = Partition::Categorical { values: vec![Value::from("x")], weights: vec![1.0] };
+        let all = [
+            a().exists(),
+            a().has_type("int64"),
+            a().values_not_null(),
+            a().values_null(),
+            a().values_unique(),
+            a().values_between(0..=120),
+            a().values_in_set([1, 2]),
+            a().values_not_in_set([1, 2]),
+            a().values_match_regex("x"),
+            a().values_not_match_regex("x"),
+            a().values_match_any_regex(["x", "y"]),
+            a().values_match_no_regex(["x"]),
+            a().lengths_between(1..),
+            a().lengths_equal(3),
+            a().values_match_strftime("%Y-%m-%d"),
+            a().values_json(),
+            a().values_match_json_schema(serde_json::json!({"type": "object"})),
+            a().values_strictly_increasing(),
+            a().values_strictly_decreasing(),
+            a().z_scores_below_on_one_side(3.0),
+            a().values_near_mean(3.0),
+            a().values_of_type("str"),
+            a().values_of_types(["str", "bool"]),
+            a().values_dateutil_parseable(),
+            a().min_between(0..),
+            a().max_between(..9),
+            a().mean_between(0.5..=1.5),
+            a().median_between(0..),
+            a().sum_between(0..),
+            a().stdev_between(0..),
+            a().unique_count_between(1..),
+            a().unique_share_between(0.5..),
+            a().non_null_share_between(0.5..),
+            a().quantiles_between([(0.5, [Some(1.0), None])]),
+            a().most_common_in_set(["x"], true),
+            a().distinct_in_set(["x"]),
+            a().distinct_contain_set(["x"]),
+            a().distinct_equal_set(["x"]),
+            a().kl_divergence_at_most(0.1, shares),
+            a().equals("b"),
+            a().at_least("b"),
+            a().pairs_in_set("b", [(Value::from(1), Value::Null)]),
+            columns(["a", "b"]).unique_together(),
+            columns(["a", "b"]).sum_equals(1.0),
+            columns(["a", "b"]).unique_within_row().ignoring(IgnoreRowIf::AnyMissing),
+            columns(["a", "b"]).all_equal(),
+            table().row_count_between(1..),
+            table().row_count_equals(3),
+            table().column_count_between(1..),
+            table().column_count_equals(3),
+            columns(["a", "b"]).make_up_the_table_in_order(),
+            columns(["a", "b"]).make_up_the_table(false),
+        ];
+        let names: BTreeSet<&str> = all.iter().map(Expectation::name).collect();
+        assert_eq!(names, Expectation::names().collect());
+        let suite = Suite::new("all", all).unwrap();
+        assert_eq!(Suite::from_json(&suite.to_json().unwrap()).unwrap(), suite);
+        let ignored = suite.expectations().iter().find(|e| e.name().contains("unique_within_record")).unwrap();
+        assert!(ignored.expected().contains("any_value_is_missing"));
     }
 }

@@ -5,16 +5,21 @@ mod bound;
 mod builder;
 mod cells;
 mod condition;
+mod contract;
 mod error;
 mod evaluation;
 mod expectation;
+mod history;
+mod integrity;
 mod judge;
 mod kwargs;
 mod meta;
 mod metrics;
 mod plan;
+mod profile;
 mod python;
 mod result;
+mod suggest;
 mod suite;
 
 pub use bound::{Bound, Bounds};
@@ -26,8 +31,16 @@ pub use expectation::{
     Expectation, Histogram, IgnoreRowIf, Interpolation, OutlierMethod, Partition, RowRule, Rule, StatisticRule,
     TableRule, ValueRule,
 };
-pub use meta::{
-    MetaSuite, NoErrors, ReportMatchesSuite, RequiredChecksRan, ResultsConsistent, ShareAtLeast, WorstSeverity,
+pub use history::{HistoryCheck, HistoryRule, HistorySuite, InHistory, MetricHistory, RunMetrics};
+pub use integrity::{
+    ConflictingTargets, DuplicateRows, FeatureCorrelation, IdentifierLeakage, IntegritySuite, MixedNulls, MixedTypes,
+    OutlierRows, SingleValue, SpecialCharacters, StringLength, StringVariants, TargetCorrelation,
 };
+pub use meta::{
+    ColumnsChecked, MetaSuite, NoErrors, ReportIsOf, ReportMatchesSuite, RequiredChecksRan, ResultsConsistent,
+    ShareAtLeast, WorstSeverity,
+};
+pub use profile::{Profiler, profile, profile_with};
 pub use result::{ExceptionInfo, ExpectationResult, Level, ResultFormat, RunStatistics, ValidationResult};
+pub use suggest::{Margins, SuggestError, suggest};
 pub use suite::{Checklist, Suite};

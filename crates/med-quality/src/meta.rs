@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use med_schema::{Check, CheckResult, Report, Severity, Verdict};
+use med_schema::{Check, CheckResult, Fingerprint, Report, RunId, Schema, Severity, Verdict};
 
 use crate::suite::Suite;
 
@@ -81,6 +81,71 @@ impl Check<Report> for RequiredChecksRan {
     }
 }
 
+/// Each of these columns has at least one result that is about it, alone or beside others, and is no error.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ColumnsChecked {
+    columns: Vec<String>,
+}
+
+impl ColumnsChecked {
+    /// These columns.
+    pub fn new<S: Into<String>>(columns: impl IntoIterator<Item = S>) -> Self {
+        Self { columns: columns.into_iter().map(Into::into).collect() }
+    }
+
+    /// All columns of a schema.
+    pub fn of_schema(schema: &Schema) -> Self {
+        Self::new(schema.names())
+    }
+}
+
+impl Check<Report> for ColumnsChecked {
+    fn name(&self) -> &str {
+        "columns_checked"
+    }
+
+    fn check(&self, report: &Report) -> CheckResult {
+        // Results about several columns name them as `a, b`.
+        let about = |subject: &str, column: &str| subject == column || subject.split(", ").any(|part| part == column);
+        let ran = || report.results.iter().filter(|r| r.verdict != Verdict::Error);
+        let checked =
+            |column: &&String| ran().any(|r| r.column.as_deref().is_some_and(|subject| about(subject, column)));
+        let absent: Vec<&str> = self.columns.iter().filter(|c| !checked(c)).map(String::as_str).collect();
+        let result = CheckResult::judged(self.name(), absent.is_empty())
+            .expected(format!("results about {}", self.columns.join(", ")))
+            .observed(self.columns.len() - absent.len());
+        if absent.is_empty() { result } else { result.message(format!("no result about {}", absent.join(", "))) }
+    }
+}
+
+/// The report is of this run and of this content, where they are given: not of another batch, and not an old one.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ReportIsOf {
+    /// The run.
+    pub run: Option<RunId>,
+    /// What was checked.
+    pub subject: Option<Fingerprint>,
+}
+
+impl Check<Report> for ReportIsOf {
+    fn name(&self) -> &str {
+        "report_is_of"
+    }
+
+    fn check(&self, report: &Report) -> CheckResult {
+        let wrong_run = self.run.is_some() && self.run != report.run;
+        let wrong_subject = self.subject.is_some() && self.subject != report.subject;
+        let result =
+            CheckResult::judged(self.name(), !wrong_run && !wrong_subject).expected("this run and this content");
+        match (wrong_run, wrong_subject) {
+            (false, false) => result,
+            (true, false) => result.message("it is of another run, or says of none"),
+            (false, true) => result.message("it is of other content, or says of none"),
+            (true, true) => result.message("it is of another run and other content, or says of none"),
+        }
+    }
+}
+
 /// There are results, and every check could run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NoErrors;
@@ -148,8 +213,8 @@ impl Check<Report> for WorstSeverity {
     }
 }
 
-/// No result contradicts itself: not more unexpected rows than rows, counts given together, a passed check that tolerates
-/// no unexpected row has none, and what did not run says why.
+/// No result contradicts itself: not more unexpected rows than rows, counts given together, a verdict that follows from them (with
+/// `mostly`, where the expectation names it: a share of at least that many as expected), and what did not run says why.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ResultsConsistent;
 
@@ -169,17 +234,46 @@ impl ResultsConsistent {
                 Some("it could not run and says not why")
             }
             Verdict::Failed if counts.1 == Some(0) => Some("it failed without an unexpected row"),
-            Verdict::Passed if counts.1.is_some_and(|n| n > 0) && !tolerates(result) => {
-                Some("it passed with unexpected rows and tolerates none")
+            verdict => {
+                let (Some(rows), Some(unexpected)) = counts else { return None };
+                let as_expected = if rows == 0 { 1.0 } else { (rows - unexpected) as f64 / rows as f64 };
+                match (verdict == Verdict::Passed, tolerance(result)) {
+                    (true, Tolerance::None) if unexpected > 0 => {
+                        Some("it passed with unexpected rows and tolerates none")
+                    }
+                    (true, Tolerance::Share(mostly)) if as_expected < mostly => {
+                        Some("it passed with more unexpected rows than it tolerates")
+                    }
+                    (false, Tolerance::Share(mostly)) if as_expected >= mostly => {
+                        Some("it failed with no more unexpected rows than it tolerates")
+                    }
+                    _ => None,
+                }
             }
-            _ => None,
         }
     }
 }
 
-/// Whether the expectation in words names a tolerance; then the counts alone do not settle the verdict.
-fn tolerates(result: &CheckResult) -> bool {
-    result.expected.as_deref().is_some_and(|text| text.contains("mostly"))
+/// What the expectation in words says of unexpected rows.
+enum Tolerance {
+    None,
+    Share(f64),
+    /// It speaks of one, but not as a number, or more than once.
+    Unclear,
+}
+
+fn tolerance(result: &CheckResult) -> Tolerance {
+    let text = result.expected.as_deref().unwrap_or_default();
+    let mut told = text.split("mostly = ").skip(1);
+    match (told.next(), told.next()) {
+        (None, _) if text.contains("mostly") => Tolerance::Unclear,
+        (None, _) => Tolerance::None,
+        (Some(share), None) => {
+            let number = share.split([',', ' ']).next().unwrap_or_default();
+            number.parse().map_or(Tolerance::Unclear, Tolerance::Share)
+        }
+        _ => Tolerance::Unclear,
+    }
 }
 
 impl Check<Report> for ResultsConsistent {
@@ -275,9 +369,35 @@ mod tests {
         check(CheckResult::judged("a", false).counts(5, 6), Verdict::Failed);
         check(CheckResult::judged("a", true).counts(5, 1), Verdict::Failed);
         check(CheckResult::judged("a", true).counts(5, 1).expected("mostly = 0.8"), Verdict::Passed);
+        check(CheckResult::judged("a", true).counts(5, 2).expected("min_value = 1, mostly = 0.8"), Verdict::Failed);
+        check(CheckResult::judged("a", false).counts(5, 1).expected("mostly = 0.8, regex = x"), Verdict::Failed);
+        check(CheckResult::judged("a", true).counts(0, 0).expected("mostly = 0.8"), Verdict::Passed);
+        check(
+            CheckResult::judged("a", true).counts(5, 4).expected("mostly = 0.8, regex = mostly = 1"),
+            Verdict::Passed,
+        );
         check(CheckResult::judged("a", false).counts(5, 0), Verdict::Failed);
         check(CheckResult::new("a", Verdict::Error), Verdict::Failed);
         check(CheckResult::error("a", "no column"), Verdict::Passed);
+    }
+
+    #[test]
+    fn columns_without_a_result_are_named() {
+        let report = Report::new("r")
+            .with(CheckResult::judged("unique_together", true).column("a, b"))
+            .with(CheckResult::error("between", "no such column").column("c"));
+        let result = ColumnsChecked::new(["a", "b", "c", "d"]).check(&report);
+        assert_eq!((result.verdict, result.message.as_deref()), (Verdict::Failed, Some("no result about c, d")));
+        assert_eq!(verdict(&ColumnsChecked::new(["a"]), &report), Verdict::Passed);
+    }
+
+    #[test]
+    fn a_report_of_other_content_is_found() {
+        let (this, other) = (Fingerprint::of("this"), Fingerprint::of("other"));
+        let report = Report::new("r").subject(this);
+        let of = |subject| ReportIsOf { subject: Some(subject), ..ReportIsOf::default() };
+        assert_eq!((verdict(&of(this), &report), verdict(&of(other), &report)), (Verdict::Passed, Verdict::Failed));
+        assert_eq!(verdict(&of(this), &Report::new("r")), Verdict::Failed, "one that says nothing");
     }
 
     #[test]

@@ -11,6 +11,7 @@ mod fingerprint;
 mod lineage;
 mod matrix;
 mod near;
+mod profile;
 mod schema;
 #[cfg(feature = "polars")]
 mod table;
@@ -27,6 +28,9 @@ pub use matrix::{
     FeatureColumn, FeatureKind, FeatureMatrix, FeatureSchema, FeatureSpec, FeatureValues, MISSING, NumericValues,
 };
 pub use near::near_names;
+pub use profile::{
+    Cardinality, ColumnProfile, Item, Moments, Profile, ProfileError, ProfileOptions, QuantileSketch, ValueCounts,
+};
 pub use schema::Schema;
 #[cfg(feature = "polars")]
 pub use table::{CsvOptions, ParquetFile, Table, TableError, TableMismatch, Written, infer_schema, write_file};

@@ -27,6 +27,12 @@ pub(crate) enum Command {
         after_help = "Example:\n  med check --suite fixtures/suites/clients_extracted.json --data fixtures/clients.csv"
     )]
     Check(CheckArgs),
+    /// Tells statistics of each column, and writes a suite learnt from the data.
+    ///
+    /// Quantiles, distinct counts and the most common values come from sketches: exact for small files, else with their error beside
+    /// them. Texts are listed as categories; of identifiers and free texts only those that five rows share.
+    #[command(after_help = "Example:\n  med profile --data clients.parquet --suggest-suite suite.json")]
+    Profile(ProfileArgs),
     /// Measures drift between two files, per column and over the whole table.
     #[command(after_help = "Example:\n  med drift --reference 2024.csv --current 2025.csv --categorical plan,region")]
     Drift(DriftArgs),
@@ -124,6 +130,22 @@ pub(crate) struct CheckArgs {
     /// How much to tell of each expectation.
     #[arg(long, value_enum, default_value = "SUMMARY", ignore_case = true)]
     pub(crate) result_format: ResultFormat,
+    #[command(flatten)]
+    pub(crate) read: ReadArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ProfileArgs {
+    /// The file to profile, CSV or Parquet.
+    #[arg(long)]
+    pub(crate) data: PathBuf,
+    /// Writes a suite in Great Expectations' JSON that the data pass, with stated margins; each expectation says what it was learnt
+    /// from. It holds values of categories and ends of ranges.
+    #[arg(long)]
+    pub(crate) suggest_suite: Option<PathBuf>,
+    /// Writes the profile itself, the mergeable sketches, as JSON.
+    #[arg(long)]
+    pub(crate) out: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) read: ReadArgs,
 }

@@ -25,6 +25,7 @@ fn main() -> ExitCode {
     let done = match cli.command {
         Command::Run(args) => run::run(&args),
         Command::Check(args) => command::check::run(&args),
+        Command::Profile(args) => command::profile::run(&args),
         Command::Drift(args) => command::drift::run(&args),
         Command::Select(args) => command::select::run(&args),
         Command::Train(args) => command::train::run(&args),

@@ -8,5 +8,6 @@ pub(crate) mod extract;
 pub(crate) mod lake;
 pub(crate) mod model;
 pub(crate) mod predict;
+pub(crate) mod profile;
 pub(crate) mod select;
 pub(crate) mod train;

@@ -5,6 +5,7 @@ mod explain;
 mod files;
 mod killed;
 mod pipeline;
+mod profile;
 mod roles;
 
 use std::path::{Path, PathBuf};
