@@ -87,7 +87,7 @@ mod tests {
         let weights: Vec<f64> = (0..n).map(|i| (i % 5) as f64).collect();
         let offset: Vec<f64> = (0..n).map(|i| (i % 4) as f64 * 0.1).collect();
         let y = |i: usize| age[i] * f64::from(1 + codes[i]) * (0.1 + ((i * 53) % 101) as f64 * 0.02);
-        let y: Vec<f64> = (0..n).map(|i| if i % 3 == 0 { 0.0 } else { y(i) }).collect();
+        let y: Vec<f64> = (0..n).map(|i| if i % 11 < 4 { 0.0 } else { y(i) }).collect();
         let levels: Vec<String> = ["a", "b", "c"].map(str::to_owned).into();
         let x = FeatureMatrix::new(vec![
             FeatureColumn::numeric("age", age.clone()),
