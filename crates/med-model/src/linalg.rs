@@ -8,7 +8,9 @@
 pub(crate) mod cholesky;
 pub(crate) mod gram;
 pub(crate) mod moments;
+mod products;
 pub(crate) mod qr;
+mod sparse;
 
 /// Columns whose part that is new is shorter than this share of the whole are linear combinations of those before.
 pub(crate) const RANK_TOLERANCE: f64 = 1e-10;

@@ -9,6 +9,7 @@ use super::family::Family;
 use super::model::{GlmModel, Term};
 use super::params::{Calibration, Glm, GlmGamma, GlmPoisson, GlmTweedie, Settings};
 use super::pass::{Rows, linear_predictor};
+use super::sample::Sample;
 use super::solver::{Problem, Solution};
 use super::tweedie::{FIRST_POWER, estimate_power};
 use crate::input::annualised;
@@ -17,6 +18,9 @@ use crate::{FitError, Regressor};
 /// Sums of predictions that differ from those of the costs by more than this are brought together by
 /// [`Calibration::Auto`].
 const CALIBRATED: f64 = 0.02;
+
+/// Tolerance on a sample: its estimate is further away from that of all rows than this.
+const SAMPLE_TOLERANCE: f64 = 1e-2;
 
 macro_rules! regressor {
     ($($estimator:ty),+) => {$(
@@ -66,7 +70,7 @@ pub(crate) fn fit_glm(
         (Family::Tweedie, None) => estimate_power(settings, &design, rows)?,
         _ => 0.0,
     };
-    let solution = solve(settings, &design, rows, power, None)?;
+    let solution = solve(settings, &design, rows, power)?;
     let calibration = calibration(settings, &design, rows, power, &solution);
     model(settings, x, &design, power, &solution, calibration)
 }
@@ -100,28 +104,34 @@ pub(super) fn check_rows(settings: &Settings, rows: Rows<'_>) -> Result<(), FitE
     Ok(())
 }
 
+/// Fits all rows, from where a sample of them leads to if there are many.
 pub(super) fn solve(
     settings: &Settings,
     design: &Design<'_>,
     rows: Rows<'_>,
     power: f64,
-    from: Option<&[f64]>,
 ) -> Result<Solution, FitError> {
+    let of_sample = |sample: Sample| {
+        let rough = Settings { tolerance: settings.tolerance.max(SAMPLE_TOLERANCE), max_iterations: 20, ..*settings };
+        problem(&rough, &sample.design(design), sample.rows(), power).solve(None).ok()
+    };
+    let from = Sample::of(design, rows).and_then(of_sample);
+    problem(settings, design, rows, power).solve(from.as_ref().map(|s| s.coefficients.as_slice()))
+}
+
+pub(super) fn problem<'a>(settings: &Settings, design: &'a Design<'a>, rows: Rows<'a>, power: f64) -> Problem<'a> {
     let factors = penalty_factors(settings, design);
     let weight = settings.alpha * design.total_weight;
-    let l1 = factors.iter().map(|f| weight * settings.l1_ratio * f).collect();
-    let l2 = factors.iter().map(|f| weight * (1.0 - settings.l1_ratio) * f * f).collect();
-    let problem = Problem {
+    Problem {
         model: settings.model,
         design,
         loss: settings.loss(power),
         rows,
-        l1,
-        l2,
+        l1: factors.iter().map(|f| weight * settings.l1_ratio * f).collect(),
+        l2: factors.iter().map(|f| weight * (1.0 - settings.l1_ratio) * f * f).collect(),
         max_iterations: settings.max_iterations,
         tolerance: settings.tolerance,
-    };
-    problem.solve(from)
+    }
 }
 
 /// What a coefficient of the solver is multiplied by to get what the penalty is on; 0 for the intercept.

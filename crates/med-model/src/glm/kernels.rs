@@ -239,6 +239,20 @@ impl Kernel for CentredProduct<'_> {
     }
 }
 
+/// The sum of all values, in eight partial sums.
+pub(super) struct Total<'a> {
+    pub(super) values: &'a [f64],
+}
+
+impl Kernel for Total<'_> {
+    type Output = f64;
+
+    #[inline(always)]
+    fn run(self) -> f64 {
+        sum(self.values, self.values, |v, _| v)
+    }
+}
+
 /// `sum of w (v - centre)^2` and `sum of w v`, in eight partial sums.
 pub(super) struct Moments<'a> {
     pub(super) values: &'a [f64],

@@ -20,7 +20,9 @@ mod kernels;
 mod model;
 mod params;
 mod pass;
+mod sample;
 mod solver;
+mod sums;
 mod tweedie;
 
 #[allow(unused_imports, reason = "two-part models fit their parts by it")]

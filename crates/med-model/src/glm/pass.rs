@@ -1,6 +1,7 @@
 //! One pass over the rows: linear predictor, score, information and objective, block by block.
 //!
-//! A block of rows is read once from memory, and all that is wanted of it is taken while it is in the cache:
+//! A run of blocks of rows is read once from memory, a column at a time, which memory is twice as quick with as with short
+//! pieces of all columns in turn. All that is wanted of it is taken while it is in the cache:
 //!
 //! * the linear predictor, column by column;
 //! * objective, score `r` and information `W` of each row;
@@ -25,10 +26,15 @@ use super::family::{
     TweedieLog,
 };
 use super::kernels::{
-    AddColumns, AddToLevels, BLOCK, BlockTerms, CentredProduct, Products, TILE, Tile, Transpose, WeightColumn,
+    AddColumns, AddToLevels, BLOCK, BlockTerms, CentredProduct, Products, TILE, Total, Transpose, WeightColumn,
 };
+use super::sums::{Shape, Sums};
 use crate::kernel;
 
+/// Blocks that are read together: 16 KiB a column.
+const RUN: usize = 16;
+/// Rows of a run.
+const RUN_ROWS: usize = RUN * BLOCK;
 /// Rows of a chunk, which one thread sums.
 const CHUNK: usize = 128 * BLOCK;
 /// Chunks whose sums are held at a time.
@@ -64,7 +70,7 @@ pub(super) enum Pass {
 }
 
 impl Pass {
-    fn has_information(self) -> bool {
+    pub(super) fn has_information(self) -> bool {
         !matches!(self, Self::Objective | Self::Gradient)
     }
 }
@@ -92,109 +98,37 @@ struct RawCoefficients<'a> {
     tables: Vec<(&'a [u32], &'a [f64])>,
 }
 
-/// Sums over the rows of a chunk.
-#[derive(Debug)]
-struct Sums {
-    objective: f64,
-    absolute_score: f64,
-    score: Vec<f64>,
-    /// Tiles of the lower half of the numeric part, the intercept first.
-    tiles: Vec<Tile>,
-    /// The weighted rows of each level.
-    levels: Vec<[f64; 8]>,
-    /// Tables of the pairs of categorical columns, one after the other.
-    pairs: Vec<f64>,
-}
-
-/// What a thread needs for a block.
+/// What a thread needs for a run.
 #[derive(Debug)]
 struct Buffers {
-    y: [f64; BLOCK],
-    weights: [f64; BLOCK],
-    eta: [f64; BLOCK],
-    score: [f64; BLOCK],
-    information: [f64; BLOCK],
-    /// The intercept and the numeric columns, and the same times the information.
+    y: Vec<[f64; BLOCK]>,
+    weights: Vec<[f64; BLOCK]>,
+    eta: Vec<[f64; BLOCK]>,
+    score: Vec<[f64; BLOCK]>,
+    information: Vec<[f64; BLOCK]>,
+    /// The intercept and the numeric columns of a block, and the same times the information.
     x: Vec<[[f64; BLOCK]; TILE]>,
     wx: Vec<[[f64; BLOCK]; TILE]>,
     /// `wx` row by row.
     rows: Vec<[f64; 8]>,
 }
 
-/// Shape of the sums.
-#[derive(Debug, Clone)]
-struct Shape {
-    /// Groups of eight columns: the intercept and the numeric ones.
-    groups: usize,
-    /// Tiles of the intercept and the numeric columns, each way.
-    side: usize,
-    n_levels: usize,
-    n_pairs: usize,
-    width: usize,
-}
-
-impl Shape {
-    fn of(design: &Design<'_>) -> Self {
-        let levels: Vec<usize> = design.categorical.iter().map(|c| c.weights.len()).collect();
-        let pairs = (0..levels.len()).flat_map(|a| (0..a).map(move |b| (a, b))).map(|(a, b)| levels[a] * levels[b]);
-        let groups = (1 + design.numeric.len()).div_ceil(8);
-        let side = (1 + design.numeric.len()).div_ceil(TILE);
-        Self { groups, side, n_levels: design.n_levels, n_pairs: pairs.sum(), width: design.width() }
-    }
-
-    fn sums(&self, pass: Pass) -> Sums {
-        let full = usize::from(pass.has_information());
-        Sums {
-            objective: 0.0,
-            absolute_score: 0.0,
-            score: vec![0.0; self.width],
-            tiles: vec![[[[0.0; 8]; TILE]; TILE]; full * self.side * (self.side + 1) / 2],
-            levels: vec![[0.0; 8]; full * self.groups * self.n_levels],
-            pairs: vec![0.0; full * self.n_pairs],
-        }
-    }
-
-    fn size(&self) -> usize {
-        36 * self.side * (self.side + 1) + 8 * self.groups * self.n_levels + self.n_pairs
-    }
-
-    fn buffers(&self) -> Buffers {
+impl Buffers {
+    fn new(shape: &Shape) -> Self {
         let zero = [0.0; BLOCK];
-        let columns = vec![[zero; TILE]; self.side];
-        let rows = vec![[0.0; 8]; self.groups * BLOCK];
-        Buffers {
-            y: zero,
-            weights: zero,
-            eta: zero,
-            score: zero,
-            information: zero,
+        let columns = vec![[zero; TILE]; shape.side];
+        let rows = vec![[0.0; 8]; shape.groups * BLOCK];
+        let run = vec![zero; RUN];
+        Self {
+            y: run.clone(),
+            weights: run.clone(),
+            eta: run.clone(),
+            score: run.clone(),
+            information: run,
             x: columns.clone(),
             wx: columns,
             rows,
         }
-    }
-}
-
-impl Sums {
-    fn add(&mut self, other: &Self) {
-        self.objective += other.objective;
-        self.absolute_score += other.absolute_score;
-        let plain = |a: &mut [f64], b: &[f64]| a.iter_mut().zip(b).for_each(|(a, b)| *a += b);
-        plain(&mut self.score, &other.score);
-        plain(
-            self.tiles.as_flattened_mut().as_flattened_mut().as_flattened_mut(),
-            other.tiles.as_flattened().as_flattened().as_flattened(),
-        );
-        plain(self.levels.as_flattened_mut(), other.levels.as_flattened());
-        plain(&mut self.pairs, &other.pairs);
-    }
-
-    fn clear(&mut self) {
-        (self.objective, self.absolute_score) = (0.0, 0.0);
-        self.score.fill(0.0);
-        self.tiles.fill([[[0.0; 8]; TILE]; TILE]);
-        self.levels.fill([0.0; 8]);
-        self.pairs.fill(0.0);
     }
 }
 
@@ -214,7 +148,7 @@ pub(super) fn evaluate(
     let work = Work { design, loss, rows, raw: &raw, pass, groups: shape.groups };
     let mut total = shape.sums(pass);
     if n_chunks == 1 || rayon::current_num_threads() == 1 {
-        let (mut sums, mut buffers) = (shape.sums(pass), shape.buffers());
+        let (mut sums, mut buffers) = (shape.sums(pass), Buffers::new(&shape));
         for c in 0..n_chunks {
             sums.clear();
             work.chunk(range(c), &mut sums, &mut buffers);
@@ -225,7 +159,7 @@ pub(super) fn evaluate(
             let wave: Vec<Sums> = (first..(first + WAVE).min(n_chunks))
                 .into_par_iter()
                 .map_init(
-                    || shape.buffers(),
+                    || Buffers::new(&shape),
                     |buffers, c| {
                         let mut sums = shape.sums(pass);
                         work.chunk(range(c), &mut sums, buffers);
@@ -236,7 +170,7 @@ pub(super) fn evaluate(
             wave.iter().for_each(|sums| total.add(sums));
         }
     }
-    assemble(design, &shape, total, pass)
+    total.assemble(design, &shape, pass)
 }
 
 /// The linear predictor of all rows, offset included.
@@ -244,13 +178,13 @@ pub(super) fn linear_predictor(design: &Design<'_>, offset: Option<&[f64]>, coef
     let raw = RawCoefficients::new(design, coefficients);
     let mut eta = vec![0.0; design.n_rows];
     let fill = |(b, out): (usize, &mut [f64])| {
-        let first = b * BLOCK;
+        let first = b * RUN_ROWS;
         raw.linear_predictor(first..first + out.len(), offset, out);
     };
     if design.n_rows > CHUNK {
-        eta.par_chunks_mut(BLOCK).with_min_len(CHUNK / BLOCK).enumerate().for_each(fill);
+        eta.par_chunks_mut(RUN_ROWS).with_min_len(CHUNK / RUN_ROWS).enumerate().for_each(fill);
     } else {
-        eta.chunks_mut(BLOCK).enumerate().for_each(fill);
+        eta.chunks_mut(RUN_ROWS).enumerate().for_each(fill);
     }
     eta
 }
@@ -299,47 +233,58 @@ struct Work<'a> {
 
 impl Work<'_> {
     fn chunk(&self, rows: Range<usize>, sums: &mut Sums, buffers: &mut Buffers) {
-        for first in rows.clone().step_by(BLOCK) {
-            let block = first..(first + BLOCK).min(rows.end);
-            self.load(block.clone(), buffers);
-            self.terms(sums, buffers);
-            if let Pass::Squares { frequency } = self.pass {
-                let Buffers { information, score, weights, .. } = &mut *buffers;
-                for ((i, s), w) in information.iter_mut().zip(score.iter()).zip(weights.iter()) {
-                    *i = if frequency && *w > 0.0 { s * s / w } else { s * s };
+        for first in rows.clone().step_by(RUN_ROWS) {
+            let run = first..(first + RUN_ROWS).min(rows.end);
+            self.load(run.clone(), buffers);
+            for (k, start) in run.clone().step_by(BLOCK).enumerate() {
+                let block = start..(start + BLOCK).min(run.end);
+                self.terms(k, sums, buffers);
+                if self.pass.has_information() {
+                    self.information(k, block, sums, buffers);
                 }
             }
-            if self.pass.has_information() {
-                self.weighted_columns(block.clone(), buffers);
-                let Buffers { x, wx, rows, score, information, .. } = &mut *buffers;
-                kernel::run(Products { x, wx, tiles: &mut sums.tiles });
-                self.gradient(block.clone(), score, &mut sums.score);
-                if !self.design.categorical.is_empty() {
-                    self.weighted_rows(wx, rows);
-                    self.levels(block.clone(), rows, &mut sums.levels);
-                    self.pairs(block, information, &mut sums.pairs);
-                }
-            } else if self.pass == Pass::Gradient {
-                self.gradient(block, &buffers.score, &mut sums.score);
+            if self.pass != Pass::Objective {
+                self.gradient(run, buffers.score.as_flattened(), &mut sums.score);
             }
         }
     }
 
-    /// Target, weights and linear predictor; rows that fill up the block have weight 0.
+    /// Target, weights and linear predictor; rows that fill up a block have weight 0.
     fn load(&self, rows: Range<usize>, buffers: &mut Buffers) {
-        let n = rows.len();
-        buffers.y[..n].copy_from_slice(&self.rows.y[rows.clone()]);
-        buffers.y[n..].fill(1.0);
+        let (n, end) = (rows.len(), rows.len().next_multiple_of(BLOCK));
+        let y = buffers.y.as_flattened_mut();
+        y[..n].copy_from_slice(&self.rows.y[rows.clone()]);
+        y[n..end].fill(1.0);
+        let own = buffers.weights.as_flattened_mut();
         match self.rows.weights {
-            Some(weights) => buffers.weights[..n].copy_from_slice(&weights[rows.clone()]),
-            None => buffers.weights[..n].fill(1.0),
+            Some(weights) => own[..n].copy_from_slice(&weights[rows.clone()]),
+            None => own[..n].fill(1.0),
         }
-        buffers.weights[n..].fill(0.0);
-        self.raw.linear_predictor(rows, self.rows.offset, &mut buffers.eta[..n]);
-        buffers.eta[n..].fill(0.0);
+        own[n..end].fill(0.0);
+        let eta = buffers.eta.as_flattened_mut();
+        self.raw.linear_predictor(rows, self.rows.offset, &mut eta[..n]);
+        eta[n..end].fill(0.0);
     }
 
-    fn terms(&self, sums: &mut Sums, buffers: &mut Buffers) {
+    /// Adds `X'WX` of a block.
+    fn information(&self, k: usize, block: Range<usize>, sums: &mut Sums, buffers: &mut Buffers) {
+        let Buffers { information, score, weights, x, wx, rows, .. } = buffers;
+        let information = &mut information[k];
+        if let Pass::Squares { frequency } = self.pass {
+            for ((i, s), w) in information.iter_mut().zip(&score[k]).zip(&weights[k]) {
+                *i = if frequency && *w > 0.0 { s * s / w } else { s * s };
+            }
+        }
+        self.weighted_columns(block.clone(), information, x, wx);
+        kernel::run(Products { x, wx, tiles: &mut sums.tiles });
+        if !self.design.categorical.is_empty() {
+            self.weighted_rows(wx, rows);
+            self.levels(block.clone(), rows, &mut sums.levels);
+            self.pairs(block, information, &mut sums.pairs);
+        }
+    }
+
+    fn terms(&self, k: usize, sums: &mut Sums, buffers: &mut Buffers) {
         let observed = self.pass == Pass::Observed;
         let power = self.loss.power;
         if let Pass::Start(mean) = self.pass {
@@ -352,31 +297,36 @@ impl Work<'_> {
                         Family::InverseGaussian => 3.0,
                         _ => power,
                     };
-                    block_terms(StartLog { power, mean }, sums, buffers);
+                    block_terms(StartLog { power, mean }, k, sums, buffers);
                 }
-                _ => block_terms(Start { loss: *self.loss, mean }, sums, buffers),
+                _ => block_terms(Start { loss: *self.loss, mean }, k, sums, buffers),
             }
             return;
         }
         if self.pass == Pass::Curvature {
-            block_terms(Curved(*self.loss), sums, buffers);
+            block_terms(Curved(*self.loss), k, sums, buffers);
             return;
         }
         match (self.loss.link, self.loss.family, observed) {
-            (Link::Log, Family::Gaussian, _) => block_terms(GaussianLog, sums, buffers),
-            (Link::Log, Family::Poisson, _) => block_terms(PoissonLog, sums, buffers),
-            (Link::Log, Family::Gamma, false) => block_terms(GammaLog::<false>, sums, buffers),
-            (Link::Log, Family::Gamma, true) => block_terms(GammaLog::<true>, sums, buffers),
-            (Link::Log, Family::InverseGaussian, _) => block_terms(InverseGaussianLog, sums, buffers),
-            (Link::Log, Family::Tweedie, false) => block_terms(TweedieLog::<false>(power), sums, buffers),
-            (Link::Log, Family::Tweedie, true) => block_terms(TweedieLog::<true>(power), sums, buffers),
-            _ => block_terms(AnyLink(*self.loss), sums, buffers),
+            (Link::Log, Family::Gaussian, _) => block_terms(GaussianLog, k, sums, buffers),
+            (Link::Log, Family::Poisson, _) => block_terms(PoissonLog, k, sums, buffers),
+            (Link::Log, Family::Gamma, false) => block_terms(GammaLog::<false>, k, sums, buffers),
+            (Link::Log, Family::Gamma, true) => block_terms(GammaLog::<true>, k, sums, buffers),
+            (Link::Log, Family::InverseGaussian, _) => block_terms(InverseGaussianLog, k, sums, buffers),
+            (Link::Log, Family::Tweedie, false) => block_terms(TweedieLog::<false>(power), k, sums, buffers),
+            (Link::Log, Family::Tweedie, true) => block_terms(TweedieLog::<true>(power), k, sums, buffers),
+            _ => block_terms(AnyLink(*self.loss), k, sums, buffers),
         }
     }
 
     /// The intercept and the numeric columns of the block, and the same times the information.
-    fn weighted_columns(&self, rows: Range<usize>, buffers: &mut Buffers) {
-        let Buffers { x, wx, information, .. } = buffers;
+    fn weighted_columns(
+        &self,
+        rows: Range<usize>,
+        information: &[f64; BLOCK],
+        x: &mut [[[f64; BLOCK]; TILE]],
+        wx: &mut [[[f64; BLOCK]; TILE]],
+    ) {
         let mut columns = x.as_flattened_mut().iter_mut().zip(wx.as_flattened_mut());
         if let Some((x, wx)) = columns.next() {
             x.fill(1.0);
@@ -426,9 +376,9 @@ impl Work<'_> {
     }
 
     /// Adds `X'r`.
-    fn gradient(&self, rows: Range<usize>, score: &[f64; BLOCK], sums: &mut [f64]) {
+    fn gradient(&self, rows: Range<usize>, score: &[f64], sums: &mut [f64]) {
         let score = &score[..rows.len()];
-        sums[0] += score.iter().sum::<f64>();
+        sums[0] += kernel::run(Total { values: score });
         for (column, sum) in self.design.numeric.iter().zip(&mut sums[1..]) {
             let values = &column.values[rows.clone()];
             *sum += column.inverse * kernel::run(CentredProduct { values, centre: column.centre, score });
@@ -445,55 +395,11 @@ impl Work<'_> {
     }
 }
 
-fn block_terms<T: Terms>(terms: T, sums: &mut Sums, buffers: &mut Buffers) {
+fn block_terms<T: Terms>(terms: T, k: usize, sums: &mut Sums, buffers: &mut Buffers) {
     let Buffers { y, weights, eta, score, information, .. } = buffers;
+    let (y, weights, eta) = (&y[k], &weights[k], &eta[k]);
+    let (score, information) = (&mut score[k], &mut information[k]);
     let (objective, absolute) = kernel::run(BlockTerms { terms, y, weights, eta, score, information });
     sums.objective += objective;
     sums.absolute_score += absolute;
-}
-
-/// The sums as one score and one symmetric matrix.
-fn assemble(design: &Design<'_>, shape: &Shape, sums: Sums, pass: Pass) -> Evaluation {
-    let Sums { objective, absolute_score, score, tiles, levels, pairs } = sums;
-    if !pass.has_information() {
-        return Evaluation { objective, absolute_score, score, information: None };
-    }
-    let (numeric, groups, first_level) = (1 + design.numeric.len(), shape.groups, design.first_level());
-    let levels = levels.as_flattened();
-    let row = groups * 8;
-    let mut information = DMatrix::zeros(shape.width, shape.width);
-    for i in 0..numeric {
-        for j in 0..=i {
-            let (a, b) = (i / TILE, j / TILE);
-            let value = tiles[a * (a + 1) / 2 + b][i % TILE][j % TILE].iter().sum();
-            information[(i, j)] = value;
-            information[(j, i)] = value;
-        }
-    }
-    for l in 0..design.n_levels {
-        let (own, sums) = (first_level + l, &levels[l * row..(l + 1) * row]);
-        // What a level has in common with the intercept is its own weight.
-        information[(own, own)] = sums[0];
-        for j in 0..numeric {
-            information[(own, j)] = sums[j];
-            information[(j, own)] = sums[j];
-        }
-    }
-    let mut rest = &pairs[..];
-    for (a, first) in design.categorical.iter().enumerate() {
-        for second in &design.categorical[..a] {
-            let (n, m) = (first.weights.len(), second.weights.len());
-            let (table, after) = rest.split_at(n * m);
-            rest = after;
-            for i in 0..n {
-                for j in 0..m {
-                    let (i, j, value) =
-                        (first_level + first.start + i, first_level + second.start + j, table[i * m + j]);
-                    information[(i, j)] = value;
-                    information[(j, i)] = value;
-                }
-            }
-        }
-    }
-    Evaluation { objective, absolute_score, score, information: Some(information) }
 }

@@ -9,7 +9,8 @@
 //! Each step minimises the quadratic approximation at the present point: by a Cholesky factor, or with an absolute part by
 //! coordinate descent on the information matrix (Friedman, Hastie and Tibshirani 2010). It starts from working responses
 //! at means half-way between each target and the mean of all, and falls back on the mean of all when that is better.
-//! A step that raises the objective is halved.
+//! Where there are many rows it starts from the solution of a sample of them (`sample.rs`), which moves the result by less
+//! than the tolerance. A step that raises the objective is halved.
 //!
 //! Forming the information matrix is most of the work of a pass, so an old factor is kept
 //!
@@ -33,8 +34,9 @@ use super::family::{Family, Link, Loss};
 use super::pass::{Pass, Rows, evaluate};
 use crate::FitError;
 
-/// A step this small (root mean square of the linear predictor) leaves the information as good as it was.
-const SMALL_STEP: f64 = 0.03;
+/// A step this small (root mean square of the linear predictor) leaves the information good enough: a step with it costs a
+/// quarter of one that takes it anew, and leaves about this share of the gradient.
+const SMALL_STEP: f64 = 0.1;
 /// With an old factor the gradient should fall by this factor a step.
 const CONTRACTION: f64 = 0.25;
 /// Steps after which slow progress with the expected information is taken for a sign.
@@ -95,6 +97,17 @@ struct Quadratic {
     total: f64,
 }
 
+/// Where the iterations start.
+struct Start {
+    now: Point,
+    quadratic: Quadratic,
+    aliased: Vec<usize>,
+    /// Whether the information holds everywhere.
+    constant: bool,
+    /// Whether the information is that of this point.
+    current: bool,
+}
+
 /// Where a quadratic model is least, and how far from there it was.
 struct Target {
     coefficients: Vec<f64>,
@@ -102,35 +115,67 @@ struct Target {
 }
 
 impl Problem<'_> {
-    /// Fits, from these coefficients or from the data.
+    /// Fits, from these coefficients if they are better than a constant and lead to a solution, else from the data.
     pub(super) fn solve(&self, from: Option<&[f64]>) -> Result<Solution, FitError> {
-        let width = self.design.width();
         let mean = self.mean()?;
-        let overflow = || FitError::Overflow { model: self.model, what: "a sum of squares" };
-        let start = evaluate(self.design, &self.loss, self.rows, &vec![0.0; width], Pass::Start(mean));
-        let information = start.information.filter(|i| i.iter().all(|v| v.is_finite())).ok_or_else(overflow)?;
-        let (mut quadratic, aliased) = self.quadratic(information, &self.design.free());
-        let free = quadratic.factor.free().to_vec();
-        let mut null = vec![0.0; width];
-        let origin =
-            Point { coefficients: null.clone(), objective: 0.0, score: start.score, noise: 0.0, information: None };
-        let first = from.map_or_else(|| self.least(&quadratic, &origin).coefficients, <[f64]>::to_vec);
+        let mut null = vec![0.0; self.design.width()];
         if self.design.intercept {
             null[0] = self.loss.eta(mean);
         }
+        if let Some(start) = from.and_then(|from| self.warm(from, &null))
+            && let Ok(solution) = self.iterate(start)
+        {
+            return Ok(solution);
+        }
+        self.iterate(self.cold(mean, null)?)
+    }
+
+    /// From coefficients near the solution: the information is taken there, and working responses are not needed.
+    fn warm(&self, from: &[f64], null: &[f64]) -> Option<Start> {
+        let null = self.point(null.to_vec(), Pass::Objective);
+        let pass = self.newton(false);
+        let mut now = self.point(from.to_vec(), pass);
+        let sound = now.objective <= null.objective && now.score.iter().all(|s| s.is_finite());
+        let information = now.information.take().filter(|_| sound)?;
+        let (quadratic, aliased) = self.quadratic(information, &self.design.free());
+        let constant = self.loss.has_constant_information() && pass == Pass::Expected;
+        Some(Start { now, quadratic, aliased, constant, current: true })
+    }
+
+    /// From working responses, or from the mean of all where that is better.
+    fn cold(&self, mean: f64, null: Vec<f64>) -> Result<Start, FitError> {
+        let width = self.design.width();
+        let start = evaluate(self.design, &self.loss, self.rows, &vec![0.0; width], Pass::Start(mean));
+        let information =
+            start.information.filter(|i| i.iter().all(|v| v.is_finite())).ok_or_else(|| self.overflow())?;
+        let (quadratic, aliased) = self.quadratic(information, &self.design.free());
+        let origin =
+            Point { coefficients: vec![0.0; width], objective: 0.0, score: start.score, noise: 0.0, information: None };
+        let first = self.least(&quadratic, &origin).coefficients;
         // Whether the information at the start holds everywhere.
-        let mut constant = self.loss.has_constant_information();
+        let constant = self.loss.has_constant_information();
         let null = self.point(null, if constant { Pass::Gradient } else { Pass::Objective });
         let pass = if constant { Pass::Gradient } else { self.newton(false) };
-        let mut now = match self.step(&null, &first, quadratic.total, pass) {
+        let now = match self.step(&null, &first, quadratic.total, pass) {
             Some(next) => next,
             None => self.point(null.coefficients, pass),
         };
+        Ok(Start { now, quadratic, aliased, constant, current: constant })
+    }
+
+    fn overflow(&self) -> FitError {
+        FitError::Overflow { model: self.model, what: "a sum of squares" }
+    }
+
+    /// Steps until the gradient is small.
+    fn iterate(&self, start: Start) -> Result<Solution, FitError> {
+        let Start { mut now, mut quadratic, aliased, mut constant, mut current } = start;
+        let free = quadratic.factor.free().to_vec();
+        let mut slow = false;
         let (mut last, mut iteration) = (f64::INFINITY, 0);
-        let (mut current, mut slow) = (constant, false);
         loop {
             if let Some(information) = now.information.take() {
-                quadratic = self.positive(information, &now, &free).ok_or_else(overflow)?;
+                quadratic = self.positive(information, &now, &free).ok_or_else(|| self.overflow())?;
                 current = true;
             }
             let mut target = self.least(&quadratic, &now);
@@ -142,7 +187,8 @@ impl Problem<'_> {
                 }
                 if !constant {
                     let information = self.point(now.coefficients.clone(), self.newton(slow)).information;
-                    quadratic = information.and_then(|i| self.positive(i, &now, &free)).ok_or_else(overflow)?;
+                    quadratic =
+                        information.and_then(|i| self.positive(i, &now, &free)).ok_or_else(|| self.overflow())?;
                     current = true;
                     target = self.least(&quadratic, &now);
                 }

@@ -102,7 +102,7 @@ pub(super) fn extended_quasi_likelihood(loss: &Loss, y: f64, mu: f64, dispersion
 
 /// The power that fits these rows best, by the method asked for.
 pub(super) fn estimate_power(settings: &Settings, design: &Design<'_>, rows: Rows<'_>) -> Result<f64, FitError> {
-    let first = solve(settings, design, rows, FIRST_POWER, None)?;
+    let first = solve(settings, design, rows, FIRST_POWER)?;
     let eta = linear_predictor(design, rows.offset, &first.coefficients);
     let loss = settings.loss(FIRST_POWER);
     let step = eta.len().div_ceil(SAMPLE).max(1);

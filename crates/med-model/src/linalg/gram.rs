@@ -58,6 +58,11 @@ impl RowBlock {
         Self { width, columns: vec![[0.0; ROWS]; width.next_multiple_of(TILE)] }
     }
 
+    /// All columns, and zeros up to a whole number of tiles.
+    pub(crate) fn columns(&self) -> &[[f64; ROWS]] {
+        &self.columns
+    }
+
     /// One column.
     pub(crate) fn column(&self, j: usize) -> &[f64; ROWS] {
         &self.columns[j]

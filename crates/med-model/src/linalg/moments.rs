@@ -8,21 +8,20 @@
 //! ```
 //!
 //! Where the shift turns out to be far from the mean, which would cost digits, a second pass takes the means. The target is
-//! one more column. Rows are summed in chunks of 16,384, which threads share, and chunks in order.
+//! one more column. Columns that are 0 in most rows, dummies of categories above all, keep their zeros (shift 0) and are
+//! summed by the few other values. Rows are summed in chunks of 16,384, which threads share, and chunks in order.
 
 use nalgebra::DMatrix;
 use rayon::prelude::*;
 
-use super::gram::{Gram, ROWS, RowBlock};
+use super::gram::{ROWS, RowBlock};
 
 /// Rows of a chunk.
-const CHUNK: usize = 64 * ROWS;
+pub(super) const CHUNK: usize = 64 * ROWS;
 /// Chunks whose results are held at the same time.
 const BATCH: usize = 16;
 /// Operations below which threads do not pay.
 const SERIAL: usize = 20_000_000;
-/// Rows looked at for the shift.
-const SAMPLE: usize = 256;
 /// A mean this many standard deviations from the shift, squared, costs as much as four digits.
 const FAR: f64 = 1e4;
 
@@ -38,8 +37,8 @@ pub(crate) struct Problem<'a> {
 /// Sums about a shift. The last two rows and columns belong to the target and to the constant 1.
 #[derive(Debug, Clone)]
 pub(crate) struct Sums {
-    shifts: Vec<f64>,
-    products: DMatrix<f64>,
+    pub(super) shifts: Vec<f64>,
+    pub(super) products: DMatrix<f64>,
 }
 
 /// What least squares needs to know of the data.
@@ -71,26 +70,31 @@ pub(crate) struct ResidualSums {
     pub(crate) with_y: f64,
 }
 
-/// Runs `part` on every chunk of the rows, on all threads if that is worth it, and hands the results over in order.
-pub(crate) fn for_chunks<T: Send>(
+/// Runs `part` on every chunk of the rows, on all threads if that is worth it, and hands the results over in order. What a
+/// thread needs beside them is made by `buffers`, and as `part` leaves it from chunk to chunk.
+pub(crate) fn for_chunks<B, T: Send>(
     n_rows: usize,
     operations_a_row: usize,
-    part: impl Fn(std::ops::Range<usize>) -> T + Sync,
+    buffers: impl Fn() -> B + Sync + Send,
+    part: impl Fn(&mut B, std::ops::Range<usize>) -> T + Sync + Send,
     mut take: impl FnMut(T),
 ) {
     let rows = |c: usize| c * CHUNK..((c + 1) * CHUNK).min(n_rows);
     let n_chunks = n_rows.div_ceil(CHUNK);
-    if n_chunks < 2 || n_rows.saturating_mul(operations_a_row) < SERIAL {
-        (0..n_chunks).for_each(|c| take(part(rows(c))));
+    let small = n_chunks < 2 || n_rows.saturating_mul(operations_a_row) < SERIAL;
+    if small || rayon::current_num_threads() == 1 {
+        let mut buffers = buffers();
+        (0..n_chunks).for_each(|c| take(part(&mut buffers, rows(c))));
         return;
     }
     for first in (0..n_chunks).step_by(BATCH) {
-        let parts: Vec<T> = (first..(first + BATCH).min(n_chunks)).into_par_iter().map(|c| part(rows(c))).collect();
+        let batch = (first..(first + BATCH).min(n_chunks)).into_par_iter();
+        let parts: Vec<T> = batch.map_init(&buffers, |buffers, c| part(buffers, rows(c))).collect();
         parts.into_iter().for_each(&mut take);
     }
 }
 
-impl Problem<'_> {
+impl<'a> Problem<'a> {
     /// Means and centred sums of products, `O(n p^2)`.
     pub(crate) fn moments(&self) -> Moments {
         let sums = self.sums(self.shifts());
@@ -104,45 +108,26 @@ impl Problem<'_> {
         moments
     }
 
-    /// Roughly the means of features and target: weighted, of up to 256 rows. Exact for a constant. Zeros without an intercept.
+    /// Roughly the means of features and target: weighted, of up to 256 rows. Exact for a constant. Zeros without an intercept
+    /// and for features that are 0 in most rows, of which the squares are then hardly above those about the mean.
     pub(crate) fn shifts(&self) -> Vec<f64> {
         let n = self.y.len();
         let columns = self.columns.iter().copied().chain([self.y]);
         if !self.intercept || n == 0 {
             return columns.map(|_| 0.0).collect();
         }
-        let step = n.div_ceil(SAMPLE);
         let weight = |i: usize| self.weights.map_or(1.0, |w| w[i]);
-        let rows: Vec<usize> = (0..n).step_by(step).filter(|&i| weight(i) > 0.0).collect();
+        let rows: Vec<usize> = self.sample().filter(|&i| weight(i) > 0.0).collect();
         let total: f64 = rows.iter().map(|&i| weight(i)).sum();
-        let shift = |values: &[f64]| {
+        let shift = |(j, values): (usize, &[f64])| {
             let Some(&first) = rows.first() else { return 0.0 };
+            if j < self.columns.len() && self.is_sparse(values) {
+                return 0.0;
+            }
             let start = values[first];
             start + rows.iter().map(|&i| weight(i) * (values[i] - start)).sum::<f64>() / total
         };
-        columns.map(shift).collect()
-    }
-
-    /// Sums about these shifts.
-    pub(crate) fn sums(&self, shifts: Vec<f64>) -> Sums {
-        let width = self.columns.len() + 2;
-        let mut total: Option<Gram> = None;
-        let part = |rows: std::ops::Range<usize>| {
-            let (mut block, mut gram) = (RowBlock::new(width), Gram::new(width));
-            let mut factors = [0.0; ROWS];
-            for start in rows.step_by(ROWS) {
-                self.fill(&mut block, &mut factors, &shifts, start);
-                block.scale_rows_if(self.weights.is_some(), &factors);
-                gram.add(&block);
-            }
-            gram
-        };
-        for_chunks(self.y.len(), width * width / 2, part, |gram| match &mut total {
-            Some(total) => total.merge(&gram),
-            None => total = Some(gram),
-        });
-        let products = total.map_or_else(|| DMatrix::zeros(width, width), |t| t.to_matrix());
-        Sums { shifts, products }
+        columns.enumerate().map(shift).collect()
     }
 
     /// Features, target and the constant of a block of rows, not yet weighted, and the roots of the weights.
@@ -150,8 +135,12 @@ impl Problem<'_> {
         let p = self.columns.len();
         block.fill(self.columns, shifts, start);
         block.fill_column(p, self.y, shifts[p], start);
+        self.weigh(block.column_mut(p + 1), roots, start);
+    }
+
+    /// The constant of a block of rows and the roots of the weights, both 0 past the end.
+    pub(super) fn weigh(&self, constant: &mut [f64; ROWS], roots: &mut [f64; ROWS], start: usize) {
         let there = (self.y.len() - start).min(ROWS);
-        let constant = block.column_mut(p + 1);
         constant.fill(1.0);
         constant[there..].fill(0.0);
         roots.fill(1.0);
@@ -168,13 +157,14 @@ impl Problem<'_> {
         let p = self.columns.len();
         let shifts: Vec<f64> = moments.means.iter().copied().chain([moments.y_mean]).collect();
         let mut total = ResidualSums { gradient: vec![0.0; p], square: 0.0, with_y: 0.0 };
-        let part = |rows: std::ops::Range<usize>| {
-            let (mut block, mut roots, mut fitted) = (RowBlock::new(p + 2), [0.0; ROWS], [0.0; ROWS]);
+        let buffers = || (RowBlock::new(p + 2), [0.0; ROWS], [0.0; ROWS]);
+        let part = |buffers: &mut (RowBlock, [f64; ROWS], [f64; ROWS]), rows: std::ops::Range<usize>| {
+            let (block, roots, fitted) = buffers;
             // Features and target against the weighted residual, and its square.
             let (mut products, mut square) = (vec![0.0; p + 1], 0.0);
             for start in rows.step_by(ROWS) {
-                self.fill(&mut block, &mut roots, &shifts, start);
-                block.times(b, &mut fitted);
+                self.fill(block, roots, &shifts, start);
+                block.times(b, fitted);
                 let y = block.column(p);
                 for i in 0..ROWS {
                     let weight = roots[i] * roots[i];
@@ -182,11 +172,11 @@ impl Problem<'_> {
                     fitted[i] = weight * residual;
                     square += fitted[i] * residual;
                 }
-                block.add_transposed_times(&fitted, &mut products);
+                block.add_transposed_times(fitted, &mut products);
             }
             (products, square)
         };
-        for_chunks(self.y.len(), 2 * p, part, |(products, square)| {
+        for_chunks(self.y.len(), 2 * p, buffers, part, |(products, square)| {
             total.gradient.iter_mut().zip(&products).for_each(|(t, g)| *t += g);
             total.with_y += products[p];
             total.square += square;
@@ -339,6 +329,28 @@ mod tests {
     }
 
     #[test]
+    fn columns_that_are_mostly_zero_count_the_same() {
+        // Few dense columns, and more than have sums in registers.
+        for (repeats, n) in [(1, 17_000), (12, 700)] {
+            let dummy = |k: usize| (0..n).map(|i| f64::from(u8::from((i * 31) % 23 == k))).collect::<Vec<f64>>();
+            let amounts = |k: usize| (0..n).map(|i| if i % 9 == k { (i as f64).sin() } else { 0.0 }).collect();
+            let weights: Vec<f64> = (0..n).map(|i| (i % 3) as f64).collect();
+            let mut all: Vec<Vec<f64>> = (0..repeats).flat_map(|_| columns(n)).collect();
+            let y = all.pop().unwrap();
+            all.extend((0..4).map(dummy));
+            all.insert(2, amounts(1));
+            all.extend([amounts(4), vec![0.0; n]]);
+            all.push(y);
+            let views: Vec<&[f64]> = all.iter().map(Vec::as_slice).collect();
+            let problem = Problem { columns: &views, y: &all[0], weights: None, intercept: true };
+            assert!(problem.is_sparse(&all[2]) && !problem.is_sparse(&all[1]));
+            for (intercept, weights) in [(true, None), (false, None), (true, Some(weights.as_slice()))] {
+                check(&all, weights, intercept, 1e-12);
+            }
+        }
+    }
+
+    #[test]
     fn a_shift_far_from_the_mean_is_found_and_mended() {
         // Every row of the sample is 0, all the others are near 1e6.
         let n = 256 * 40;
@@ -363,7 +375,8 @@ mod tests {
     fn the_number_of_threads_does_not_change_a_bit() {
         let columns = columns(200_000);
         let (y, x) = columns.split_last().unwrap();
-        let wide: Vec<&[f64]> = x.iter().cycle().take(20).map(Vec::as_slice).collect();
+        let dummy: Vec<f64> = (0..200_000).map(|i| f64::from(u8::from(i % 7 == 3))).collect();
+        let wide: Vec<&[f64]> = x.iter().cycle().take(19).chain([&dummy]).map(Vec::as_slice).collect();
         let problem = Problem { columns: &wide, y, weights: None, intercept: true };
         let with = |threads: usize| {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();

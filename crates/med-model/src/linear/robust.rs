@@ -139,25 +139,26 @@ impl Fit<'_> {
     /// `sum_i c(h_i) w_i^2 e_i^2 u_i u_i'`, with the features centred and the constant last.
     fn meat(&self, correction: impl Fn(f64) -> f64 + Sync, leverages: bool) -> DMatrix<f64> {
         let p = self.b.len();
-        let part = |rows: Range<usize>| {
-            let (mut block, mut gram) = (RowBlock::new(p + 2), Gram::new(p + 2));
+        let part = |block: &mut RowBlock, rows: Range<usize>| {
+            let mut gram = Gram::new(p + 2);
             let (mut factors, mut h) = ([0.0; ROWS], [0.0; ROWS]);
             for start in rows.step_by(ROWS) {
-                self.scores(&mut block, &mut factors, start);
+                self.scores(block, &mut factors, start);
                 if leverages {
-                    self.leverages(&block, start, &mut h);
+                    self.leverages(block, start, &mut h);
                     factors.iter_mut().zip(&h).for_each(|(f, &h)| {
                         // A row that fits itself exactly has no residual, whatever its correction.
                         *f *= if h < 1.0 { correction(h).sqrt() } else { 0.0 };
                     });
                 }
                 block.scale_rows(&factors);
-                gram.add(&block);
+                gram.add(block);
             }
             gram
         };
         let mut total: Option<Gram> = None;
-        for_chunks(self.problem.y.len(), (p + 2) * (p + 2), part, |gram| match &mut total {
+        let buffers = || RowBlock::new(p + 2);
+        for_chunks(self.problem.y.len(), (p + 2) * (p + 2), buffers, part, |gram| match &mut total {
             Some(total) => total.merge(&gram),
             None => total = Some(gram),
         });

@@ -19,6 +19,9 @@ const WELL_CONDITIONED: f64 = 1e-4;
 /// Refinement steps; each multiplies the error by about `1e-16 / TRUSTED`.
 const REFINEMENTS: usize = 2;
 
+/// A refinement step below this share of the coefficients is the last.
+const SETTLED: f64 = 1e-9;
+
 /// What a least-squares problem was solved by.
 #[derive(Debug)]
 pub(super) enum Factor {
@@ -88,7 +91,12 @@ fn refined(problem: &Problem<'_>, moments: &Moments, factor: &Cholesky, penalty:
         for _ in 0..REFINEMENTS {
             let mut gradient = problem.residual_sums(moments, &b).gradient;
             gradient.iter_mut().zip(&b).for_each(|(g, b)| *g -= penalty * b);
-            b.iter_mut().zip(factor.solve(&gradient)).for_each(|(b, step)| *b += step);
+            let step = factor.solve(&gradient);
+            b.iter_mut().zip(&step).for_each(|(b, step)| *b += step);
+            // Each column in its own units: what is left is less than this step by as much as the step is less than `b`.
+            if b.iter().zip(&step).all(|(b, step)| step.abs() <= SETTLED * b.abs()) {
+                break;
+            }
         }
     }
     b
