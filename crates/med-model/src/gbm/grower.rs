@@ -1,14 +1,16 @@
 //! One tree, leaf by leaf: the leaf is split that gains most, or that is nearest to the root.
 //!
-//! Of a split's children only the smaller is summed; what is left of the parent's histogram is the larger one's. Sums are
-//! integers, so trees depend neither on the order of the rows nor on the number of threads.
+//! Of a split's children only the smaller is summed; what is left of the parent's histogram is the larger one's. The root
+//! is carried over from the last tree where that can be (see `carry`). Sums are integers, so trees depend neither on the
+//! order of the rows nor on the number of threads.
 
 use std::borrow::Cow;
 
 use super::binning::{Binned, Bins, MISSING_BIN};
+use super::carry::{self, Carried, Change};
 use super::derivatives::{Derivatives, Hessians, Units};
 use super::growth::{Growth, mix};
-use super::histogram::{Cell, Narrow, Source, Sums, Wide, subtract};
+use super::histogram::{CELLS, Cell, Histogram, Narrow, Source, Sums, Wide, subtract};
 use super::partition::{Partition, Place, Rule};
 use super::splitter::{Bounds, Candidate, Search, Valuation};
 use crate::tree::{Child, Leaf as TreeLeaf, Split, Test, Tree};
@@ -28,13 +30,32 @@ pub(crate) struct Grower<'a> {
     binned: &'a Binned,
     growth: Growth,
     partition: Partition,
-    narrow: Vec<Vec<Narrow>>,
-    wide: Vec<Vec<Wide>>,
+    narrow: Pool<Narrow>,
+    wide: Pool<Wide>,
+    /// Units of the last tree.
+    units: Option<Units>,
+    carried: Option<Carried>,
     /// Leaves of the last tree, in its order.
     leaves: Vec<Place>,
     /// Rules of the last tree's splits, in its order.
     rules: Vec<Rule>,
     n_grown: u64,
+}
+
+/// Histograms.
+#[derive(Debug)]
+struct Pool<C> {
+    free: Vec<Histogram<C>>,
+    /// Room for features that share a track.
+    shared: Histogram<C>,
+    /// Of the leaves of the last tree, where they are kept.
+    leaves: Vec<(Sums, Histogram<C>)>,
+}
+
+impl<C> Default for Pool<C> {
+    fn default() -> Self {
+        Self { free: Vec::new(), shared: Vec::new(), leaves: Vec::new() }
+    }
 }
 
 /// A leaf of a growing tree.
@@ -53,7 +74,9 @@ struct Node<C> {
     /// Features on the way from the root; kept where interactions are constrained.
     used: Vec<u32>,
     /// There while the leaf may still be split.
-    candidate: Option<(Candidate, Vec<C>)>,
+    candidate: Option<Candidate>,
+    /// There while the leaf may still be split, and where it is kept.
+    histogram: Option<Histogram<C>>,
 }
 
 /// What is the same for all splits of one tree.
@@ -62,7 +85,9 @@ struct Round<'r, 'a, C> {
     growth: &'r Growth,
     search: Search<'r>,
     partition: &'r mut Partition,
-    pool: &'r mut Vec<Vec<C>>,
+    pool: &'r mut Pool<C>,
+    /// Whether the histograms of all leaves are wanted.
+    keep: bool,
     rules: &'r mut Vec<Rule>,
     binned: &'a Binned,
 }
@@ -73,8 +98,10 @@ impl<'a> Grower<'a> {
             binned,
             growth,
             partition: Partition::new(binned.n_rows()),
-            narrow: Vec::new(),
-            wide: Vec::new(),
+            narrow: Pool::default(),
+            wide: Pool::default(),
+            units: None,
+            carried: None,
             leaves: Vec::new(),
             rules: Vec::new(),
             n_grown: 0,
@@ -83,9 +110,22 @@ impl<'a> Grower<'a> {
 
     /// Grows a tree for these derivatives; `None` when no split is worth making. Leaf values are full steps.
     pub(crate) fn grow(&mut self, derivatives: &Derivatives, sample: Sample<'_>) -> Option<Tree> {
+        self.grow_and_keep(derivatives, sample, false)
+    }
+
+    /// As [`grow`](Self::grow); may keep what [`carry`](Self::carry) needs.
+    pub(super) fn grow_and_keep(
+        &mut self,
+        derivatives: &Derivatives,
+        sample: Sample<'_>,
+        keep: bool,
+    ) -> Option<Tree> {
         self.n_grown += 1;
+        let carried = self.carried.take().filter(|_| sample.rows.is_none());
         let units = Units::new(derivatives)?;
-        let Self { binned, growth, partition, narrow, wide, leaves, rules, n_grown } = self;
+        self.units = Some(units);
+        let Self { binned, growth, partition, narrow, wide, leaves, rules, n_grown, .. } = self;
+        let keep = keep && sample.rows.is_none() && carry::is_worth_it(binned.n_rows(), growth.num_leaves);
         let source = Source { binned, derivatives, units };
         let search = Search::new(binned, growth, units, sample.features);
         let path = mix(*n_grown, 0);
@@ -93,13 +133,25 @@ impl<'a> Grower<'a> {
         leaves.clear();
         let growth = &*growth;
         match derivatives.hessians {
-            Hessians::One => {
-                Round { source, growth, search, partition, pool: narrow, rules, binned }.grow(sample.rows, path, leaves)
-            }
+            Hessians::One => Round { source, growth, search, partition, pool: narrow, keep, rules, binned }
+                .grow(sample.rows, carried, path, leaves),
             Hessians::Fixed(_) | Hessians::Each(_) => {
-                Round { source, growth, search, partition, pool: wide, rules, binned }.grow(sample.rows, path, leaves)
+                Round { source, growth, search, partition, pool: wide, keep, rules, binned }
+                    .grow(sample.rows, carried, path, leaves)
             }
         }
+    }
+
+    /// Prepares the root of the next tree: the last one's leaves change derivatives in this way, which must be that of the
+    /// next derivatives. Does nothing where histograms were not kept.
+    pub(super) fn carry(&mut self, changes: &[Change]) {
+        let Some(units) = self.units else { return };
+        let Self { narrow, wide, .. } = self;
+        self.carried = match (narrow.leaves.is_empty(), wide.leaves.is_empty()) {
+            (false, _) => Some(Carried::new(&narrow.leaves, units, changes)),
+            (_, false) => Some(Carried::new(&wide.leaves, units, changes)),
+            _ => None,
+        };
     }
 
     /// Rows of a leaf of the last tree, ascending, of those it was grown on.
@@ -128,13 +180,29 @@ impl<'a> Grower<'a> {
 }
 
 impl<C: Cell> Round<'_, '_, C> {
-    fn grow(mut self, rows: Option<&[u32]>, path: u64, leaves: &mut Vec<Place>) -> Option<Tree> {
+    fn grow(
+        mut self,
+        rows: Option<&[u32]>,
+        carried: Option<Carried>,
+        path: u64,
+        leaves: &mut Vec<Place>,
+    ) -> Option<Tree> {
+        let Pool { free, leaves: kept, shared } = &mut *self.pool;
+        free.extend(kept.drain(..).map(|(_, histogram)| histogram));
+        if shared.is_empty() {
+            *shared = self.binned.tracks().shared_histogram();
+        }
         let place = self.partition.start(self.binned.n_rows(), rows);
         let mut histogram = self.histogram();
-        self.partition.sum(place, &self.source, &mut histogram);
-        // Every row is in some bin of the first feature.
-        let cells = histogram.get(self.binned.cells(0)).unwrap_or_default();
-        let sums = cells.iter().fold(Sums::default(), |sum, cell| sum.plus(cell.sums(self.source.units)));
+        let sums = match carried {
+            Some(carried) => carried.write(self.source.units, &mut histogram),
+            None => {
+                self.partition.sum(place, &self.source, &mut histogram);
+                // Every row is in some cell of the first track.
+                let cells = histogram.first().map_or(&[] as &[C], |cells| cells);
+                cells.iter().fold(Sums::default(), |sum, cell| sum.plus(cell.sums(self.source.units)))
+            }
+        };
         let (g, h) = self.search.floats(sums);
         let root = Node {
             place,
@@ -147,6 +215,7 @@ impl<C: Cell> Round<'_, '_, C> {
             splittable: vec![true; self.binned.features().len()],
             used: Vec::new(),
             candidate: None,
+            histogram: None,
         };
         let mut nodes = vec![self.with_candidate(root, histogram)];
         let mut splits = Vec::new();
@@ -157,7 +226,12 @@ impl<C: Cell> Round<'_, '_, C> {
             nodes[at] = left;
             nodes.push(right);
         }
-        self.pool.extend(nodes.iter_mut().filter_map(|n| n.candidate.take()).map(|(_, histogram)| histogram));
+        let histograms = nodes.iter_mut().filter_map(|n| Some((n.sums, n.histogram.take()?)));
+        if self.keep && !splits.is_empty() {
+            self.pool.leaves.extend(histograms);
+        } else {
+            self.pool.free.extend(histograms.map(|(_, histogram)| histogram));
+        }
         if splits.is_empty() {
             return None;
         }
@@ -172,7 +246,7 @@ impl<C: Cell> Round<'_, '_, C> {
     fn next(&self, nodes: &[Node<C>]) -> Option<usize> {
         let mut best: Option<(usize, usize, f64)> = None;
         for (i, node) in nodes.iter().enumerate() {
-            let Some((candidate, _)) = &node.candidate else { continue };
+            let Some(candidate) = &node.candidate else { continue };
             let depth = if self.growth.depth_wise { node.depth } else { 0 };
             if best.is_none_or(|(_, d, gain)| depth < d || (depth == d && candidate.gain > gain)) {
                 best = Some((i, depth, candidate.gain));
@@ -197,7 +271,7 @@ impl<C: Cell> Round<'_, '_, C> {
         is_last: bool,
     ) -> Option<(Node<C>, Node<C>)> {
         let (new_leaf, node) = (nodes.len(), nodes.get_mut(at)?);
-        let (candidate, mut parent) = node.candidate.take()?;
+        let (candidate, mut parent) = (node.candidate.take()?, node.histogram.take()?);
         let Candidate { feature, rule, left: left_sums, .. } = candidate;
         let right_sums = node.sums.less(left_sums);
         let column = self.binned.column(feature);
@@ -252,23 +326,29 @@ impl<C: Cell> Round<'_, '_, C> {
             splittable,
             used,
             candidate: None,
+            histogram: None,
         };
         let (few_left, used_too) = (n_left <= n_right, used.clone());
         let left = child(true, left_place, left_sums, left_value, left_bounds, splittable.clone(), used_too);
         let right = child(false, right_place, right_sums, right_value, right_bounds, splittable, used);
         let full = is_last || self.growth.max_depth.is_some_and(|d| depth >= d);
         let (left_may, right_may) = (self.search.may_split(left_sums), self.search.may_split(right_sums));
-        if full || !(left_may || right_may) {
-            self.pool.push(parent);
+        let ended = full || !(left_may || right_may);
+        if ended && !self.keep {
+            self.pool.free.push(parent);
             return Some((left, right));
         }
         let mut summed = self.histogram();
         let (few, many_may) = if few_left { (left.place, right_may) } else { (right.place, left_may) };
         self.partition.sum(few, &self.source, &mut summed);
-        if many_may {
+        if many_may || self.keep {
             subtract(&mut parent, &summed);
         }
         let (of_left, of_right) = if few_left { (summed, parent) } else { (parent, summed) };
+        if ended {
+            let with = |node, histogram| Node { histogram: Some(histogram), ..node };
+            return Some((with(left, of_left), with(right, of_right)));
+        }
         Some((self.with_candidate(left, of_left), self.with_candidate(right, of_right)))
     }
 
@@ -285,13 +365,16 @@ impl<C: Cell> Round<'_, '_, C> {
         (test, missing_left)
     }
 
-    fn with_candidate(&mut self, mut node: Node<C>, histogram: Vec<C>) -> Node<C> {
+    fn with_candidate(&mut self, mut node: Node<C>, histogram: Histogram<C>) -> Node<C> {
         let allowed = self.allowed(&node.used);
         let (bounds, path) = (node.bounds, node.path);
-        let splittable = &mut node.splittable;
-        match self.search.best(&histogram, node.sums, bounds, allowed.as_deref(), path, splittable) {
-            Some(candidate) => node.candidate = Some((candidate, histogram)),
-            None => self.pool.push(histogram),
+        let (shared, splittable) = (&mut self.pool.shared, &mut node.splittable);
+        node.candidate =
+            self.search.best(&histogram, shared, node.sums, bounds, allowed.as_deref(), path, splittable);
+        if node.candidate.is_some() || self.keep {
+            node.histogram = Some(histogram);
+        } else {
+            self.pool.free.push(histogram);
         }
         node
     }
@@ -312,8 +395,8 @@ impl<C: Cell> Round<'_, '_, C> {
         Some(allowed)
     }
 
-    fn histogram(&mut self) -> Vec<C> {
-        self.pool.pop().unwrap_or_else(|| vec![C::default(); self.binned.n_cells()])
+    fn histogram(&mut self) -> Histogram<C> {
+        self.pool.free.pop().unwrap_or_else(|| vec![[C::default(); CELLS]; self.binned.tracks().len()])
     }
 }
 

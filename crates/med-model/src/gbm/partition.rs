@@ -10,7 +10,7 @@ use std::borrow::Cow;
 use rayon::prelude::*;
 
 use super::binning::{BinSet, MISSING_BIN};
-use super::histogram::{Cell, Source};
+use super::histogram::{CELLS, Cell, Source};
 use crate::kernel::vectorised;
 
 /// The slot of rows that are in a list.
@@ -177,7 +177,7 @@ impl Partition {
     }
 
     /// Sums the derivatives of a leaf.
-    pub(super) fn sum<C: Cell>(&self, place: Place, source: &Source<'_>, cells: &mut [C]) {
+    pub(super) fn sum<C: Cell>(&self, place: Place, source: &Source<'_>, cells: &mut [[C; CELLS]]) {
         match place {
             Place::List { start, len } => source.sum_list(&self.lists[start..start + len], cells),
             Place::Slot(0) if !self.sampled && self.free.len() == usize::from(LISTED) - 1 && self.lists.is_empty() => {
@@ -259,8 +259,20 @@ fn list_slot(slots: &[u8], slot: u8, first: u32, rows: &mut Vec<u32>) {
     );
 }
 
+/// Appends the rows of a word that are hit. Many hits are written without branches, few are looked for.
 #[inline(always)]
 fn push_hits(hits: &[u8; WORD], first: u32, rows: &mut Vec<u32>) {
+    const MANY: u32 = 12;
+    let n_hits: u32 = hits.iter().map(|&hit| u32::from(hit)).sum();
+    if n_hits >= MANY {
+        let (mut found, mut n) = ([0; WORD], 0);
+        for (k, &hit) in hits.iter().enumerate() {
+            found[n % WORD] = first + k as u32;
+            n += usize::from(hit);
+        }
+        rows.extend_from_slice(&found[..n.min(WORD)]);
+        return;
+    }
     let (eights, _) = hits.as_chunks::<8>();
     for (e, eight) in eights.iter().enumerate() {
         let mut word = u64::from_le_bytes(*eight);

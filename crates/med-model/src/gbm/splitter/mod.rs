@@ -10,7 +10,7 @@ mod value;
 use super::binning::{Binned, Bins};
 use super::derivatives::Units;
 use super::growth::{Growth, mix};
-use super::histogram::{Cell, Sums};
+use super::histogram::{Cell, Histogram, Sums};
 use super::partition::Rule;
 use numeric::Prefix;
 pub(super) use value::{Bounds, Valuation};
@@ -91,10 +91,12 @@ impl<'a> Search<'a> {
         valuation.score(gl, hl) + valuation.score(gr, hr) - leaf.score
     }
 
-    /// The split with the largest gain. `splittable` tells features that have more than one value left, and is kept so.
+    /// The split with the largest gain. `splittable` tells features that have more than one value left, and is kept so;
+    /// `shared` is room for the histograms of features that share a track.
     pub(super) fn best<C: Cell>(
         &mut self,
-        cells: &[C],
+        histogram: &Histogram<C>,
+        shared: &mut Histogram<C>,
         sums: Sums,
         bounds: Bounds,
         allowed: Option<&[bool]>,
@@ -112,14 +114,15 @@ impl<'a> Search<'a> {
         let mut best = Best { gain: self.growth.min_gain_to_split.max(1e-12 * score), found: None };
         let drawn = self.drawn(&leaf);
         let mut prefix = std::mem::take(&mut self.prefix);
+        let tracks = self.binned.tracks();
+        let drawn = |feature: usize| drawn.as_ref().is_none_or(|drawn| drawn[feature]);
+        let wanted = |splittable: &[bool], f: usize| splittable[f] && self.may_use(&leaf, f) && drawn(f);
+        tracks.marginals(histogram, |feature| wanted(splittable, feature), shared);
         for (feature, bins) in self.binned.features().iter().enumerate() {
-            if !splittable[feature] || !self.may_use(&leaf, feature) {
+            if !wanted(splittable, feature) {
                 continue;
             }
-            if drawn.as_ref().is_some_and(|drawn| !drawn[feature]) {
-                continue;
-            }
-            let cells = &cells[self.binned.cells(feature)];
+            let cells = tracks.cells(feature, histogram, shared);
             let could = match bins {
                 Bins::Numeric(_) => numeric::search(self, &leaf, feature, cells, &mut prefix, &mut best),
                 Bins::Categorical(_) => categorical::search(self, &leaf, feature, cells, &mut best),
