@@ -12,7 +12,7 @@ use super::derivatives::{Derivatives, Hessians, Units};
 use super::growth::{Growth, mix};
 use super::histogram::{CELLS, Cell, Histogram, Narrow, Source, Sums, Wide, subtract};
 use super::partition::{Partition, Place, Rule};
-use super::splitter::{Bounds, Candidate, Search, Valuation};
+use super::splitter::{Bounds, Candidate, Scratch, Search, Valuation};
 use crate::tree::{Child, Leaf as TreeLeaf, Split, Test, Tree};
 
 /// What a tree may see.
@@ -46,15 +46,14 @@ pub(crate) struct Grower<'a> {
 #[derive(Debug)]
 struct Pool<C> {
     free: Vec<Histogram<C>>,
-    /// Room for features that share a track.
-    shared: Histogram<C>,
+    scratch: Option<Scratch<C>>,
     /// Of the leaves of the last tree, where they are kept.
     leaves: Vec<(Sums, Histogram<C>)>,
 }
 
 impl<C> Default for Pool<C> {
     fn default() -> Self {
-        Self { free: Vec::new(), shared: Vec::new(), leaves: Vec::new() }
+        Self { free: Vec::new(), scratch: None, leaves: Vec::new() }
     }
 }
 
@@ -187,11 +186,8 @@ impl<C: Cell> Round<'_, '_, C> {
         path: u64,
         leaves: &mut Vec<Place>,
     ) -> Option<Tree> {
-        let Pool { free, leaves: kept, shared } = &mut *self.pool;
+        let Pool { free, leaves: kept, .. } = &mut *self.pool;
         free.extend(kept.drain(..).map(|(_, histogram)| histogram));
-        if shared.is_empty() {
-            *shared = self.binned.tracks().shared_histogram();
-        }
         let place = self.partition.start(self.binned.n_rows(), rows);
         let mut histogram = self.histogram();
         let sums = match carried {
@@ -368,9 +364,10 @@ impl<C: Cell> Round<'_, '_, C> {
     fn with_candidate(&mut self, mut node: Node<C>, histogram: Histogram<C>) -> Node<C> {
         let allowed = self.allowed(&node.used);
         let (bounds, path) = (node.bounds, node.path);
-        let (shared, splittable) = (&mut self.pool.shared, &mut node.splittable);
+        let scratch = self.pool.scratch.get_or_insert_with(|| Scratch::new(self.binned));
+        let splittable = &mut node.splittable;
         node.candidate =
-            self.search.best(&histogram, shared, node.sums, bounds, allowed.as_deref(), path, splittable);
+            self.search.best(&histogram, scratch, node.sums, bounds, allowed.as_deref(), path, splittable);
         if node.candidate.is_some() || self.keep {
             node.histogram = Some(histogram);
         } else {
