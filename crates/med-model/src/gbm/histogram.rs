@@ -1,6 +1,6 @@
 //! Sums of derivatives by bin, in integers.
 //!
-//! Rows are taken one by one and their bytes (see `binning::tracks`) in groups of eight; rows of a list are fetched some
+//! Rows are taken one by one and their bytes (see `binning::tracks`) eight at a time; rows of a list are fetched some
 //! places ahead. Where the second derivative is one, a cell is a single word: the sum of gradients above the number of
 //! rows. Otherwise it is two. A track has 256 cells, so that a byte is a place in it without a check. Time one addition to
 //! memory a row and track.
@@ -13,8 +13,6 @@ use crate::kernel::{prefetch, vectorised};
 
 /// Cells of a track: one for each value of a byte.
 pub(super) const CELLS: usize = 256;
-/// Bytes that are taken together.
-const GROUP: usize = 8;
 /// Bytes that come from memory together.
 const LINE: usize = 64;
 /// How many rows ahead one is fetched.
@@ -209,18 +207,18 @@ impl Source<'_> {
         cells: &mut [[C; CELLS]],
     ) {
         let (stride, bytes) = (cells.len(), self.binned.rows());
-        let (groups, rest) = cells.as_chunks_mut::<GROUP>();
+        let (eights, rest) = cells.as_chunks_mut::<8>();
+        let (fours, rest) = rest.as_chunks_mut::<4>();
+        let (twos, ones) = rest.as_chunks_mut::<2>();
         for i in 0..n {
             fetch(i);
             let row = row(i);
             let value = value(row);
-            let (places, last_places) = bytes[row * stride..][..stride].as_chunks::<GROUP>();
-            for (cells, places) in groups.iter_mut().zip(places) {
-                for k in 0..GROUP {
-                    cells[k][places[k] as usize].add(value);
-                }
-            }
-            for (cells, &place) in rest.iter_mut().zip(last_places) {
+            let places = &bytes[row * stride..][..stride];
+            let places = add_groups(eights, places, value);
+            let places = add_groups(fours, places, value);
+            let places = add_groups(twos, places, value);
+            for (cells, &place) in ones.iter_mut().zip(places) {
                 cells[place as usize].add(value);
             }
         }
@@ -269,6 +267,19 @@ impl Source<'_> {
             cells.copy_from_slice(&sum);
         }
     }
+}
+
+/// Adds a value to one cell of each track, in groups that are compiled as one; the places that are left.
+#[inline(always)]
+fn add_groups<'p, C: Cell, const N: usize>(groups: &mut [[[C; CELLS]; N]], mut places: &'p [u8], value: C) -> &'p [u8] {
+    for cells in groups {
+        let Some((group, rest)) = places.split_first_chunk::<N>() else { break };
+        for k in 0..N {
+            cells[k][group[k] as usize].add(value);
+        }
+        places = rest;
+    }
+    places
 }
 
 /// Takes away the sums of some of the rows; exact, for integers.

@@ -25,6 +25,8 @@ const SHARE: usize = 8;
 const TASK: usize = 1 << 15;
 /// Rows compared at once.
 const WORD: usize = 64;
+/// Shorter columns stay in a cache.
+const WORTH_FETCHING: usize = 1 << 18;
 /// How many rows ahead the bin of one is fetched.
 const AHEAD: usize = 32;
 
@@ -178,20 +180,16 @@ impl Partition {
             self.spare.resize(len, 0);
         }
         let spare = &mut self.spare[..len];
-        let table = rule.table();
-        let (mut n_left, mut n_right) = (0, 0);
-        for i in 0..len {
-            let row = rows[i];
-            if let Some(&later) = rows.get(i + AHEAD) {
-                prefetch(column, later as usize);
-            }
-            let left = table[column[row as usize] as usize];
-            rows[n_left] = row;
-            spare[n_right] = row;
-            n_left += usize::from(left);
-            n_right += usize::from(!left);
-        }
-        rows[n_left..].copy_from_slice(&spare[..n_right]);
+        let n_left = if column.len() < WORTH_FETCHING {
+            split_rows(rows, spare, column, rule, |_, _| {})
+        } else {
+            split_rows(rows, spare, column, rule, |rows, i| {
+                if let Some(&later) = rows.get(i + AHEAD) {
+                    prefetch(column, later as usize);
+                }
+            })
+        };
+        rows[n_left..].copy_from_slice(&spare[..len - n_left]);
         n_left
     }
 
@@ -256,6 +254,27 @@ impl Partition {
             unseen.for_each(|(row, score)| *score += other(row));
         }
     }
+}
+
+/// Writes rows that go left over those at the start, and the others to `spare`; how many go left.
+#[inline(always)]
+fn split_rows(
+    rows: &mut [u32],
+    spare: &mut [u32],
+    column: &[u8],
+    rule: &Rule,
+    fetch: impl Fn(&[u32], usize),
+) -> usize {
+    let table = rule.table();
+    let mut n_left = 0;
+    for i in 0..rows.len() {
+        fetch(rows, i);
+        let row = rows[i];
+        rows[n_left] = row;
+        spare[i - n_left] = row;
+        n_left += usize::from(table[column[row as usize] as usize]);
+    }
+    n_left
 }
 
 /// The rows of a slot.
