@@ -108,6 +108,7 @@ impl<'a> Grower<'a> {
     }
 
     /// Grows a tree for these derivatives; `None` when no split is worth making. Leaf values are full steps.
+    #[cfg(test)]
     pub(crate) fn grow(&mut self, derivatives: &Derivatives, sample: Sample<'_>) -> Option<Tree> {
         self.grow_and_keep(derivatives, sample, false)
     }
@@ -338,7 +339,7 @@ impl<C: Cell> Round<'_, '_, C> {
         let (few, many_may) = if few_left { (left.place, right_may) } else { (right.place, left_may) };
         self.partition.sum(few, &self.source, &mut summed);
         if many_may || self.keep {
-            subtract(&mut parent, &summed);
+            subtract(&mut parent, &summed, self.binned.tracks());
         }
         let (of_left, of_right) = if few_left { (summed, parent) } else { (parent, summed) };
         if ended {

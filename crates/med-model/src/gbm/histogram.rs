@@ -7,7 +7,7 @@
 
 use rayon::prelude::*;
 
-use super::binning::Binned;
+use super::binning::{Binned, Tracks};
 use super::derivatives::{Derivatives, Units, to_integer};
 use crate::kernel::{prefetch, vectorised};
 
@@ -247,7 +247,7 @@ impl Source<'_> {
         cells: &mut [[C; CELLS]],
         add: impl Fn(usize, &mut [[C; CELLS]]) + Sync,
     ) {
-        cells.fill([C::default(); CELLS]);
+        cells.iter_mut().zip(self.binned.tracks().sizes()).for_each(|(cells, n)| cells[..n].fill(C::default()));
         if n_rows < PARALLEL || rayon::current_num_threads() == 1 {
             (0..n_tasks).for_each(|task| add(task, cells));
             return;
@@ -283,11 +283,13 @@ fn add_groups<'p, C: Cell, const N: usize>(groups: &mut [[[C; CELLS]; N]], mut p
 }
 
 /// Takes away the sums of some of the rows; exact, for integers.
-pub(super) fn subtract<C: Cell>(whole: &mut [[C; CELLS]], part: &[[C; CELLS]]) {
+pub(super) fn subtract<C: Cell>(whole: &mut [[C; CELLS]], part: &[[C; CELLS]], tracks: &Tracks) {
     vectorised(
         #[inline(always)]
         || {
-            whole.as_flattened_mut().iter_mut().zip(part.as_flattened()).for_each(|(whole, &part)| whole.subtract(part));
+            for ((whole, part), n) in whole.iter_mut().zip(part).zip(tracks.sizes()) {
+                whole[..n].iter_mut().zip(&part[..n]).for_each(|(whole, &part)| whole.subtract(part));
+            }
         },
     );
 }
@@ -334,7 +336,7 @@ mod tests {
                 assert!((hessian as f64 / units.hessian - plain.1).abs() < 1e-3 * (1.0 + plain.1));
             }
         }
-        subtract(&mut all, &part);
+        subtract(&mut all, &part, binned.tracks());
         assert!(all == rest);
     }
 

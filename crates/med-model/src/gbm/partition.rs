@@ -55,9 +55,6 @@ impl Rule {
         }
     }
 
-    fn table(&self) -> [bool; 256] {
-        std::array::from_fn(|bin| self.goes_left(bin as u8))
-    }
 }
 
 /// Where the rows of a leaf are.
@@ -180,14 +177,9 @@ impl Partition {
             self.spare.resize(len, 0);
         }
         let spare = &mut self.spare[..len];
-        let n_left = if column.len() < WORTH_FETCHING {
-            split_rows(rows, spare, column, rule, |_, _| {})
-        } else {
-            split_rows(rows, spare, column, rule, |rows, i| {
-                if let Some(&later) = rows.get(i + AHEAD) {
-                    prefetch(column, later as usize);
-                }
-            })
+        let n_left = match rule {
+            Rule::Range { first, span } => split_rows(rows, spare, column, |bin| bin.wrapping_sub(*first) <= *span),
+            Rule::Set(set) => split_rows(rows, spare, column, |bin| set.contains(bin)),
         };
         rows[n_left..].copy_from_slice(&spare[..len - n_left]);
         n_left
@@ -258,21 +250,23 @@ impl Partition {
 
 /// Writes rows that go left over those at the start, and the others to `spare`; how many go left.
 #[inline(always)]
-fn split_rows(
-    rows: &mut [u32],
-    spare: &mut [u32],
-    column: &[u8],
-    rule: &Rule,
-    fetch: impl Fn(&[u32], usize),
-) -> usize {
-    let table = rule.table();
+fn split_rows(rows: &mut [u32], spare: &mut [u32], column: &[u8], goes_left: impl Fn(u8) -> bool) -> usize {
     let mut n_left = 0;
-    for i in 0..rows.len() {
-        fetch(rows, i);
+    let mut split = |rows: &mut [u32], i: usize| {
         let row = rows[i];
         rows[n_left] = row;
         spare[i - n_left] = row;
-        n_left += usize::from(table[column[row as usize] as usize]);
+        n_left += usize::from(goes_left(column[row as usize]));
+    };
+    if column.len() < WORTH_FETCHING {
+        (0..rows.len()).for_each(|i| split(rows, i));
+        return n_left;
+    }
+    for i in 0..rows.len() {
+        if let Some(&later) = rows.get(i + AHEAD) {
+            prefetch(column, later as usize);
+        }
+        split(rows, i);
     }
     n_left
 }
@@ -348,7 +342,6 @@ impl Shift<'_> {
     fn scan(&self, slots: &mut [u8], first: usize, mut list: Option<&mut [u32]>) -> usize {
         let Self { slot, to, rule, side, .. } = *self;
         let column = &self.column[first..first + slots.len()];
-        let table = rule.table();
         vectorised(
             #[inline(always)]
             || {
@@ -373,7 +366,7 @@ impl Shift<'_> {
                         }
                         _ => {
                             for (k, (s, &bin)) in slots.iter_mut().zip(column).enumerate() {
-                                let hit = (*s == slot) & (table[bin as usize] == side);
+                                let hit = (*s == slot) & (rule.goes_left(bin) == side);
                                 hits[k] = u8::from(hit);
                                 *s = if hit { to } else { *s };
                             }

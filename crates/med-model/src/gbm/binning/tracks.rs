@@ -13,7 +13,7 @@ use super::MISSING_BIN;
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Track {
     members: Vec<Digit>,
-    /// Product of the digits' sizes.
+    /// Values that the byte may have.
     size: usize,
 }
 
@@ -80,6 +80,7 @@ impl Tracks {
         for (t, track) in tracks.iter_mut().enumerate() {
             match track.members.as_mut_slice() {
                 [only] => {
+                    track.size = extents[only.feature].n_bins;
                     only.low = MISSING_BIN;
                     places[only.feature] = Place::Track(t);
                 }
@@ -97,6 +98,11 @@ impl Tracks {
     /// Bytes of a row.
     pub(crate) fn len(&self) -> usize {
         self.tracks.len()
+    }
+
+    /// How many cells of each track are in use.
+    pub(crate) fn sizes(&self) -> impl Iterator<Item = usize> {
+        self.tracks.iter().map(|t| t.size)
     }
 
     /// Writes some rows, from the bins of each feature.

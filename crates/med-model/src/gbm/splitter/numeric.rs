@@ -138,7 +138,8 @@ fn gains<C: Cell>(
             || {
                 for (gain, &sum) in gains.iter_mut().zip(sums) {
                     let (gl, hl, gr, hr, fits) = sides(sum);
-                    let split = valuation.plain_score(gl, hl) + valuation.plain_score(gr, hr) - unsplit;
+                    let (split, fits) = valuation.plain_scores((gl, hl), (gr, hr), fits);
+                    let split = split - unsplit;
                     *gain = if fits { split } else { f64::NEG_INFINITY };
                 }
                 let largest = largest(gains);
