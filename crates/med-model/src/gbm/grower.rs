@@ -72,6 +72,8 @@ struct Node<C> {
     splittable: Vec<bool>,
     /// Features on the way from the root; kept where interactions are constrained.
     used: Vec<u32>,
+    /// Whether its histogram is what is left of a carried root.
+    is_carried: bool,
     /// There while the leaf may still be split.
     candidate: Option<Candidate>,
     /// There while the leaf may still be split, and where it is kept.
@@ -87,6 +89,8 @@ struct Round<'r, 'a, C> {
     pool: &'r mut Pool<C>,
     /// Whether the histograms of all leaves are wanted.
     keep: bool,
+    /// Sums of all rows.
+    total: Sums,
     rules: &'r mut Vec<Rule>,
     binned: &'a Binned,
 }
@@ -114,12 +118,7 @@ impl<'a> Grower<'a> {
     }
 
     /// As [`grow`](Self::grow); may keep what [`carry`](Self::carry) needs.
-    pub(super) fn grow_and_keep(
-        &mut self,
-        derivatives: &Derivatives,
-        sample: Sample<'_>,
-        keep: bool,
-    ) -> Option<Tree> {
+    pub(super) fn grow_and_keep(&mut self, derivatives: &Derivatives, sample: Sample<'_>, keep: bool) -> Option<Tree> {
         self.n_grown += 1;
         let carried = self.carried.take().filter(|_| sample.rows.is_none());
         let units = Units::new(derivatives)?;
@@ -131,13 +130,17 @@ impl<'a> Grower<'a> {
         let path = mix(*n_grown, 0);
         rules.clear();
         leaves.clear();
-        let growth = &*growth;
+        let (growth, total) = (&*growth, Sums::default());
         match derivatives.hessians {
-            Hessians::One => Round { source, growth, search, partition, pool: narrow, keep, rules, binned }
+            Hessians::One => Round { source, growth, search, partition, pool: narrow, keep, total, rules, binned }
                 .grow(sample.rows, carried, path, leaves),
             Hessians::Fixed(_) | Hessians::Each(_) => {
-                Round { source, growth, search, partition, pool: wide, keep, rules, binned }
-                    .grow(sample.rows, carried, path, leaves)
+                Round { source, growth, search, partition, pool: wide, keep, total, rules, binned }.grow(
+                    sample.rows,
+                    carried,
+                    path,
+                    leaves,
+                )
             }
         }
     }
@@ -152,6 +155,12 @@ impl<'a> Grower<'a> {
             (_, false) => Some(Carried::new(&wide.leaves, units, changes)),
             _ => None,
         };
+    }
+
+    /// Whether the next root is there already.
+    #[cfg(test)]
+    pub(super) fn carries(&self) -> bool {
+        self.carried.is_some()
     }
 
     /// Rows of a leaf of the last tree, ascending, of those it was grown on.
@@ -191,19 +200,18 @@ impl<C: Cell> Round<'_, '_, C> {
         free.extend(kept.drain(..).map(|(_, histogram)| histogram));
         let place = self.partition.start(self.binned.n_rows(), rows);
         let mut histogram = self.histogram();
-        let sums = match carried {
+        let is_carried = carried.is_some();
+        self.total = match carried {
             Some(carried) => carried.write(self.source.units, &mut histogram),
             None => {
                 self.partition.sum(place, &self.source, &mut histogram);
-                // Every row is in some cell of the first track.
-                let cells = histogram.first().map_or(&[] as &[C], |cells| cells);
-                cells.iter().fold(Sums::default(), |sum, cell| sum.plus(cell.sums(self.source.units)))
+                self.sums_of(&histogram)
             }
         };
-        let (g, h) = self.search.floats(sums);
+        let (g, h) = self.search.floats(self.total);
         let root = Node {
             place,
-            sums,
+            sums: self.total,
             depth: 0,
             parent: None,
             value: Valuation::new(self.growth, 0.0, Bounds::NONE).value(g, h),
@@ -211,10 +219,11 @@ impl<C: Cell> Round<'_, '_, C> {
             path,
             splittable: vec![true; self.binned.features().len()],
             used: Vec::new(),
+            is_carried,
             candidate: None,
             histogram: None,
         };
-        let mut nodes = vec![self.with_candidate(root, histogram)];
+        let mut nodes = vec![self.with_histogram(root, histogram, true)];
         let mut splits = Vec::new();
         while nodes.len() < self.growth.num_leaves {
             let Some(at) = self.next(&nodes) else { break };
@@ -268,9 +277,9 @@ impl<C: Cell> Round<'_, '_, C> {
         is_last: bool,
     ) -> Option<(Node<C>, Node<C>)> {
         let (new_leaf, node) = (nodes.len(), nodes.get_mut(at)?);
-        let (candidate, mut parent) = (node.candidate.take()?, node.histogram.take()?);
-        let Candidate { feature, rule, left: left_sums, .. } = candidate;
-        let right_sums = node.sums.less(left_sums);
+        let (candidate, parent) = (node.candidate.take()?, node.histogram.take()?);
+        let Candidate { feature, rule, left: mut left_sums, .. } = candidate;
+        let mut right_sums = node.sums.less(left_sums);
         let column = self.binned.column(feature);
         let (n_left, n_right) = (left_sums.count as usize, right_sums.count as usize);
         let (left_place, right_place) = self.partition.split(node.place, column, &rule, n_left, n_right);
@@ -293,24 +302,59 @@ impl<C: Cell> Round<'_, '_, C> {
             hessian: self.search.floats(node.sums).1,
         });
         self.rules.push(rule);
+
+        let depth = node.depth + 1;
+        let full = is_last || self.growth.max_depth.is_some_and(|d| depth >= d);
+        let may_split = |sums: Sums| !full && self.search.may_split(sums);
+        let (left_may, right_may, few_left) = (may_split(left_sums), may_split(right_sums), n_left <= n_right);
+        let mut histograms = None;
+        let mut many_carried = false;
+        if self.keep || left_may || right_may {
+            let (few, many) = if few_left { (left_place, right_place) } else { (right_place, left_place) };
+            let (few_sums, many_sums) =
+                if few_left { (&mut left_sums, &mut right_sums) } else { (&mut right_sums, &mut left_sums) };
+            let (mut summed, mut rest) = (self.histogram(), parent);
+            self.partition.sum(few, &self.source, &mut summed);
+            if node.is_carried {
+                // What is summed from rows is free of the rounding of what is carried.
+                *few_sums = self.sums_of(&summed);
+                *many_sums = node.sums.less(*few_sums);
+            }
+            if node.is_carried && carry::is_too_little(*many_sums, self.total) {
+                self.partition.sum(many, &self.source, &mut rest);
+                *many_sums = self.sums_of(&rest);
+            } else if self.keep || if few_left { right_may } else { left_may } {
+                subtract(&mut rest, &summed, self.binned.tracks());
+                many_carried = node.is_carried;
+            }
+            histograms = Some(if few_left { (summed, rest) } else { (rest, summed) });
+        } else {
+            self.pool.free.push(parent);
+        }
+
         let valuation = Valuation::new(self.growth, candidate.more_l2, node.bounds);
         let value = |sums: Sums| {
             let (g, h) = self.search.floats(sums);
             valuation.value(g, h)
         };
-        let (left_value, right_value) = (value(left_sums), value(right_sums));
+        let (mut left_value, mut right_value) = (value(left_sums), value(right_sums));
         let (mut left_bounds, mut right_bounds) = (node.bounds, node.bounds);
         let middle = 0.5 * left_value + 0.5 * right_value;
-        match self.growth.monotone.get(feature) {
-            Some(1) => (left_bounds.high, right_bounds.low) = (middle, middle),
-            Some(-1) => (left_bounds.low, right_bounds.high) = (middle, middle),
+        let direction = self.growth.monotone.get(feature).copied().unwrap_or(0);
+        match direction {
+            1 => (left_bounds.high, right_bounds.low) = (middle, middle),
+            -1 => (left_bounds.low, right_bounds.high) = (middle, middle),
             _ => {}
+        }
+        if f64::from(direction) * (right_value - left_value) < 0.0 {
+            // Values that were equal but for rounding.
+            (left_value, right_value) = (middle, middle);
         }
         let mut used = std::mem::take(&mut node.used);
         if !self.growth.interactions.is_empty() && !used.contains(&(feature as u32)) {
             used.push(feature as u32);
         }
-        let (depth, path) = (node.depth + 1, node.path);
+        let path = node.path;
         let splittable = std::mem::take(&mut node.splittable);
         let child = |is_left: bool, place_of, sums, value, bounds, splittable, used| Node {
             place: place_of,
@@ -322,31 +366,21 @@ impl<C: Cell> Round<'_, '_, C> {
             path: mix(path, u64::from(is_left) + 1),
             splittable,
             used,
+            is_carried: many_carried && is_left != few_left,
             candidate: None,
             histogram: None,
         };
-        let (few_left, used_too) = (n_left <= n_right, used.clone());
+        let used_too = used.clone();
         let left = child(true, left_place, left_sums, left_value, left_bounds, splittable.clone(), used_too);
         let right = child(false, right_place, right_sums, right_value, right_bounds, splittable, used);
-        let full = is_last || self.growth.max_depth.is_some_and(|d| depth >= d);
-        let (left_may, right_may) = (self.search.may_split(left_sums), self.search.may_split(right_sums));
-        let ended = full || !(left_may || right_may);
-        if ended && !self.keep {
-            self.pool.free.push(parent);
-            return Some((left, right));
-        }
-        let mut summed = self.histogram();
-        let (few, many_may) = if few_left { (left.place, right_may) } else { (right.place, left_may) };
-        self.partition.sum(few, &self.source, &mut summed);
-        if many_may || self.keep {
-            subtract(&mut parent, &summed, self.binned.tracks());
-        }
-        let (of_left, of_right) = if few_left { (summed, parent) } else { (parent, summed) };
-        if ended {
-            let with = |node, histogram| Node { histogram: Some(histogram), ..node };
-            return Some((with(left, of_left), with(right, of_right)));
-        }
-        Some((self.with_candidate(left, of_left), self.with_candidate(right, of_right)))
+        let Some((of_left, of_right)) = histograms else { return Some((left, right)) };
+        Some((self.with_histogram(left, of_left, left_may), self.with_histogram(right, of_right, right_may)))
+    }
+
+    /// The sums of all rows of a histogram: every row is in some cell of the first track.
+    fn sums_of(&self, histogram: &Histogram<C>) -> Sums {
+        let cells = histogram.first().map_or(&[] as &[C], |cells| cells);
+        cells.iter().fold(Sums::default(), |sum, cell| sum.plus(cell.sums(self.source.units)))
     }
 
     fn test(&self, feature: usize, rule: &Rule) -> (Test, bool) {
@@ -362,13 +396,16 @@ impl<C: Cell> Round<'_, '_, C> {
         (test, missing_left)
     }
 
-    fn with_candidate(&mut self, mut node: Node<C>, histogram: Histogram<C>) -> Node<C> {
-        let allowed = self.allowed(&node.used);
-        let (bounds, path) = (node.bounds, node.path);
-        let scratch = self.pool.scratch.get_or_insert_with(|| Scratch::new(self.binned));
-        let splittable = &mut node.splittable;
-        node.candidate =
-            self.search.best(&histogram, scratch, node.sums, bounds, allowed.as_deref(), path, splittable);
+    /// The node with its histogram, and its best split if it may have one.
+    fn with_histogram(&mut self, mut node: Node<C>, histogram: Histogram<C>, may_split: bool) -> Node<C> {
+        if may_split {
+            let allowed = self.allowed(&node.used);
+            let (bounds, path) = (node.bounds, node.path);
+            let scratch = self.pool.scratch.get_or_insert_with(|| Scratch::new(self.binned));
+            let splittable = &mut node.splittable;
+            node.candidate =
+                self.search.best(&histogram, scratch, node.sums, bounds, allowed.as_deref(), path, splittable);
+        }
         if node.candidate.is_some() || self.keep {
             node.histogram = Some(histogram);
         } else {

@@ -54,7 +54,6 @@ impl Rule {
             Self::Set(set) => set.contains(bin),
         }
     }
-
 }
 
 /// Where the rows of a leaf are.

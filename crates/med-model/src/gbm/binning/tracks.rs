@@ -124,7 +124,12 @@ impl Tracks {
     }
 
     /// Sums the histograms of those features that share a track, where one of the track is wanted.
-    pub(crate) fn marginals<C: Cell>(&self, all: &Histogram<C>, wanted: impl Fn(usize) -> bool, out: &mut Histogram<C>) {
+    pub(crate) fn marginals<C: Cell>(
+        &self,
+        all: &Histogram<C>,
+        wanted: impl Fn(usize) -> bool,
+        out: &mut Histogram<C>,
+    ) {
         for (cells, track) in all.iter().zip(&self.tracks) {
             if track.members.len() < 2 {
                 continue;
@@ -212,8 +217,14 @@ mod tests {
     fn small_features_share_and_large_ones_stay_alone() {
         let extent = |n_bins, has_missing| Extent { n_bins, has_missing };
         // 3 flags, a count of 20, one of 40 with missing values, and a full feature.
-        let extents =
-            [extent(3, false), extent(21, false), extent(3, false), extent(256, true), extent(41, true), extent(3, false)];
+        let extents = [
+            extent(3, false),
+            extent(21, false),
+            extent(3, false),
+            extent(256, true),
+            extent(41, true),
+            extent(3, false),
+        ];
         let tracks = Tracks::new(&extents, true);
         let sizes: Vec<usize> = tracks.tracks.iter().map(|t| t.size).collect();
         assert_eq!(sizes, [256, 41 * 2 * 2, 20 * 2]);

@@ -42,11 +42,6 @@ impl RowLoss for Tweedie {
         // With `A = y e^{(1-p)f}` and `B = e^{(2-p)f}`: `G = B - A`, `H = (p-1) A + (2-p) B`.
         let (below, above) = (2.0 - self.power, self.power - 1.0);
         let (a, b) = (exp(-above * step), exp(below * step));
-        Some(Change {
-            gg: above * b + below * a,
-            gh: b - a,
-            hg: above * below * (b - a),
-            hh: above * a + below * b,
-        })
+        Some(Change { gg: above * b + below * a, gh: b - a, hg: above * below * (b - a), hh: above * a + below * b })
     }
 }
