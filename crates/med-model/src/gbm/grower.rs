@@ -1,16 +1,18 @@
 //! One tree, leaf by leaf: the leaf is split that gains most, or that is nearest to the root.
 //!
-//! Of a split's children only the smaller is summed; what is left of the parent's histogram is the larger one's. Sums are
-//! integers, so trees depend neither on the order of the rows nor on the number of threads.
+//! Of a split's children only the smaller is summed; what is left of the parent's histogram is the larger one's. The root
+//! is carried over from the last tree where that can be (see `carry`). Sums are integers, so trees depend neither on the
+//! order of the rows nor on the number of threads.
 
 use std::borrow::Cow;
 
 use super::binning::{Binned, Bins, MISSING_BIN};
+use super::carry::{self, Carried, Change};
 use super::derivatives::{Derivatives, Hessians, Units};
 use super::growth::{Growth, mix};
-use super::histogram::{Cell, Narrow, Source, Sums, Wide, subtract};
+use super::histogram::{CELLS, Cell, Histogram, Narrow, Source, Sums, Wide, subtract};
 use super::partition::{Partition, Place, Rule};
-use super::splitter::{Bounds, Candidate, Search, Valuation};
+use super::splitter::{Bounds, Candidate, Scratch, Search, Valuation};
 use crate::tree::{Child, Leaf as TreeLeaf, Split, Test, Tree};
 
 /// What a tree may see.
@@ -28,13 +30,31 @@ pub(crate) struct Grower<'a> {
     binned: &'a Binned,
     growth: Growth,
     partition: Partition,
-    narrow: Vec<Vec<Narrow>>,
-    wide: Vec<Vec<Wide>>,
+    narrow: Pool<Narrow>,
+    wide: Pool<Wide>,
+    /// Units of the last tree.
+    units: Option<Units>,
+    carried: Option<Carried>,
     /// Leaves of the last tree, in its order.
     leaves: Vec<Place>,
     /// Rules of the last tree's splits, in its order.
     rules: Vec<Rule>,
     n_grown: u64,
+}
+
+/// Histograms.
+#[derive(Debug)]
+struct Pool<C> {
+    free: Vec<Histogram<C>>,
+    scratch: Option<Scratch<C>>,
+    /// Of the leaves of the last tree, where they are kept.
+    leaves: Vec<(Sums, Histogram<C>)>,
+}
+
+impl<C> Default for Pool<C> {
+    fn default() -> Self {
+        Self { free: Vec::new(), scratch: None, leaves: Vec::new() }
+    }
 }
 
 /// A leaf of a growing tree.
@@ -52,8 +72,12 @@ struct Node<C> {
     splittable: Vec<bool>,
     /// Features on the way from the root; kept where interactions are constrained.
     used: Vec<u32>,
+    /// Whether its histogram is what is left of a carried root.
+    is_carried: bool,
     /// There while the leaf may still be split.
-    candidate: Option<(Candidate, Vec<C>)>,
+    candidate: Option<Candidate>,
+    /// There while the leaf may still be split, and where it is kept.
+    histogram: Option<Histogram<C>>,
 }
 
 /// What is the same for all splits of one tree.
@@ -62,7 +86,11 @@ struct Round<'r, 'a, C> {
     growth: &'r Growth,
     search: Search<'r>,
     partition: &'r mut Partition,
-    pool: &'r mut Vec<Vec<C>>,
+    pool: &'r mut Pool<C>,
+    /// Whether the histograms of all leaves are wanted.
+    keep: bool,
+    /// Sums of all rows.
+    total: Sums,
     rules: &'r mut Vec<Rule>,
     binned: &'a Binned,
 }
@@ -73,8 +101,10 @@ impl<'a> Grower<'a> {
             binned,
             growth,
             partition: Partition::new(binned.n_rows()),
-            narrow: Vec::new(),
-            wide: Vec::new(),
+            narrow: Pool::default(),
+            wide: Pool::default(),
+            units: None,
+            carried: None,
             leaves: Vec::new(),
             rules: Vec::new(),
             n_grown: 0,
@@ -82,24 +112,55 @@ impl<'a> Grower<'a> {
     }
 
     /// Grows a tree for these derivatives; `None` when no split is worth making. Leaf values are full steps.
+    #[cfg(test)]
     pub(crate) fn grow(&mut self, derivatives: &Derivatives, sample: Sample<'_>) -> Option<Tree> {
+        self.grow_and_keep(derivatives, sample, false)
+    }
+
+    /// As [`grow`](Self::grow); may keep what [`carry`](Self::carry) needs.
+    pub(super) fn grow_and_keep(&mut self, derivatives: &Derivatives, sample: Sample<'_>, keep: bool) -> Option<Tree> {
         self.n_grown += 1;
+        let carried = self.carried.take().filter(|_| sample.rows.is_none());
         let units = Units::new(derivatives)?;
-        let Self { binned, growth, partition, narrow, wide, leaves, rules, n_grown } = self;
+        self.units = Some(units);
+        let Self { binned, growth, partition, narrow, wide, leaves, rules, n_grown, .. } = self;
+        let keep = keep && sample.rows.is_none() && carry::is_worth_it(binned.n_rows(), growth.num_leaves);
         let source = Source { binned, derivatives, units };
         let search = Search::new(binned, growth, units, sample.features);
         let path = mix(*n_grown, 0);
         rules.clear();
         leaves.clear();
-        let growth = &*growth;
+        let (growth, total) = (&*growth, Sums::default());
         match derivatives.hessians {
-            Hessians::One => {
-                Round { source, growth, search, partition, pool: narrow, rules, binned }.grow(sample.rows, path, leaves)
-            }
+            Hessians::One => Round { source, growth, search, partition, pool: narrow, keep, total, rules, binned }
+                .grow(sample.rows, carried, path, leaves),
             Hessians::Fixed(_) | Hessians::Each(_) => {
-                Round { source, growth, search, partition, pool: wide, rules, binned }.grow(sample.rows, path, leaves)
+                Round { source, growth, search, partition, pool: wide, keep, total, rules, binned }.grow(
+                    sample.rows,
+                    carried,
+                    path,
+                    leaves,
+                )
             }
         }
+    }
+
+    /// Prepares the root of the next tree: the last one's leaves change derivatives in this way, which must be that of the
+    /// next derivatives. Does nothing where histograms were not kept.
+    pub(super) fn carry(&mut self, changes: &[Change]) {
+        let Some(units) = self.units else { return };
+        let Self { narrow, wide, .. } = self;
+        self.carried = match (narrow.leaves.is_empty(), wide.leaves.is_empty()) {
+            (false, _) => Some(Carried::new(&narrow.leaves, units, changes)),
+            (_, false) => Some(Carried::new(&wide.leaves, units, changes)),
+            _ => None,
+        };
+    }
+
+    /// Whether the next root is there already.
+    #[cfg(test)]
+    pub(super) fn carries(&self) -> bool {
+        self.carried.is_some()
     }
 
     /// Rows of a leaf of the last tree, ascending, of those it was grown on.
@@ -128,17 +189,29 @@ impl<'a> Grower<'a> {
 }
 
 impl<C: Cell> Round<'_, '_, C> {
-    fn grow(mut self, rows: Option<&[u32]>, path: u64, leaves: &mut Vec<Place>) -> Option<Tree> {
+    fn grow(
+        mut self,
+        rows: Option<&[u32]>,
+        carried: Option<Carried>,
+        path: u64,
+        leaves: &mut Vec<Place>,
+    ) -> Option<Tree> {
+        let Pool { free, leaves: kept, .. } = &mut *self.pool;
+        free.extend(kept.drain(..).map(|(_, histogram)| histogram));
         let place = self.partition.start(self.binned.n_rows(), rows);
         let mut histogram = self.histogram();
-        self.partition.sum(place, &self.source, &mut histogram);
-        // Every row is in some bin of the first feature.
-        let cells = histogram.get(self.binned.cells(0)).unwrap_or_default();
-        let sums = cells.iter().fold(Sums::default(), |sum, cell| sum.plus(cell.sums(self.source.units)));
-        let (g, h) = self.search.floats(sums);
+        let is_carried = carried.is_some();
+        self.total = match carried {
+            Some(carried) => carried.write(self.source.units, &mut histogram),
+            None => {
+                self.partition.sum(place, &self.source, &mut histogram);
+                self.sums_of(&histogram)
+            }
+        };
+        let (g, h) = self.search.floats(self.total);
         let root = Node {
             place,
-            sums,
+            sums: self.total,
             depth: 0,
             parent: None,
             value: Valuation::new(self.growth, 0.0, Bounds::NONE).value(g, h),
@@ -146,9 +219,11 @@ impl<C: Cell> Round<'_, '_, C> {
             path,
             splittable: vec![true; self.binned.features().len()],
             used: Vec::new(),
+            is_carried,
             candidate: None,
+            histogram: None,
         };
-        let mut nodes = vec![self.with_candidate(root, histogram)];
+        let mut nodes = vec![self.with_histogram(root, histogram, true)];
         let mut splits = Vec::new();
         while nodes.len() < self.growth.num_leaves {
             let Some(at) = self.next(&nodes) else { break };
@@ -157,7 +232,12 @@ impl<C: Cell> Round<'_, '_, C> {
             nodes[at] = left;
             nodes.push(right);
         }
-        self.pool.extend(nodes.iter_mut().filter_map(|n| n.candidate.take()).map(|(_, histogram)| histogram));
+        let histograms = nodes.iter_mut().filter_map(|n| Some((n.sums, n.histogram.take()?)));
+        if self.keep && !splits.is_empty() {
+            self.pool.leaves.extend(histograms);
+        } else {
+            self.pool.free.extend(histograms.map(|(_, histogram)| histogram));
+        }
         if splits.is_empty() {
             return None;
         }
@@ -172,7 +252,7 @@ impl<C: Cell> Round<'_, '_, C> {
     fn next(&self, nodes: &[Node<C>]) -> Option<usize> {
         let mut best: Option<(usize, usize, f64)> = None;
         for (i, node) in nodes.iter().enumerate() {
-            let Some((candidate, _)) = &node.candidate else { continue };
+            let Some(candidate) = &node.candidate else { continue };
             let depth = if self.growth.depth_wise { node.depth } else { 0 };
             if best.is_none_or(|(_, d, gain)| depth < d || (depth == d && candidate.gain > gain)) {
                 best = Some((i, depth, candidate.gain));
@@ -197,9 +277,9 @@ impl<C: Cell> Round<'_, '_, C> {
         is_last: bool,
     ) -> Option<(Node<C>, Node<C>)> {
         let (new_leaf, node) = (nodes.len(), nodes.get_mut(at)?);
-        let (candidate, mut parent) = node.candidate.take()?;
-        let Candidate { feature, rule, left: left_sums, .. } = candidate;
-        let right_sums = node.sums.less(left_sums);
+        let (candidate, parent) = (node.candidate.take()?, node.histogram.take()?);
+        let Candidate { feature, rule, left: mut left_sums, .. } = candidate;
+        let mut right_sums = node.sums.less(left_sums);
         let column = self.binned.column(feature);
         let (n_left, n_right) = (left_sums.count as usize, right_sums.count as usize);
         let (left_place, right_place) = self.partition.split(node.place, column, &rule, n_left, n_right);
@@ -222,24 +302,59 @@ impl<C: Cell> Round<'_, '_, C> {
             hessian: self.search.floats(node.sums).1,
         });
         self.rules.push(rule);
+
+        let depth = node.depth + 1;
+        let full = is_last || self.growth.max_depth.is_some_and(|d| depth >= d);
+        let may_split = |sums: Sums| !full && self.search.may_split(sums);
+        let (left_may, right_may, few_left) = (may_split(left_sums), may_split(right_sums), n_left <= n_right);
+        let mut histograms = None;
+        let mut many_carried = false;
+        if self.keep || left_may || right_may {
+            let (few, many) = if few_left { (left_place, right_place) } else { (right_place, left_place) };
+            let (few_sums, many_sums) =
+                if few_left { (&mut left_sums, &mut right_sums) } else { (&mut right_sums, &mut left_sums) };
+            let (mut summed, mut rest) = (self.histogram(), parent);
+            self.partition.sum(few, &self.source, &mut summed);
+            if node.is_carried {
+                // What is summed from rows is free of the rounding of what is carried.
+                *few_sums = self.sums_of(&summed);
+                *many_sums = node.sums.less(*few_sums);
+            }
+            if node.is_carried && carry::is_too_little(*many_sums, self.total) {
+                self.partition.sum(many, &self.source, &mut rest);
+                *many_sums = self.sums_of(&rest);
+            } else if self.keep || if few_left { right_may } else { left_may } {
+                subtract(&mut rest, &summed, self.binned.tracks());
+                many_carried = node.is_carried;
+            }
+            histograms = Some(if few_left { (summed, rest) } else { (rest, summed) });
+        } else {
+            self.pool.free.push(parent);
+        }
+
         let valuation = Valuation::new(self.growth, candidate.more_l2, node.bounds);
         let value = |sums: Sums| {
             let (g, h) = self.search.floats(sums);
             valuation.value(g, h)
         };
-        let (left_value, right_value) = (value(left_sums), value(right_sums));
+        let (mut left_value, mut right_value) = (value(left_sums), value(right_sums));
         let (mut left_bounds, mut right_bounds) = (node.bounds, node.bounds);
         let middle = 0.5 * left_value + 0.5 * right_value;
-        match self.growth.monotone.get(feature) {
-            Some(1) => (left_bounds.high, right_bounds.low) = (middle, middle),
-            Some(-1) => (left_bounds.low, right_bounds.high) = (middle, middle),
+        let direction = self.growth.monotone.get(feature).copied().unwrap_or(0);
+        match direction {
+            1 => (left_bounds.high, right_bounds.low) = (middle, middle),
+            -1 => (left_bounds.low, right_bounds.high) = (middle, middle),
             _ => {}
+        }
+        if f64::from(direction) * (right_value - left_value) < 0.0 {
+            // Values that were equal but for rounding.
+            (left_value, right_value) = (middle, middle);
         }
         let mut used = std::mem::take(&mut node.used);
         if !self.growth.interactions.is_empty() && !used.contains(&(feature as u32)) {
             used.push(feature as u32);
         }
-        let (depth, path) = (node.depth + 1, node.path);
+        let path = node.path;
         let splittable = std::mem::take(&mut node.splittable);
         let child = |is_left: bool, place_of, sums, value, bounds, splittable, used| Node {
             place: place_of,
@@ -251,25 +366,21 @@ impl<C: Cell> Round<'_, '_, C> {
             path: mix(path, u64::from(is_left) + 1),
             splittable,
             used,
+            is_carried: many_carried && is_left != few_left,
             candidate: None,
+            histogram: None,
         };
-        let (few_left, used_too) = (n_left <= n_right, used.clone());
+        let used_too = used.clone();
         let left = child(true, left_place, left_sums, left_value, left_bounds, splittable.clone(), used_too);
         let right = child(false, right_place, right_sums, right_value, right_bounds, splittable, used);
-        let full = is_last || self.growth.max_depth.is_some_and(|d| depth >= d);
-        let (left_may, right_may) = (self.search.may_split(left_sums), self.search.may_split(right_sums));
-        if full || !(left_may || right_may) {
-            self.pool.push(parent);
-            return Some((left, right));
-        }
-        let mut summed = self.histogram();
-        let (few, many_may) = if few_left { (left.place, right_may) } else { (right.place, left_may) };
-        self.partition.sum(few, &self.source, &mut summed);
-        if many_may {
-            subtract(&mut parent, &summed);
-        }
-        let (of_left, of_right) = if few_left { (summed, parent) } else { (parent, summed) };
-        Some((self.with_candidate(left, of_left), self.with_candidate(right, of_right)))
+        let Some((of_left, of_right)) = histograms else { return Some((left, right)) };
+        Some((self.with_histogram(left, of_left, left_may), self.with_histogram(right, of_right, right_may)))
+    }
+
+    /// The sums of all rows of a histogram: every row is in some cell of the first track.
+    fn sums_of(&self, histogram: &Histogram<C>) -> Sums {
+        let cells = histogram.first().map_or(&[] as &[C], |cells| cells);
+        cells.iter().fold(Sums::default(), |sum, cell| sum.plus(cell.sums(self.source.units)))
     }
 
     fn test(&self, feature: usize, rule: &Rule) -> (Test, bool) {
@@ -285,13 +396,20 @@ impl<C: Cell> Round<'_, '_, C> {
         (test, missing_left)
     }
 
-    fn with_candidate(&mut self, mut node: Node<C>, histogram: Vec<C>) -> Node<C> {
-        let allowed = self.allowed(&node.used);
-        let (bounds, path) = (node.bounds, node.path);
-        let splittable = &mut node.splittable;
-        match self.search.best(&histogram, node.sums, bounds, allowed.as_deref(), path, splittable) {
-            Some(candidate) => node.candidate = Some((candidate, histogram)),
-            None => self.pool.push(histogram),
+    /// The node with its histogram, and its best split if it may have one.
+    fn with_histogram(&mut self, mut node: Node<C>, histogram: Histogram<C>, may_split: bool) -> Node<C> {
+        if may_split {
+            let allowed = self.allowed(&node.used);
+            let (bounds, path) = (node.bounds, node.path);
+            let scratch = self.pool.scratch.get_or_insert_with(|| Scratch::new(self.binned));
+            let splittable = &mut node.splittable;
+            node.candidate =
+                self.search.best(&histogram, scratch, node.sums, bounds, allowed.as_deref(), path, splittable);
+        }
+        if node.candidate.is_some() || self.keep {
+            node.histogram = Some(histogram);
+        } else {
+            self.pool.free.push(histogram);
         }
         node
     }
@@ -312,8 +430,8 @@ impl<C: Cell> Round<'_, '_, C> {
         Some(allowed)
     }
 
-    fn histogram(&mut self) -> Vec<C> {
-        self.pool.pop().unwrap_or_else(|| vec![C::default(); self.binned.n_cells()])
+    fn histogram(&mut self) -> Histogram<C> {
+        self.pool.free.pop().unwrap_or_else(|| vec![[C::default(); CELLS]; self.binned.tracks().len()])
     }
 }
 

@@ -1,22 +1,29 @@
 //! Sums of derivatives by bin, in integers.
 //!
-//! Rows are taken in blocks and features in groups of eight, so that a block's bins, its derivatives and a group's cells
-//! stay in the first-level cache however many features there are. Where the second derivative is one, a cell is a single
-//! word: the sum of gradients above the number of rows. Otherwise it is two.
-//! Time one addition to memory a row and feature.
+//! Rows are taken one by one and their bytes (see `binning::tracks`) eight at a time; rows of a list are fetched some
+//! places ahead. Where the second derivative is one, a cell is a single word: the sum of gradients above the number of
+//! rows. Otherwise it is two. A track has 256 cells, so that a byte is a place in it without a check. Time one addition to
+//! memory a row and track.
 
 use rayon::prelude::*;
 
-use super::binning::{Binned, GROUP};
+use super::binning::{Binned, Tracks};
 use super::derivatives::{Derivatives, Units, to_integer};
-use crate::kernel::vectorised;
+use crate::kernel::{prefetch, vectorised};
 
-/// Rows of a block.
-const BLOCK: usize = 256;
+/// Cells of a track: one for each value of a byte.
+pub(super) const CELLS: usize = 256;
+/// Bytes that come from memory together.
+const LINE: usize = 64;
+/// How many rows ahead one is fetched.
+const AHEAD: usize = 24;
 /// Rows of a task.
 const TASK: usize = 1 << 13;
 /// Below so many rows, waking other threads costs more than it saves.
 const PARALLEL: usize = 1 << 14;
+
+/// Sums of some rows, a track after another.
+pub(super) type Histogram<C> = Vec<[C; CELLS]>;
 
 /// Sums over some rows.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -53,6 +60,8 @@ pub(super) trait Cell: Copy + Default + Send + Sync + std::fmt::Debug {
     fn add(&mut self, other: Self);
     fn subtract(&mut self, other: Self);
     fn sums(self, units: Units) -> Sums;
+    /// The cell with these sums.
+    fn from_sums(sums: Sums, units: Units) -> Self;
 }
 
 /// Gradient above count.
@@ -62,6 +71,14 @@ pub(super) struct Narrow(u64);
 /// Gradient; Hessian above count. Rows without derivatives (weight zero) do not count.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Wide([u64; 2]);
+
+#[cfg(test)]
+impl Narrow {
+    /// A row with this gradient.
+    pub(super) fn of(gradient: i64) -> Self {
+        Self(((gradient as u64) << 32).wrapping_add(1))
+    }
+}
 
 impl Cell for Narrow {
     #[inline(always)]
@@ -84,6 +101,11 @@ impl Cell for Narrow {
     fn sums(self, units: Units) -> Sums {
         let count = self.0 & ((1 << units.count_bits) - 1);
         Sums { gradient: (self.0 as i64) >> units.count_bits, hessian: count as i64, count: count as u32 }
+    }
+
+    #[inline(always)]
+    fn from_sums(sums: Sums, units: Units) -> Self {
+        Self(((sums.gradient as u64) << units.count_bits).wrapping_add(u64::from(sums.count)))
     }
 }
 
@@ -114,6 +136,12 @@ impl Cell for Wide {
         let hessian = (self.0[1] as i64) >> units.count_bits;
         Sums { gradient: self.0[0] as i64, hessian, count: count as u32 }
     }
+
+    #[inline(always)]
+    fn from_sums(sums: Sums, units: Units) -> Self {
+        let hessian = ((sums.hessian as u64) << units.count_bits).wrapping_add(u64::from(sums.count));
+        Self([sums.gradient as u64, hessian])
+    }
 }
 
 /// What is summed: the bins, and the derivatives of a round in their units.
@@ -126,76 +154,78 @@ pub(super) struct Source<'a> {
 
 impl Source<'_> {
     /// Adds all rows of a range.
-    fn add_range<C: Cell>(&self, range: std::ops::Range<usize>, cells: &mut [C]) {
+    fn add_range<C: Cell>(&self, range: std::ops::Range<usize>, cells: &mut [[C; CELLS]]) {
         vectorised(
             #[inline(always)]
-            || {
-                let mut start = range.start;
-                while start < range.end {
-                    let n = BLOCK.min(range.end - start);
-                    self.add_block(n, |i| start + i, cells);
-                    start += n;
-                }
-            },
+            || self.add_rows(range.len(), |i| range.start + i, |_| {}, cells),
         );
     }
 
     /// Adds the rows of a list.
-    pub(super) fn add_list<C: Cell>(&self, rows: &[u32], cells: &mut [C]) {
+    pub(super) fn add_list<C: Cell>(&self, rows: &[u32], cells: &mut [[C; CELLS]]) {
+        let (stride, bytes) = (cells.len(), self.binned.rows());
+        let (gradients, hessians) = (&self.derivatives.gradients, self.derivatives.hessians().unwrap_or_default());
+        let fetch = |i: usize| {
+            if let Some(&row) = rows.get(i + AHEAD) {
+                let row = row as usize;
+                (0..stride).step_by(LINE).for_each(|line| prefetch(bytes, row * stride + line));
+                prefetch(gradients, row);
+                prefetch(hessians, row);
+            }
+        };
         vectorised(
             #[inline(always)]
-            || {
-                for rows in rows.chunks(BLOCK) {
-                    self.add_block(rows.len(), |i| rows[i] as usize, cells);
-                }
-            },
+            || self.add_rows(rows.len(), |i| rows[i] as usize, fetch, cells),
         );
     }
 
-    /// Adds up to [`BLOCK`] rows. Called within `vectorised`.
+    /// Adds some rows. Called within `vectorised`.
     #[inline(always)]
-    fn add_block<C: Cell>(&self, n: usize, row: impl Fn(usize) -> usize, cells: &mut [C]) {
-        let (offsets, bins) = (self.binned.offsets(), self.binned.rows());
-        let stride = offsets.len();
-        let mut values = [C::default(); BLOCK];
-        let values = &mut values[..n.min(BLOCK)];
+    fn add_rows<C: Cell>(
+        &self,
+        n: usize,
+        row: impl Fn(usize) -> usize,
+        fetch: impl Fn(usize),
+        cells: &mut [[C; CELLS]],
+    ) {
         let gradients = &self.derivatives.gradients;
-        // Also fetches the lines of the bins: many loads are under way at once, for none waits for another.
-        let mut touched = 0;
         match self.derivatives.hessians() {
-            None => {
-                for (i, value) in values.iter_mut().enumerate() {
-                    let row = row(i);
-                    touched ^= bins[row * stride] ^ bins[row * stride + stride - 1];
-                    *value = C::new(gradients[row], 1.0, self.units);
-                }
-            }
+            None => self.add_values(n, row, fetch, |row| C::new(gradients[row], 1.0, self.units), cells),
             Some(hessians) => {
-                for (i, value) in values.iter_mut().enumerate() {
-                    let row = row(i);
-                    touched ^= bins[row * stride] ^ bins[row * stride + stride - 1];
-                    *value = C::new(gradients[row], hessians[row], self.units);
-                }
+                self.add_values(n, row, fetch, |row| C::new(gradients[row], hessians[row], self.units), cells);
             }
         }
-        std::hint::black_box(touched);
-        let (groups, _) = offsets.as_chunks::<GROUP>();
-        for (g, offsets) in groups.iter().enumerate() {
-            let first = offsets[0] as usize;
-            let cells = &mut cells[first..];
-            let offsets = offsets.map(|o| o as usize - first);
-            for (i, &value) in values.iter().enumerate() {
-                let place = row(i) * stride + g * GROUP;
-                let Some(bins) = bins[place..].first_chunk::<GROUP>() else { continue };
-                for k in 0..GROUP {
-                    cells[offsets[k] + bins[k] as usize].add(value);
-                }
+    }
+
+    #[inline(always)]
+    fn add_values<C: Cell>(
+        &self,
+        n: usize,
+        row: impl Fn(usize) -> usize,
+        fetch: impl Fn(usize),
+        value: impl Fn(usize) -> C,
+        cells: &mut [[C; CELLS]],
+    ) {
+        let (stride, bytes) = (cells.len(), self.binned.rows());
+        let (eights, rest) = cells.as_chunks_mut::<8>();
+        let (fours, rest) = rest.as_chunks_mut::<4>();
+        let (twos, ones) = rest.as_chunks_mut::<2>();
+        for i in 0..n {
+            fetch(i);
+            let row = row(i);
+            let value = value(row);
+            let places = &bytes[row * stride..][..stride];
+            let places = add_groups(eights, places, value);
+            let places = add_groups(fours, places, value);
+            let places = add_groups(twos, places, value);
+            for (cells, &place) in ones.iter_mut().zip(places) {
+                cells[place as usize].add(value);
             }
         }
     }
 
     /// Sums all rows.
-    pub(super) fn sum_all<C: Cell>(&self, cells: &mut [C]) {
+    pub(super) fn sum_all<C: Cell>(&self, cells: &mut [[C; CELLS]]) {
         let n = self.binned.n_rows();
         self.sum_tasks(n.div_ceil(TASK), n, cells, |task, cells| {
             self.add_range(task * TASK..n.min((task + 1) * TASK), cells);
@@ -203,7 +233,7 @@ impl Source<'_> {
     }
 
     /// Sums the rows of a list.
-    pub(super) fn sum_list<C: Cell>(&self, rows: &[u32], cells: &mut [C]) {
+    pub(super) fn sum_list<C: Cell>(&self, rows: &[u32], cells: &mut [[C; CELLS]]) {
         self.sum_tasks(rows.len().div_ceil(TASK), rows.len(), cells, |task, cells| {
             self.add_list(&rows[task * TASK..rows.len().min((task + 1) * TASK)], cells);
         });
@@ -214,15 +244,15 @@ impl Source<'_> {
         &self,
         n_tasks: usize,
         n_rows: usize,
-        cells: &mut [C],
-        add: impl Fn(usize, &mut [C]) + Sync,
+        cells: &mut [[C; CELLS]],
+        add: impl Fn(usize, &mut [[C; CELLS]]) + Sync,
     ) {
-        cells.fill(C::default());
+        cells.iter_mut().zip(self.binned.tracks().sizes()).for_each(|(cells, n)| cells[..n].fill(C::default()));
         if n_rows < PARALLEL || rayon::current_num_threads() == 1 {
             (0..n_tasks).for_each(|task| add(task, cells));
             return;
         }
-        let empty = || vec![C::default(); cells.len()];
+        let empty = || vec![[C::default(); CELLS]; cells.len()];
         let sum = (0..n_tasks)
             .into_par_iter()
             .fold(empty, |mut sum, task| {
@@ -230,7 +260,7 @@ impl Source<'_> {
                 sum
             })
             .reduce_with(|mut a, b| {
-                a.iter_mut().zip(b).for_each(|(a, b)| a.add(b));
+                a.as_flattened_mut().iter_mut().zip(b.as_flattened()).for_each(|(a, &b)| a.add(b));
                 a
             });
         if let Some(sum) = sum {
@@ -239,11 +269,28 @@ impl Source<'_> {
     }
 }
 
+/// Adds a value to one cell of each track, in groups that are compiled as one; the places that are left.
+#[inline(always)]
+fn add_groups<'p, C: Cell, const N: usize>(groups: &mut [[[C; CELLS]; N]], mut places: &'p [u8], value: C) -> &'p [u8] {
+    for cells in groups {
+        let Some((group, rest)) = places.split_first_chunk::<N>() else { break };
+        for k in 0..N {
+            cells[k][group[k] as usize].add(value);
+        }
+        places = rest;
+    }
+    places
+}
+
 /// Takes away the sums of some of the rows; exact, for integers.
-pub(super) fn subtract<C: Cell>(whole: &mut [C], part: &[C]) {
+pub(super) fn subtract<C: Cell>(whole: &mut [[C; CELLS]], part: &[[C; CELLS]], tracks: &Tracks) {
     vectorised(
         #[inline(always)]
-        || whole.iter_mut().zip(part).for_each(|(whole, &part)| whole.subtract(part)),
+        || {
+            for ((whole, part), n) in whole.iter_mut().zip(part).zip(tracks.sizes()) {
+                whole[..n].iter_mut().zip(&part[..n]).for_each(|(whole, &part)| whole.subtract(part));
+            }
+        },
     );
 }
 
@@ -266,7 +313,7 @@ mod tests {
         let derivatives = Derivatives { gradients, hessians };
         let units = Units::new(&derivatives).unwrap();
         let source = Source { binned: &binned, derivatives: &derivatives, units };
-        let mut all = vec![C::default(); binned.n_cells()];
+        let mut all = vec![[C::default(); CELLS]; binned.tracks().len()];
         source.sum_all(&mut all);
         let (odd, even): (Vec<u32>, Vec<u32>) = (0..n as u32).partition(|i| i % 2 == 1);
         let mut part = all.clone();
@@ -274,19 +321,22 @@ mod tests {
         let mut rest = all.clone();
         source.sum_list(&even, &mut rest);
         for j in 0..11 {
-            let mut plain = vec![(0.0, 0.0, 0); binned.cells(j).len()];
+            let mut shared = binned.tracks().shared_histogram();
+            binned.tracks().marginals(&all, |_| true, &mut shared);
+            let cells = binned.tracks().cells(j, &all, &shared);
+            let mut plain = vec![(0.0, 0.0, 0); cells.len()];
             for row in 0..n {
                 let cell = &mut plain[binned.column(j)[row] as usize];
                 let (h, count) = expected(row);
                 *cell = (cell.0 + f64::from(derivatives.gradients[row]), cell.1 + h, cell.2 + count);
             }
-            for (cell, plain) in all[binned.cells(j)].iter().zip(plain) {
+            for (cell, plain) in cells.iter().zip(plain) {
                 let Sums { gradient, hessian, count } = cell.sums(units);
                 assert!((gradient as f64 / units.gradient - plain.0).abs() < 1e-3 && count == plain.2);
                 assert!((hessian as f64 / units.hessian - plain.1).abs() < 1e-3 * (1.0 + plain.1));
             }
         }
-        subtract(&mut all, &part);
+        subtract(&mut all, &part, binned.tracks());
         assert!(all == rest);
     }
 

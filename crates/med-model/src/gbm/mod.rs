@@ -8,13 +8,14 @@
 //! One idea a file. The loop: `params`, `objective` (losses and links), `boost` (checks and the loop), `rounds` (one round),
 //! `sampling`, `control` (validation, progress, stopping), `model`, `sums`. The engine: `binning` turns values into bytes,
 //! `derivatives` fixes their units, `histogram` sums them, `splitter` finds the best split of a leaf, `partition` knows which
-//! rows it holds, `grower` grows a tree within the limits of `growth`.
+//! rows it holds, `grower` grows a tree within the limits of `growth`, `carry` saves the pass over all rows for the next.
 //!
 //! Derivatives are summed as integers and losses on a grid, which add up the same in any order. So the model depends neither
 //! on the order of the rows nor on the number of threads, to the last bit.
 
 mod binning;
 mod boost;
+mod carry;
 mod control;
 mod derivatives;
 mod grower;

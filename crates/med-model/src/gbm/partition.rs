@@ -10,8 +10,8 @@ use std::borrow::Cow;
 use rayon::prelude::*;
 
 use super::binning::{BinSet, MISSING_BIN};
-use super::histogram::{Cell, Source};
-use crate::kernel::vectorised;
+use super::histogram::{CELLS, Cell, Source};
+use crate::kernel::{prefetch, vectorised};
 
 /// The slot of rows that are in a list.
 const LISTED: u8 = 254;
@@ -25,6 +25,10 @@ const SHARE: usize = 8;
 const TASK: usize = 1 << 15;
 /// Rows compared at once.
 const WORD: usize = 64;
+/// Shorter columns stay in a cache.
+const WORTH_FETCHING: usize = 1 << 18;
+/// How many rows ahead the bin of one is fetched.
+const AHEAD: usize = 32;
 
 /// Which bins go left.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -36,6 +40,8 @@ pub(super) enum Rule {
 }
 
 impl Rule {
+    const ALL: Self = Self::Range { first: 0, span: 255 };
+
     pub(super) fn at_most(bin: u8, missing_left: bool) -> Self {
         let first = if missing_left { MISSING_BIN } else { MISSING_BIN + 1 };
         Self::Range { first, span: bin - first }
@@ -47,10 +53,6 @@ impl Rule {
             Self::Range { first, span } => bin.wrapping_sub(*first) <= *span,
             Self::Set(set) => set.contains(bin),
         }
-    }
-
-    fn table(&self) -> [bool; 256] {
-        std::array::from_fn(|bin| self.goes_left(bin as u8))
     }
 }
 
@@ -65,7 +67,10 @@ pub(super) enum Place {
 #[derive(Debug)]
 pub(super) struct Partition {
     slots: Vec<u8>,
+    /// Room for each row once, and a word more.
     lists: Vec<u32>,
+    /// Rows in the lists.
+    n_listed: usize,
     spare: Vec<u32>,
     free: Vec<u8>,
     /// Rows that the tree sees, when not all.
@@ -75,12 +80,12 @@ pub(super) struct Partition {
 impl Partition {
     pub(super) fn new(n_rows: usize) -> Self {
         let slots = if n_rows >= SLOTTED { vec![0; n_rows] } else { Vec::new() };
-        Self { slots, lists: Vec::new(), spare: Vec::new(), free: Vec::new(), sampled: false }
+        Self { slots, lists: vec![0; n_rows + WORD], n_listed: 0, spare: Vec::new(), free: Vec::new(), sampled: false }
     }
 
     /// Puts all rows, or those given, into the root.
     pub(super) fn start(&mut self, n_rows: usize, rows: Option<&[u32]>) -> Place {
-        self.lists.clear();
+        self.n_listed = 0;
         self.sampled = rows.is_some();
         self.free = (1..LISTED).rev().collect();
         let small = n_rows < SLOTTED || rows.is_some_and(|rows| rows.len() * SHARE < n_rows);
@@ -90,13 +95,20 @@ impl Partition {
             return Place::Slot(0);
         }
         match rows {
-            Some(rows) => self.lists.extend_from_slice(rows),
-            None => self.lists.extend(0..n_rows as u32),
+            Some(rows) => {
+                self.n_listed = rows.len();
+                self.lists[..rows.len()].copy_from_slice(rows);
+            }
+            None => {
+                self.n_listed = n_rows;
+                self.lists.iter_mut().zip(0..n_rows as u32).for_each(|(place, row)| *place = row);
+            }
         }
+        let list = &self.lists[..self.n_listed];
         if !self.slots.is_empty() {
-            self.lists.iter().for_each(|&row| self.slots[row as usize] = LISTED);
+            list.iter().for_each(|&row| self.slots[row as usize] = LISTED);
         }
-        Place::List { start: 0, len: self.lists.len() }
+        Place::List { start: 0, len: list.len() }
     }
 
     /// Splits the rows of a leaf; `n_left` and `n_right` are about their numbers. The places left and right.
@@ -120,39 +132,41 @@ impl Partition {
                 let moved = if few * SHARE >= n
                     && let Some(to) = self.free.pop()
                 {
-                    self.scan(slot, to, column, rule, left_moves, false);
+                    self.scan(&Shift { slot, to, column, rule, side: left_moves }, false);
                     Place::Slot(to)
                 } else {
-                    self.scan(slot, LISTED, column, rule, left_moves, true)
+                    self.scan(&Shift { slot, to: LISTED, column, rule, side: left_moves }, true)
                 };
                 let stays = if many * SHARE >= n {
                     place
                 } else {
                     self.free.push(slot);
-                    self.scan(slot, LISTED, column, &Rule::Range { first: 0, span: 255 }, true, true)
+                    self.scan(&Shift { slot, to: LISTED, column, rule: &Rule::ALL, side: true }, true)
                 };
                 if left_moves { (moved, stays) } else { (stays, moved) }
             }
         }
     }
 
-    /// Moves rows of a slot for which the rule gives `side` to another, and lists them when asked to.
-    fn scan(&mut self, slot: u8, to: u8, column: &[u8], rule: &Rule, side: bool, list: bool) -> Place {
-        let start = self.lists.len();
-        let n = self.slots.len();
+    /// Moves rows of a slot to another, and lists them when asked to.
+    fn scan(&mut self, shift: &Shift<'_>, list: bool) -> Place {
+        let (start, n) = (self.n_listed, self.slots.len());
         if n < 4 * TASK || rayon::current_num_threads() == 1 {
-            scan_part(&mut self.slots, column, slot, to, rule, side, list.then_some((0, &mut self.lists)));
+            self.n_listed += shift.scan(&mut self.slots, 0, list.then_some(&mut self.lists[start..]));
         } else {
-            let task = |(t, (slots, column)): (usize, (&mut [u8], &[u8]))| {
-                let mut found = Vec::new();
-                scan_part(slots, column, slot, to, rule, side, list.then_some(((t * TASK) as u32, &mut found)));
+            let task = |(t, slots): (usize, &mut [u8])| {
+                let mut found = if list { vec![0; slots.len() + WORD] } else { Vec::new() };
+                let n = shift.scan(slots, t * TASK, list.then_some(&mut found));
+                found.truncate(n);
                 found
             };
-            let found: Vec<Vec<u32>> =
-                self.slots.par_chunks_mut(TASK).zip(column.par_chunks(TASK)).enumerate().map(task).collect();
-            found.iter().for_each(|rows| self.lists.extend_from_slice(rows));
+            let found: Vec<Vec<u32>> = self.slots.par_chunks_mut(TASK).enumerate().map(task).collect();
+            for rows in found {
+                self.lists[self.n_listed..][..rows.len()].copy_from_slice(&rows);
+                self.n_listed += rows.len();
+            }
         }
-        Place::List { start, len: self.lists.len() - start }
+        Place::List { start, len: self.n_listed - start }
     }
 
     /// Moves the rows that go left before those that go right, each in their order; how many go left.
@@ -162,25 +176,19 @@ impl Partition {
             self.spare.resize(len, 0);
         }
         let spare = &mut self.spare[..len];
-        let table = rule.table();
-        let (mut n_left, mut n_right) = (0, 0);
-        for i in 0..len {
-            let row = rows[i];
-            let left = table[column[row as usize] as usize];
-            rows[n_left] = row;
-            spare[n_right] = row;
-            n_left += usize::from(left);
-            n_right += usize::from(!left);
-        }
-        rows[n_left..].copy_from_slice(&spare[..n_right]);
+        let n_left = match rule {
+            Rule::Range { first, span } => split_rows(rows, spare, column, |bin| bin.wrapping_sub(*first) <= *span),
+            Rule::Set(set) => split_rows(rows, spare, column, |bin| set.contains(bin)),
+        };
+        rows[n_left..].copy_from_slice(&spare[..len - n_left]);
         n_left
     }
 
     /// Sums the derivatives of a leaf.
-    pub(super) fn sum<C: Cell>(&self, place: Place, source: &Source<'_>, cells: &mut [C]) {
+    pub(super) fn sum<C: Cell>(&self, place: Place, source: &Source<'_>, cells: &mut [[C; CELLS]]) {
         match place {
             Place::List { start, len } => source.sum_list(&self.lists[start..start + len], cells),
-            Place::Slot(0) if !self.sampled && self.free.len() == usize::from(LISTED) - 1 && self.lists.is_empty() => {
+            Place::Slot(0) if !self.sampled && self.free.len() == usize::from(LISTED) - 1 && self.n_listed == 0 => {
                 source.sum_all(cells);
             }
             Place::Slot(slot) => {
@@ -188,9 +196,7 @@ impl Partition {
                 source.sum_tasks(n.div_ceil(TASK), n, cells, |task, cells| {
                     let first = task * TASK;
                     let slots = &self.slots[first..n.min(first + TASK)];
-                    let mut rows = Vec::with_capacity(slots.len());
-                    list_slot(slots, slot, first as u32, &mut rows);
-                    source.add_list(&rows, cells);
+                    source.add_list(&list_slot(slots, slot, first as u32), cells);
                 });
             }
         }
@@ -200,11 +206,7 @@ impl Partition {
     pub(super) fn rows(&self, place: Place) -> Cow<'_, [u32]> {
         match place {
             Place::List { start, len } => Cow::Borrowed(&self.lists[start..start + len]),
-            Place::Slot(slot) => {
-                let mut rows = Vec::new();
-                list_slot(&self.slots, slot, 0, &mut rows);
-                Cow::Owned(rows)
-            }
+            Place::Slot(slot) => Cow::Owned(list_slot(&self.slots, slot, 0)),
         }
     }
 
@@ -245,77 +247,138 @@ impl Partition {
     }
 }
 
-/// Appends the rows of a slot.
-fn list_slot(slots: &[u8], slot: u8, first: u32, rows: &mut Vec<u32>) {
-    vectorised(
+/// Writes rows that go left over those at the start, and the others to `spare`; how many go left.
+#[inline(always)]
+fn split_rows(rows: &mut [u32], spare: &mut [u32], column: &[u8], goes_left: impl Fn(u8) -> bool) -> usize {
+    let mut n_left = 0;
+    let mut split = |rows: &mut [u32], i: usize| {
+        let row = rows[i];
+        rows[n_left] = row;
+        spare[i - n_left] = row;
+        n_left += usize::from(goes_left(column[row as usize]));
+    };
+    if column.len() < WORTH_FETCHING {
+        (0..rows.len()).for_each(|i| split(rows, i));
+        return n_left;
+    }
+    for i in 0..rows.len() {
+        if let Some(&later) = rows.get(i + AHEAD) {
+            prefetch(column, later as usize);
+        }
+        split(rows, i);
+    }
+    n_left
+}
+
+/// The rows of a slot.
+fn list_slot(slots: &[u8], slot: u8, first: u32) -> Vec<u32> {
+    let mut rows = vec![0; slots.len() + WORD];
+    let n = vectorised(
         #[inline(always)]
         || {
+            let mut n = 0;
             for (w, slots) in slots.chunks(WORD).enumerate() {
                 let mut hits = [0_u8; WORD];
                 hits.iter_mut().zip(slots).for_each(|(hit, &s)| *hit = u8::from(s == slot));
-                push_hits(&hits, first + (w * WORD) as u32, rows);
+                n = list_hits(&hits, first + (w * WORD) as u32, &mut rows, n);
             }
+            n
         },
     );
+    rows.truncate(n);
+    rows
 }
 
+/// For each byte, the places of its bits that are set, in order, and zeros.
+static PLACES: [[u8; 8]; 256] = {
+    let mut places = [[0; 8]; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        let (mut bit, mut n) = (0, 0);
+        while bit < 8 {
+            if byte >> bit & 1 == 1 {
+                places[byte][n] = bit;
+                n += 1;
+            }
+            bit += 1;
+        }
+        byte += 1;
+    }
+    places
+};
+
+/// Writes the rows of a word that are hit behind the `n` there are; eight places are written at a time, those that are no
+/// hits to be written over. The number of rows then.
 #[inline(always)]
-fn push_hits(hits: &[u8; WORD], first: u32, rows: &mut Vec<u32>) {
+fn list_hits(hits: &[u8; WORD], first: u32, rows: &mut [u32], mut n: usize) -> usize {
     let (eights, _) = hits.as_chunks::<8>();
     for (e, eight) in eights.iter().enumerate() {
-        let mut word = u64::from_le_bytes(*eight);
-        while word != 0 {
-            rows.push(first + e as u32 * 8 + word.trailing_zeros() / 8);
-            word &= word - 1;
+        // The lowest bits of eight bytes, gathered into one byte by a product in which no two of them meet.
+        let bits = u64::from_le_bytes(*eight).wrapping_mul(0x0102_0408_1020_4080) >> 56;
+        if bits == 0 {
+            continue;
         }
+        let base = first + e as u32 * 8;
+        if let Some(out) = rows[n..].first_chunk_mut::<8>() {
+            *out = PLACES[bits as usize].map(|place| base + u32::from(place));
+        }
+        n += bits.count_ones() as usize;
     }
+    n
 }
 
-fn scan_part(
-    slots: &mut [u8],
-    column: &[u8],
+/// Rows of a slot, for which a rule gives one side, go to another slot.
+struct Shift<'a> {
     slot: u8,
     to: u8,
-    rule: &Rule,
+    column: &'a [u8],
+    rule: &'a Rule,
     side: bool,
-    mut list: Option<(u32, &mut Vec<u32>)>,
-) {
-    let table = rule.table();
-    vectorised(
-        #[inline(always)]
-        || {
-            for (w, (slots, column)) in slots.chunks_mut(WORD).zip(column.chunks(WORD)).enumerate() {
-                let mut hits = [0_u8; WORD];
-                match (rule, <&mut [u8; WORD]>::try_from(&mut *slots), <&[u8; WORD]>::try_from(column)) {
-                    (Rule::Range { first, span }, Ok(slots), Ok(column)) => {
-                        let mut any = 0;
-                        for k in 0..WORD {
-                            let left = column[k].wrapping_sub(*first) <= *span;
-                            let hit = u8::from((slots[k] == slot) & (left == side));
-                            hits[k] = hit;
-                            any |= hit;
+}
+
+impl Shift<'_> {
+    /// Scans some rows, the first of this number; lists those that move where there is room for it. How many were listed.
+    fn scan(&self, slots: &mut [u8], first: usize, mut list: Option<&mut [u32]>) -> usize {
+        let Self { slot, to, rule, side, .. } = *self;
+        let column = &self.column[first..first + slots.len()];
+        vectorised(
+            #[inline(always)]
+            || {
+                let mut n = 0;
+                for (w, (slots, column)) in slots.chunks_mut(WORD).zip(column.chunks(WORD)).enumerate() {
+                    let mut hits = [0_u8; WORD];
+                    match (rule, <&mut [u8; WORD]>::try_from(&mut *slots), <&[u8; WORD]>::try_from(column)) {
+                        (Rule::Range { first, span }, Ok(slots), Ok(column)) => {
+                            let mut any = 0;
+                            for k in 0..WORD {
+                                let left = column[k].wrapping_sub(*first) <= *span;
+                                let hit = u8::from((slots[k] == slot) & (left == side));
+                                hits[k] = hit;
+                                any |= hit;
+                            }
+                            if any == 0 {
+                                continue;
+                            }
+                            for k in 0..WORD {
+                                slots[k] ^= (slots[k] ^ to) & 0_u8.wrapping_sub(hits[k]);
+                            }
                         }
-                        if any == 0 {
-                            continue;
-                        }
-                        for k in 0..WORD {
-                            slots[k] ^= (slots[k] ^ to) & 0_u8.wrapping_sub(hits[k]);
+                        _ => {
+                            for (k, (s, &bin)) in slots.iter_mut().zip(column).enumerate() {
+                                let hit = (*s == slot) & (rule.goes_left(bin) == side);
+                                hits[k] = u8::from(hit);
+                                *s = if hit { to } else { *s };
+                            }
                         }
                     }
-                    _ => {
-                        for (k, (s, &bin)) in slots.iter_mut().zip(column).enumerate() {
-                            let hit = (*s == slot) & (table[bin as usize] == side);
-                            hits[k] = u8::from(hit);
-                            *s = if hit { to } else { *s };
-                        }
+                    if let Some(rows) = &mut list {
+                        n = list_hits(&hits, (first + w * WORD) as u32, rows, n);
                     }
                 }
-                if let Some((first, rows)) = &mut list {
-                    push_hits(&hits, *first + (w * WORD) as u32, rows);
-                }
-            }
-        },
-    );
+                n
+            },
+        )
+    }
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use rayon::prelude::*;
 
 use super::binning::Binned;
+use super::carry::Change;
 use super::derivatives::{Derivatives, Hessians};
 use super::grower::{Grower, Sample};
 use super::growth::Growth;
@@ -140,7 +141,9 @@ impl<'a> Rounds<'a> {
     /// The next tree, shrunk, its values added to the scores; `None` when there was nothing to split.
     pub(super) fn step(&mut self, sampler: &Sampler) -> Option<Tree> {
         let sample = Sample { rows: sampler.rows(), features: sampler.features() };
-        let mut tree = self.grower.grow(&self.derivatives, sample)?;
+        // Another sample has another root.
+        let keep = self.loss.change(0.0).is_some() && !sampler.varies_rows();
+        let mut tree = self.grower.grow_and_keep(&self.derivatives, sample, keep)?;
         match self.loss.leaf_quantile() {
             Some(alpha) => self.renew(&mut tree, alpha),
             None if self.loss.link() == Link::Log => {
@@ -151,6 +154,10 @@ impl<'a> Rounds<'a> {
         tree.leaves.iter_mut().for_each(|leaf| leaf.value *= self.learning_rate);
         tree.splits.iter_mut().for_each(|split| split.value *= self.learning_rate);
         self.grower.add_scores(&tree, &mut self.scores);
+        let changes: Option<Vec<Change>> = tree.leaves.iter().map(|leaf| self.loss.change(leaf.value)).collect();
+        if let Some(changes) = changes {
+            self.grower.carry(&changes);
+        }
         Some(tree)
     }
 

@@ -61,6 +61,11 @@ impl Sampler {
         self.bagging.is_some() || self.feature_fraction < 1.0
     }
 
+    /// Whether trees see different rows.
+    pub(super) fn varies_rows(&self) -> bool {
+        self.bagging.is_some()
+    }
+
     /// Draws for this tree (from 0).
     pub(super) fn draw(&mut self, iteration: usize, n_rows: usize, n_features: usize) {
         if let Some((fraction, every)) = self.bagging

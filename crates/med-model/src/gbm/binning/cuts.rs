@@ -4,6 +4,8 @@
 //! join the next; otherwise values that fill a bin alone have one, and the rest is cut to about equal numbers of rows.
 //! A cut lies midway between the values on its sides.
 
+use crate::kernel::vectorised;
+
 /// Bin `k >= 1` holds the values `v` with `cuts[k-2] < v <= cuts[k-1]`; bin 0 the missing ones.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Cuts {
@@ -12,6 +14,8 @@ pub(crate) struct Cuts {
 
 /// Cuts and a filling up to a power of two, so that a search takes the same steps for all values.
 const TABLE: usize = 256;
+/// Values searched for side by side.
+const LANES: usize = 32;
 
 impl Cuts {
     /// From a sample of the values, missing ones among them.
@@ -41,24 +45,26 @@ impl Cuts {
         if value.is_nan() { super::MISSING_BIN } else { 1 + self.cuts.partition_point(|&c| c < value) as u8 }
     }
 
-    /// Bins of many values.
+    /// Bins of many values, each by a binary search. Searches of several values go side by side: one alone would wait for
+    /// every comparison, and vectors hold eight.
     pub(super) fn bins(&self, values: &[f64], out: &mut [u8]) {
-        // Behind the last cut nothing is smaller than a value.
-        let mut table = [i64::MAX; TABLE];
-        table.iter_mut().zip(&self.cuts).for_each(|(t, &c)| *t = key(c + 0.0));
-        let first = self.cuts.len().next_power_of_two().clamp(1, TABLE / 2);
-        let steps = first.ilog2() + 1;
-        for (out, &value) in out.iter_mut().zip(values) {
-            let key = key(value + 0.0);
-            let (mut below, mut step) = (0, first);
-            for _ in 0..steps {
-                // The sign of the difference instead of a branch, which could not be foreseen.
-                let is_below = (i128::from(table[(below + step - 1) % TABLE]) - i128::from(key)) >> 127;
-                below += step & is_below as usize;
-                step /= 2;
-            }
-            *out = if value.is_nan() { super::MISSING_BIN } else { (below + 1) as u8 };
-        }
+        vectorised(
+            #[inline(always)]
+            || {
+                let (groups, rest) = values.as_chunks::<LANES>();
+                let (out_groups, out_rest) = out.as_chunks_mut::<LANES>();
+                // Behind the last cut nothing is smaller than a value.
+                let mut table = [f64::INFINITY; TABLE];
+                table.iter_mut().zip(&self.cuts).for_each(|(t, &c)| *t = c);
+                let first = self.cuts.len().next_power_of_two().clamp(1, TABLE / 2);
+                for (values, out) in groups.iter().zip(out_groups) {
+                    *out = search(&table, first, values);
+                }
+                let mut padded = [f64::NAN; LANES];
+                padded.iter_mut().zip(rest).for_each(|(p, &v)| *p = v);
+                out_rest.iter_mut().zip(search(&table, first, &padded)).for_each(|(out, bin)| *out = bin);
+            },
+        );
     }
 
     /// Number of bins, with the one for missing values.
@@ -70,6 +76,21 @@ impl Cuts {
     pub(crate) fn threshold(&self, bin: u8) -> f64 {
         (bin as usize).checked_sub(1).and_then(|b| self.cuts.get(b)).copied().unwrap_or(f64::MAX)
     }
+}
+
+/// Steps of half the last, from `first` on. Called within `vectorised`.
+#[inline(always)]
+fn search(table: &[f64; TABLE], first: usize, values: &[f64; LANES]) -> [u8; LANES] {
+    let mut below = [0_usize; LANES];
+    let mut step = first;
+    while step > 0 {
+        for l in 0..LANES {
+            let is_below = table[(below[l] + step - 1) % TABLE] < values[l];
+            below[l] += step * usize::from(is_below);
+        }
+        step /= 2;
+    }
+    std::array::from_fn(|l| if values[l].is_nan() { super::MISSING_BIN } else { (below[l] + 1) as u8 })
 }
 
 fn key(value: f64) -> i64 {

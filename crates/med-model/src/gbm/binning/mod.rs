@@ -7,6 +7,7 @@
 
 mod cuts;
 mod levels;
+mod tracks;
 
 use med_schema::{FeatureMatrix, FeatureValues};
 use rayon::prelude::*;
@@ -14,13 +15,15 @@ use rayon::prelude::*;
 use crate::FitError;
 pub(crate) use cuts::Cuts;
 pub(crate) use levels::Levels;
+use tracks::Extent;
+pub(crate) use tracks::Tracks;
 
 /// The bin of missing values.
 pub(crate) const MISSING_BIN: u8 = 0;
 /// Rows that cuts are learnt from.
 const SAMPLE: usize = 200_000;
-/// Features that are summed together; rows are filled up to a multiple of it.
-pub(super) const GROUP: usize = 8;
+/// With fewer rows, the work on a histogram is more than on the rows.
+const WORTH_SHARING: usize = 1 << 14;
 /// Below so many rows, waking other threads costs more than it saves.
 const PARALLEL: usize = 1 << 14;
 
@@ -67,9 +70,7 @@ impl Bins {
 #[derive(Debug)]
 pub(crate) struct Binned {
     features: Vec<Bins>,
-    /// Where each feature's cells start in a histogram, features of the filling included.
-    offsets: Vec<u32>,
-    n_cells: usize,
+    tracks: Tracks,
     columns: Vec<Vec<u8>>,
     rows: Vec<u8>,
     n_rows: usize,
@@ -89,15 +90,14 @@ impl Binned {
             x.columns().par_iter().map(bin).collect()
         };
         let (features, columns): (Vec<Bins>, Vec<Vec<u8>>) = binned.into_iter().unzip();
-        let stride = features.len().next_multiple_of(GROUP);
-        let mut n_cells = 0;
-        let mut offsets: Vec<u32> = Vec::with_capacity(stride);
-        for j in 0..stride {
-            offsets.push(n_cells as u32);
-            n_cells += features.get(j).map_or(1, Bins::n_bins);
-        }
-        let rows = row_major(&columns, n_rows, stride);
-        Ok(Self { features, offsets, n_cells, columns, rows, n_rows })
+        let extent = |(bins, column): (&Bins, &Vec<u8>)| Extent {
+            n_bins: bins.n_bins(),
+            has_missing: n_rows < WORTH_SHARING || column.contains(&MISSING_BIN),
+        };
+        let extents: Vec<Extent> = features.iter().zip(&columns).map(extent).collect();
+        let tracks = Tracks::new(&extents, n_rows >= WORTH_SHARING);
+        let rows = row_major(&columns, n_rows, &tracks);
+        Ok(Self { features, tracks, columns, rows, n_rows })
     }
 
     pub(crate) fn n_rows(&self) -> usize {
@@ -108,20 +108,9 @@ impl Binned {
         &self.features
     }
 
-    /// Cells of a histogram over all features.
-    pub(super) fn n_cells(&self) -> usize {
-        self.n_cells
-    }
-
-    /// Where each feature's cells start; as many as a row has bytes.
-    pub(super) fn offsets(&self) -> &[u32] {
-        &self.offsets
-    }
-
-    /// The cells of one feature.
-    pub(super) fn cells(&self, feature: usize) -> std::ops::Range<usize> {
-        let start = self.offsets[feature] as usize;
-        start..start + self.features[feature].n_bins()
+    /// How rows and histograms are laid out.
+    pub(super) fn tracks(&self) -> &Tracks {
+        &self.tracks
     }
 
     /// The bins of one feature.
@@ -129,7 +118,7 @@ impl Binned {
         &self.columns[feature]
     }
 
-    /// Row by row, each filled up with zeros to a multiple of [`GROUP`].
+    /// Row by row, each as many bytes as there are tracks.
     pub(super) fn rows(&self) -> &[u8] {
         &self.rows
     }
@@ -159,16 +148,14 @@ fn bin_column(values: &FeatureValues, n_rows: usize, options: &BinOptions) -> (B
     }
 }
 
-fn row_major(columns: &[Vec<u8>], n_rows: usize, stride: usize) -> Vec<u8> {
+fn row_major(columns: &[Vec<u8>], n_rows: usize, tracks: &Tracks) -> Vec<u8> {
     /// Rows turned at a time: they stay in the first-level cache.
     const TILE: usize = 512;
+    let stride = tracks.len();
     let mut rows = vec![0; n_rows * stride];
     let turn = |(tile, rows): (usize, &mut [u8])| {
-        let n = rows.len() / stride;
-        for (j, column) in columns.iter().enumerate() {
-            let column = &column[tile * TILE..tile * TILE + n];
-            rows.chunks_exact_mut(stride).zip(column).for_each(|(row, &bin)| row[j] = bin);
-        }
+        let part = tile * TILE..tile * TILE + rows.len() / stride;
+        tracks.write_rows(|j| &columns[j][part.clone()], rows);
     };
     if stride == 0 {
         return rows;
@@ -195,12 +182,9 @@ mod tests {
         let columns = vec![FeatureColumn::numeric("a", a), FeatureColumn::categorical("b", b, levels).unwrap()];
         let options = BinOptions { max_bin: 255, min_data_in_bin: 3 };
         let binned = Binned::new(&FeatureMatrix::new(columns).unwrap(), &options).unwrap();
-        assert_eq!((binned.offsets().len(), binned.cells(1).len()), (GROUP, 4));
-        assert!(binned.cells(0).len() > 200 && binned.cells(0).end == binned.cells(1).start);
         for row in 0..n as usize {
-            let bytes = &binned.rows()[row * GROUP..][..GROUP];
-            assert_eq!(bytes[..2], [binned.column(0)[row], binned.column(1)[row]]);
-            assert_eq!(bytes[2..], [0; GROUP - 2]);
+            let bytes = &binned.rows()[row * 2..][..2];
+            assert_eq!(bytes, [binned.column(0)[row], binned.column(1)[row]]);
         }
     }
 }

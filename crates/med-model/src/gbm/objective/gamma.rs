@@ -1,6 +1,6 @@
 //! Gamma deviance with log link; for a target > 0.
 
-use super::{Domain, Link, RowLoss, Start, Terms};
+use super::{Change, Domain, Link, RowLoss, Start, Terms};
 use crate::kernel::exp::exp;
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -24,5 +24,10 @@ impl RowLoss for Gamma {
 
     fn saturated(&self, y: f64) -> f64 {
         1.0 + if y > 0.0 { y.ln() } else { 0.0 }
+    }
+
+    fn change(&self, step: f64) -> Option<Change> {
+        let factor = exp(-step);
+        Some(Change { gg: 1.0, gh: 1.0 - factor, hg: 0.0, hh: factor })
     }
 }

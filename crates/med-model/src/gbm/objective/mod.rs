@@ -39,6 +39,7 @@ pub(super) use choice::{check_target, choose, warnings};
 pub(super) use pass::{Pass, Rows};
 pub(super) use quantile::{quantile_of, weighted_quantile};
 
+use super::carry::Change;
 use super::params::Objective;
 
 /// How a score becomes a prediction.
@@ -94,6 +95,11 @@ pub(super) trait RowLoss: Debug + Send + Sync {
 
     /// The quantile of the residuals that a leaf takes instead of a Newton step.
     fn leaf_quantile(&self) -> Option<f64> {
+        None
+    }
+
+    /// How sums of derivatives change when all their rows' scores move by `step`; `None` where that depends on the rows.
+    fn change(&self, _step: f64) -> Option<Change> {
         None
     }
 }
@@ -175,6 +181,10 @@ impl Loss {
 
     pub(super) fn leaf_quantile(&self) -> Option<f64> {
         with_loss!(self, loss => loss.leaf_quantile())
+    }
+
+    pub(super) fn change(&self, step: f64) -> Option<Change> {
+        with_loss!(self, loss => loss.change(step))
     }
 }
 

@@ -1,6 +1,6 @@
 //! Poisson deviance with log link; right for the mean of any target >= 0.
 
-use super::{Domain, Link, RowLoss, Start, Terms};
+use super::{Change, Domain, Link, RowLoss, Start, Terms};
 use crate::kernel::exp::exp;
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -28,5 +28,10 @@ impl RowLoss for Poisson {
 
     fn saturated(&self, y: f64) -> f64 {
         if y > 0.0 { y - y * y.ln() } else { 0.0 }
+    }
+
+    fn change(&self, step: f64) -> Option<Change> {
+        let factor = exp(step);
+        Some(Change { gg: 1.0, gh: (factor - 1.0) / self.safeguard, hg: 0.0, hh: factor })
     }
 }

@@ -1,7 +1,7 @@
 //! Squared error: the mean, on the scale of the target.
 
 use super::super::sums::exact_sum;
-use super::{Link, RowLoss, Start, Terms};
+use super::{Change, Link, RowLoss, Start, Terms};
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(in crate::gbm) struct Squared;
@@ -19,5 +19,9 @@ impl RowLoss for Squared {
 
     fn start(&self, rows: &Start<'_>) -> f64 {
         exact_sum(rows.iter().map(|(y, w, o)| w * (y - o))) / exact_sum(rows.iter().map(|(_, w, _)| w))
+    }
+
+    fn change(&self, step: f64) -> Option<Change> {
+        Some(Change { gg: 1.0, gh: step, hg: 0.0, hh: 1.0 })
     }
 }

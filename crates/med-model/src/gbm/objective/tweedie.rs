@@ -1,7 +1,7 @@
 //! Tweedie deviance with log link, `1 < p < 2`: the sum of a Poisson number of gamma amounts, so that zeros belong to it
 //! (Jorgensen 1987; Yang, Qian and Zou 2018 for boosting).
 
-use super::{Domain, Link, RowLoss, Start, Terms};
+use super::{Change, Domain, Link, RowLoss, Start, Terms};
 use crate::kernel::exp::exp;
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -36,5 +36,12 @@ impl RowLoss for Tweedie {
     fn saturated(&self, y: f64) -> f64 {
         let (below, above) = (2.0 - self.power, self.power - 1.0);
         if y > 0.0 { y.powf(below) / (above * below) } else { 0.0 }
+    }
+
+    fn change(&self, step: f64) -> Option<Change> {
+        // With `A = y e^{(1-p)f}` and `B = e^{(2-p)f}`: `G = B - A`, `H = (p-1) A + (2-p) B`.
+        let (below, above) = (2.0 - self.power, self.power - 1.0);
+        let (a, b) = (exp(-above * step), exp(below * step));
+        Some(Change { gg: above * b + below * a, gh: b - a, hg: above * below * (b - a), hh: above * a + below * b })
     }
 }

@@ -10,7 +10,7 @@ mod value;
 use super::binning::{Binned, Bins};
 use super::derivatives::Units;
 use super::growth::{Growth, mix};
-use super::histogram::{Cell, Sums};
+use super::histogram::{Cell, Histogram, Sums};
 use super::partition::Rule;
 use numeric::Prefix;
 pub(super) use value::{Bounds, Valuation};
@@ -62,13 +62,26 @@ pub(super) struct Search<'a> {
     min_count: u32,
     /// Features that the tree may use.
     features: Option<&'a [bool]>,
-    prefix: Prefix,
+}
+
+/// Room to search in.
+#[derive(Debug)]
+pub(super) struct Scratch<C> {
+    /// Histograms of features that share a track.
+    shared: Histogram<C>,
+    prefix: Box<Prefix<C>>,
+}
+
+impl<C: Cell> Scratch<C> {
+    pub(super) fn new(binned: &Binned) -> Self {
+        Self { shared: binned.tracks().shared_histogram(), prefix: Box::default() }
+    }
 }
 
 impl<'a> Search<'a> {
     pub(super) fn new(binned: &'a Binned, growth: &'a Growth, units: Units, features: Option<&'a [bool]>) -> Self {
         let min_count = growth.min_data_in_leaf.clamp(1, u32::MAX as usize / 2) as u32;
-        Self { binned, growth, units, min_count, features, prefix: Prefix::default() }
+        Self { binned, growth, units, min_count, features }
     }
 
     /// Sums of first and second derivatives as numbers.
@@ -93,8 +106,9 @@ impl<'a> Search<'a> {
 
     /// The split with the largest gain. `splittable` tells features that have more than one value left, and is kept so.
     pub(super) fn best<C: Cell>(
-        &mut self,
-        cells: &[C],
+        &self,
+        histogram: &Histogram<C>,
+        scratch: &mut Scratch<C>,
         sums: Sums,
         bounds: Bounds,
         allowed: Option<&[bool]>,
@@ -111,23 +125,23 @@ impl<'a> Search<'a> {
         // A gain below the rounding of its terms is none.
         let mut best = Best { gain: self.growth.min_gain_to_split.max(1e-12 * score), found: None };
         let drawn = self.drawn(&leaf);
-        let mut prefix = std::mem::take(&mut self.prefix);
+        let Scratch { shared, prefix } = scratch;
+        let tracks = self.binned.tracks();
+        let drawn = |feature: usize| drawn.as_ref().is_none_or(|drawn| drawn[feature]);
+        let wanted = |splittable: &[bool], f: usize| splittable[f] && self.may_use(&leaf, f) && drawn(f);
+        tracks.marginals(histogram, |feature| wanted(splittable, feature), shared);
         for (feature, bins) in self.binned.features().iter().enumerate() {
-            if !splittable[feature] || !self.may_use(&leaf, feature) {
+            if !wanted(splittable, feature) {
                 continue;
             }
-            if drawn.as_ref().is_some_and(|drawn| !drawn[feature]) {
-                continue;
-            }
-            let cells = &cells[self.binned.cells(feature)];
+            let cells = tracks.cells(feature, histogram, shared);
             let could = match bins {
-                Bins::Numeric(_) => numeric::search(self, &leaf, feature, cells, &mut prefix, &mut best),
+                Bins::Numeric(_) => numeric::search(self, &leaf, feature, cells, prefix, &mut best),
                 Bins::Categorical(_) => categorical::search(self, &leaf, feature, cells, &mut best),
             };
             // Its parts have no more rows; a random threshold tells nothing of the others.
             splittable[feature] = could || self.growth.extra_trees;
         }
-        self.prefix = prefix;
         best.found
     }
 

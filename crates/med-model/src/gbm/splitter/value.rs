@@ -57,6 +57,13 @@ impl Valuation {
         if denominator > 0.0 { g * g / denominator } else { 0.0 }
     }
 
+    /// The sum of two scores, by one division; a side without second derivatives does not fit.
+    #[inline(always)]
+    pub(super) fn plain_scores(&self, left: (f64, f64), right: (f64, f64), fits: bool) -> (f64, bool) {
+        let (hl, hr) = (left.1 + self.l2, right.1 + self.l2);
+        ((left.0 * left.0 * hr + right.0 * right.0 * hl) / (hl * hr), fits & (hl > 0.0) & (hr > 0.0))
+    }
+
     pub(super) fn score_at(&self, g: f64, h: f64, w: f64) -> f64 {
         -(2.0 * self.shrunk(g) * w + (h + self.l2) * w * w)
     }
