@@ -65,7 +65,16 @@ struct Row {
 
 /// Target; weight above number of rows.
 #[derive(Debug, Clone, Copy, Default)]
+#[repr(align(16))]
 struct Cell([i64; 2]);
+
+impl Cell {
+    /// Both words at once.
+    #[inline(always)]
+    fn plus(self, other: Self) -> Self {
+        Self([self.0[0].wrapping_add(other.0[0]), self.0[1].wrapping_add(other.0[1])])
+    }
+}
 
 /// Where weights stand in a cell.
 #[derive(Debug, Clone, Copy)]
@@ -120,25 +129,33 @@ impl Histograms {
     }
 
     fn add_group<const N: usize>(&mut self, columns: [&[u8]; N], rows: &[Row], packing: Packing) {
-        let Some(cells) = self.cells.first_chunk_mut::<N>() else { return };
-        let few = rows.len() < FEW;
-        for &Row { row, sums } in rows {
-            let value = packing.cell(sums);
-            for k in 0..N {
-                let bin = columns[k][row as usize] as usize;
-                let Cell([target, word]) = &mut cells[k][bin];
-                *target += value.0[0];
-                *word += value.0[1];
-                if few {
-                    self.met[k][bin / 64] |= 1 << (bin % 64);
+        let (Some(cells), Some(met)) = (self.cells.first_chunk_mut::<N>(), self.met.first_chunk_mut::<N>()) else {
+            return;
+        };
+        // One length, one check.
+        let n = columns.iter().map(|c| c.len()).min().unwrap_or(0);
+        let columns = columns.map(|c| &c[..n]);
+        if rows.len() < FEW {
+            for &Row { row, sums } in rows {
+                let (row, value) = (row as usize, packing.cell(sums));
+                for k in 0..N {
+                    let bin = columns[k][row] as usize;
+                    cells[k][bin] = cells[k][bin].plus(value);
+                    met[k][bin / 64] |= 1 << (bin % 64);
                 }
             }
+            return;
         }
-        if !few {
+        for &Row { row, sums } in rows {
+            let (row, value) = (row as usize, packing.cell(sums));
             for k in 0..N {
-                for (bin, cell) in cells[k].iter().enumerate() {
-                    self.met[k][bin / 64] |= u64::from(cell.0[1] != 0) << (bin % 64);
-                }
+                let bin = columns[k][row] as usize;
+                cells[k][bin] = cells[k][bin].plus(value);
+            }
+        }
+        for (met, cells) in met.iter_mut().zip(cells) {
+            for (bin, cell) in cells.iter().enumerate() {
+                met[bin / 64] |= u64::from(cell.0[1] != 0) << (bin % 64);
             }
         }
     }
@@ -148,6 +165,16 @@ impl Histograms {
         let mut met = self.met[k];
         met[0] &= !1;
         Met { met, word: 0 }.map(move |bin| (bin as u32, packing.side(self.cells[k][bin])))
+    }
+
+    /// The first and the last of them.
+    fn ends(&self, k: usize) -> Option<(u32, u32)> {
+        let mut met = self.met[k];
+        met[0] &= !1;
+        let last = (0..BINS / 64).rev().find(|&w| met[w] != 0)?;
+        let first = met.iter().position(|&word| word != 0)?;
+        let (first, last) = (64 * first as u32 + met[first].trailing_zeros(), 64 * last as u32 + met[last].ilog2());
+        Some((first, last))
     }
 
     fn missing(&self, k: usize, packing: Packing) -> Side {
@@ -260,7 +287,10 @@ impl Searched<'_> {
             let view = View { feature, ranks: &self.columns.ranks[feature], missing, total: self.total };
             let groups = histograms.groups(k, self.packing);
             let candidate = match (self.rules.choice, random.as_deref_mut()) {
-                (Choice::Random, Some(random)) => search::random(&view, groups, self.rules, random),
+                (Choice::Random, Some(random)) => {
+                    let ends = histograms.ends(k);
+                    ends.and_then(|ends| search::random(&view, groups, ends, self.rules, random))
+                }
                 _ => search::best(&view, groups, self.rules),
             };
             found = found.into_iter().chain(candidate).reduce(search::better);

@@ -100,6 +100,7 @@ impl Side {
 
 impl View<'_> {
     /// What this split lowers the error by, if both sides are large enough.
+    #[inline(always)]
     fn gain(&self, left: Side, rules: &Rules) -> Option<f64> {
         let right = self.total.less(left);
         if left.n.min(right.n) < rules.min_samples_leaf || left.sums.weight <= 0 || right.sums.weight <= 0 {
@@ -113,6 +114,7 @@ impl View<'_> {
     }
 
     /// The better side for missing rows, with the gain and all that goes left.
+    #[inline(always)]
     fn with_missing(&self, left: Side, rules: &Rules) -> Option<(f64, bool, Side)> {
         let missing = self.missing;
         if missing.n == 0 {
@@ -207,16 +209,16 @@ fn best_levels(view: &View<'_>, groups: impl Iterator<Item = (u32, Side)>, rules
     Some(Candidate { gain, feature: view.feature, cut, missing_left, left: left.sums, n_left: left.n })
 }
 
-/// One split of this feature by chance.
+/// One split of this feature by chance; `first` and `last` are the ends of its ranks.
 pub(super) fn random(
     view: &View<'_>,
-    groups: impl Iterator<Item = (u32, Side)> + Clone,
+    groups: impl Iterator<Item = (u32, Side)>,
+    (first, last): (u32, u32),
     rules: &Rules,
     generator: &mut Pcg64,
 ) -> Option<Candidate> {
     let (cut, side) = match view.ranks {
         Ranks::Numbers(numbers) => {
-            let (first, last) = (groups.clone().next()?.0, groups.clone().last()?.0);
             if first == last {
                 return None;
             }
