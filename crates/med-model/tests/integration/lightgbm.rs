@@ -65,7 +65,8 @@ fn it_is_explained_as_lightgbm_does() {
     let expected = &boosted["interventional_background_first50"];
     assert_close("mean of the background", against.base_value, expected["expected"].as_f64().unwrap(), 1e-10);
     for (found, expected) in against.values.rows().into_iter().zip(rows(&expected["values"])) {
-        found.iter().zip(&expected).for_each(|(f, e)| assert!((f - e).abs() < 1e-6, "{f} {e}"));
+        // In 32-bit floating point there.
+        found.iter().zip(&expected).for_each(|(f, e)| assert!((f - e).abs() <= 1e-6 * (1.0 + e.abs()), "{f} {e}"));
     }
     let saved = SavedModel::from_lightgbm(&text(), "charges").unwrap();
     assert_eq!(saved.explain(&x).unwrap(), shap);

@@ -28,7 +28,7 @@ fn data(n: usize, seed: u64, model: &str) -> Dataset {
     let mut random = Pcg64::seed_from_u64(seed);
     let names = ["age", "bmi", "visits", "income"];
     let columns: Vec<Vec<f64>> = names.iter().map(|_| (0..n).map(|_| random.random::<f64>() * 3.0).collect()).collect();
-    let least = if model == "glm_gamma" { 1.0 } else { 0.0 };
+    let least = if ["glm", "glm_gamma", "log_ols"].contains(&model) { 1.0 } else { 0.0 };
     let cost = (0..n).map(|i| {
         let mean = (columns[0][i] + 0.5 * columns[2][i]).exp();
         if random.random::<f64>() < 0.4 { least } else { least + mean * (0.2 + 2.0 * random.random::<f64>()) }
@@ -54,7 +54,6 @@ fn tolerance(spec: &ModelSpec) -> f64 {
     match spec.name() {
         // Iterate to a tolerance.
         "lasso" | "elastic_net" | "glm" | "glm_gamma" | "glm_poisson" | "glm_tweedie" | "two_part" => 1e-5,
-        "svr" => 0.05,
         _ => 1e-8,
     }
 }
@@ -86,8 +85,8 @@ fn the_order_of_rows_does_not_matter() {
 
 #[test]
 fn the_order_of_columns_and_a_constant_column_do_not_matter() {
-    // Chance draws columns by their place.
-    for spec in specs().iter().filter(|s| !["random_forest", "extra_trees"].contains(&s.name())) {
+    // Chance draws columns by their place; the solver of `svr` stops early, and rounding decides where.
+    for spec in specs().iter().filter(|s| !["random_forest", "extra_trees", "svr"].contains(&s.name())) {
         let data = data(150, 5, spec.name());
         let expected = predict(spec, &data, data.x());
         let other = data.x().select(["income", "visits", "bmi", "age"]).unwrap();
