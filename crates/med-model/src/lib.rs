@@ -60,7 +60,7 @@ pub use svr::{Svr, SvrModel, SvrParams};
 pub use tree::smartcore;
 pub use tree::{
     DecisionTree, DecisionTreeParams, ExtraTrees, ExtraTreesParams, OutOfBag, RandomForest, RandomForestParams,
-    TreeEnsemble,
+    Thresholds, TreeEnsemble,
 };
 pub use tune::{
     Halving, Range, Resource, Search, SearchResult, SearchSpace, Simpler, Trial, TrialOutcome, TrialProgress,

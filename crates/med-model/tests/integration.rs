@@ -25,6 +25,8 @@ mod invariances;
 mod lightgbm;
 #[path = "integration/nasty.rs"]
 mod nasty;
+#[path = "integration/quality.rs"]
+mod quality;
 #[path = "integration/stored_models.rs"]
 mod stored_models;
 #[path = "integration/trees.rs"]

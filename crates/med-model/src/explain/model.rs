@@ -7,7 +7,9 @@ use super::tree::{TreeSum, interactions, interventional, path_dependent};
 use super::{Explain, ExplainTrees, Shap, ShapScale, checked, linear, unexplained};
 use crate::input::{Missing, prediction_columns};
 use crate::tree::ensemble::columns;
-use crate::{AnyModel, GbdtModel, GlmModel, LinearModel, Link, Model, PredictError, SavedModel, TreeEnsemble};
+use crate::{
+    AnyModel, GbdtModel, GlmModel, LightGbmModel, LinearModel, Link, Model, PredictError, SavedModel, TreeEnsemble,
+};
 
 /// A sum of trees with what explaining it takes.
 struct Trees<'a> {
@@ -87,6 +89,7 @@ macro_rules! explained_by_trees {
 
 explained_by_trees!(TreeEnsemble);
 explained_by_trees!(GbdtModel);
+explained_by_trees!(LightGbmModel);
 
 impl TreeEnsemble {
     fn explained(&self) -> Trees<'_> {
@@ -99,6 +102,13 @@ impl GbdtModel {
     fn explained(&self) -> Trees<'_> {
         let (sum, scale) = self.tree_sum();
         Trees { model: "gbdt", features: self.features(), sum, scale }
+    }
+}
+
+impl LightGbmModel {
+    fn explained(&self) -> Trees<'_> {
+        let (sum, scale) = self.tree_sum();
+        Trees { model: "lightgbm", features: self.features(), sum, scale }
     }
 }
 
@@ -141,6 +151,7 @@ impl Explain for AnyModel {
             Self::Linear(m) | Self::Ridge(m) | Self::Lasso(m) | Self::ElasticNet(m) => m.explain(x),
             Self::DecisionTree(m) | Self::RandomForest(m) | Self::ExtraTrees(m) => m.explain(x),
             Self::Gbdt(m) => m.explain(x),
+            Self::LightGbm(m) => m.explain(x),
             Self::Glm(m) | Self::GlmGamma(m) | Self::GlmPoisson(m) | Self::GlmTweedie(m) => m.explain(x),
             _ => Err(unexplained(self.kind())),
         }

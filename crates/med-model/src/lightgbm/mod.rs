@@ -17,8 +17,9 @@ use med_schema::{FeatureMatrix, FeatureSchema};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{BrokenModel, LightGbmError};
+use crate::explain::TreeSum;
 use crate::tree::{Ensemble, Tree, ensemble};
-use crate::{Model, PredictError};
+use crate::{Model, PredictError, ShapScale};
 pub(crate) use write::write;
 
 /// What turns the sum of the trees into the prediction.
@@ -138,6 +139,17 @@ impl LightGbmModel {
     /// Number of leaves of all trees together.
     pub fn n_leaves(&self) -> usize {
         self.ensemble.n_leaves()
+    }
+
+    /// The raw score as a sum of trees, and its scale.
+    pub(crate) fn tree_sum(&self) -> (TreeSum<'_>, ShapScale) {
+        let scale = match self.output {
+            Output::Identity => ShapScale::Response,
+            Output::Exp => ShapScale::Log,
+            Output::SignedSquare => ShapScale::Link,
+        };
+        let weight = if self.average { 1.0 / self.n_trees() as f64 } else { 1.0 };
+        (TreeSum { base: 0.0, weight, trees: &self.ensemble.trees }, scale)
     }
 
     fn finish(&self, sum: f64) -> f64 {

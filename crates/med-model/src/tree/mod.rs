@@ -13,7 +13,7 @@ pub mod smartcore;
 mod stored;
 pub(crate) mod structure;
 
-pub use cart::{DecisionTree, DecisionTreeParams};
+pub use cart::{DecisionTree, DecisionTreeParams, Thresholds};
 pub(crate) use ensemble::Ensemble;
 pub use fitted::TreeEnsemble;
 pub use forest::{ExtraTrees, ExtraTreesParams, OutOfBag, RandomForest, RandomForestParams};

@@ -1,11 +1,11 @@
 //! Models in the text format of LightGBM.
 
-use med_model::{LightGbmModel, Model, ModelSpec, Regressor, SavedModel};
+use med_model::{Explain, ExplainTrees, LightGbmModel, Model, ModelSpec, Regressor, SavedModel, ShapScale};
 use med_schema::{FeatureColumn, FeatureMatrix};
 use proptest::prelude::*;
 use serde_json::json;
 
-use crate::fixtures::{assert_close, clients, golden, golden_text, numbers};
+use crate::fixtures::{assert_close, clients, golden, golden_text, insurance_with, numbers};
 
 fn text() -> String {
     golden_text("lightgbm_5x8.txt")
@@ -39,6 +39,58 @@ fn a_model_of_lightgbm_predicts_the_same_here() {
     }
     let error = model.predict_row(&[1.0]).unwrap_err().to_string();
     assert_eq!(error, "the row has 1 values, expected 6, one a feature");
+}
+
+#[test]
+fn it_is_explained_as_lightgbm_does() {
+    let (model, x) = (LightGbmModel::from_text(&text()).unwrap(), golden_rows());
+    let boosted = &golden("trees_shap.json")["boosted"];
+    let rows = |of: &serde_json::Value| of.as_array().unwrap().iter().map(numbers).collect::<Vec<_>>();
+    let shap = model.explain(&x).unwrap();
+    for ((found, expected), sum) in
+        shap.values.rows().into_iter().zip(rows(&boosted["contrib_path_dependent"])).zip(shap.sums())
+    {
+        // The base value stands last.
+        assert_close("base", shap.base_value, expected[6], 1e-10);
+        found.iter().zip(&expected).for_each(|(f, e)| assert!((f - e).abs() < 1e-7, "{f} {e}"));
+        assert_close("sum", sum, expected.iter().sum(), 1e-12);
+    }
+    let background = insurance_with(|column| {
+        let (codes, _) = column.as_categorical().unwrap();
+        FeatureColumn::numeric(column.name(), codes.iter().map(|&c| f64::from(c)).collect::<Vec<_>>())
+    });
+    let background =
+        background.x().select(model.features().names()).unwrap().take(&(0..50).collect::<Vec<_>>()).unwrap();
+    let against = model.interventional(&x, &background).unwrap();
+    let expected = &boosted["interventional_background_first50"];
+    assert_close("mean of the background", against.base_value, expected["expected"].as_f64().unwrap(), 1e-10);
+    for (found, expected) in against.values.rows().into_iter().zip(rows(&expected["values"])) {
+        // In 32-bit floating point there.
+        found.iter().zip(&expected).for_each(|(f, e)| assert!((f - e).abs() <= 1e-6 * (1.0 + e.abs()), "{f} {e}"));
+    }
+    let saved = SavedModel::from_lightgbm(&text(), "charges").unwrap();
+    assert_eq!(saved.explain(&x).unwrap(), shap);
+}
+
+#[test]
+fn explanations_of_other_objectives_add_up_to_the_raw_score() {
+    let x = golden_rows();
+    let scaled = |objective: &str| {
+        let text = text().replacen("objective=regression", objective, 1);
+        LightGbmModel::from_text(&text).unwrap().explain(&x).unwrap()
+    };
+    let plain = scaled("objective=regression_l1");
+    assert_eq!(plain.scale, ShapScale::Response);
+    let log = scaled("objective=tweedie tweedie_variance_power:1.5");
+    assert_eq!((log.scale, &log.values), (ShapScale::Log, &plain.values));
+    assert_eq!(scaled("objective=regression sqrt").scale, ShapScale::Link);
+    let mean = scaled("objective=regression\naverage_output");
+    let fifth = plain.sums().mapv(|s| s / 5.0);
+    mean.sums().iter().zip(&fifth).for_each(|(f, e)| assert_close("mean of five", *f, *e, 1e-12));
+    // Without the number of rows of each node there is nothing to weigh by.
+    let bare: Vec<String> = text().lines().filter(|l| !l.contains("_count=")).map(str::to_owned).collect();
+    let error = LightGbmModel::from_text(&bare.join("\n")).unwrap().explain(&x).unwrap_err().to_string();
+    assert!(error.contains("how many rows"), "{error}");
 }
 
 #[test]

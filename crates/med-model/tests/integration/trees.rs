@@ -2,7 +2,7 @@
 
 use med_model::{
     DecisionTree, DecisionTreeParams, ExtraTrees, ExtraTreesParams, LightGbmModel, Model, RandomForest,
-    RandomForestParams, Regressor, TreeEnsemble, evaluate, smartcore,
+    RandomForestParams, Regressor, Thresholds, TreeEnsemble, evaluate, smartcore,
 };
 use med_schema::{Dataset, FeatureColumn, FeatureMatrix};
 use proptest::prelude::*;
@@ -236,6 +236,37 @@ proptest! {
             prop_assert!((low - 1e-9..=high + 1e-9).contains(p));
         }
     }
+}
+
+#[test]
+fn bins_give_the_exact_tree_where_every_value_has_its_own() {
+    let data = insurance_with(FeatureColumn::clone);
+    // Ages, children and categories only: bmi has more than 255 values.
+    let few = data.x().select(["age", "sex", "children", "smoker", "region"]).unwrap();
+    let data = data.with_features(few).unwrap();
+    for weighted in [false, true] {
+        let weights: Vec<f64> =
+            (0..data.n_rows()).map(|i| if weighted { 0.1 + (i % 7) as f64 / 3.0 } else { 1.0 }).collect();
+        let data = data.clone().with_weights(weights).unwrap();
+        let by = |thresholds| {
+            let params = DecisionTreeParams { max_leaf_nodes: Some(30), thresholds, ..Default::default() };
+            tree(params, &data).predict(data.x()).unwrap()
+        };
+        assert_eq!(by(Thresholds::Exact), by(Thresholds::Auto));
+        let (exact, binned) = (by(Thresholds::Exact), by(Thresholds::Binned));
+        exact.iter().zip(&binned).for_each(|(e, b)| assert_close("prediction", *b, *e, 1e-12));
+    }
+}
+
+#[test]
+fn bins_cost_little_accuracy() {
+    let (train, test) = clients();
+    let by = |thresholds| tree(DecisionTreeParams { thresholds, ..Default::default() }, &train);
+    let (exact, binned) = (by(Thresholds::Exact), by(Thresholds::Binned));
+    assert_ne!(exact, binned);
+    assert_close("test error", rmse(&binned, &test), rmse(&exact, &test), 0.03);
+    let pools = [rayon_pool(1), rayon_pool(3)];
+    assert!(pools.iter().all(|pool| pool.install(|| by(Thresholds::Binned)) == binned));
 }
 
 #[test]

@@ -201,12 +201,14 @@ fn place(places: &[Lanes], slot: usize) -> u16 {
 fn add_offsets<const WIDTH: usize>(cells: &[u32], tested: &Tested, places: &mut [Lanes]) {
     let offsets = tested.offsets.as_chunks::<WIDTH>().0;
     for (places, &cell) in places.as_chunks_mut::<WIDTH>().0.iter_mut().zip(cells) {
-        let offsets = &offsets[usize::from(tested.states[cell as usize])];
+        // Whole copies, so that the compiler adds whole vectors.
+        let (mut sum, offsets) = (*places, offsets[usize::from(tested.states[cell as usize])]);
         for w in 0..WIDTH {
             for lane in 0..LANES {
-                places[w][lane] += offsets[w][lane];
+                sum[w][lane] = sum[w][lane].wrapping_add(offsets[w][lane]);
             }
         }
+        *places = sum;
     }
 }
 

@@ -8,8 +8,8 @@
 //! 2209.08192, replace them by polynomials).
 //!
 //! Cost: a table lookup and as many additions as a group of leaves has features, for each group, tree and row; leaves with too
-//! many features for a table cost `O(d^2)`. Tables are made for 32 regions at a time, so memory is bounded. Rows are
-//! worked on in fixed chunks, trees in their order: the result does not depend on the number of threads. It does depend, in
+//! many features for a table cost `O(d^2)`. Tables are made for 32 regions at a time, so memory is bounded. Each row has a
+//! sum of its own, of all trees in their order: the result does not depend on the number of threads. It does depend, in
 //! the last bits, on the number of rows: few rows are not worth large tables.
 
 mod cells;
@@ -33,8 +33,8 @@ pub(super) use interventional::interventional;
 /// Regions compiled at a time.
 const REGIONS: usize = 32;
 
-/// Rows of a chunk, the unit of work of a thread.
-const CHUNK: usize = 1024;
+/// Most rows of a chunk, the unit of work of a thread: a table is in the cache for all of them.
+const CHUNK: usize = 8192;
 
 /// Rows taken through one region before the next.
 const BLOCK: usize = 512;
@@ -73,15 +73,16 @@ pub(super) fn path_dependent(sum: &TreeSum<'_>, columns: &[Column<'_>], n_rows: 
     let mut values = vec![0.0; n_rows * n_features];
     // What a table costs to make must come back by the rows that use it.
     let limit = Limits { cells: (2 * n_rows).min(CELLS), answers: (n_rows / 2).min(ANSWERS) };
+    let most = n_rows.div_ceil(rayon::current_num_threads()).clamp(BLOCK, CHUNK);
     in_batches(sum, columns, limit, |batch| {
         let chunk = |(chunk, out): (usize, &mut [f64])| {
-            let rows = chunk * CHUNK..(chunk * CHUNK + out.len() / n_features);
+            let rows = chunk * most..(chunk * most + out.len() / n_features);
             batch.add_into(columns, rows, out);
         };
-        if n_rows > CHUNK {
-            values.par_chunks_mut(CHUNK * n_features).enumerate().for_each(chunk);
+        if n_rows > most {
+            values.par_chunks_mut(most * n_features).enumerate().for_each(chunk);
         } else {
-            values.chunks_mut(CHUNK * n_features).enumerate().for_each(chunk);
+            values.chunks_mut(most * n_features).enumerate().for_each(chunk);
         }
     });
     values

@@ -9,7 +9,6 @@ use rand::RngExt;
 use rand_pcg::Pcg64;
 
 use super::Sums;
-use super::sorted::{Entry, MISSING_RANK, Ranks, midpoint};
 use crate::tree::structure::LevelSet;
 
 /// How a threshold is found.
@@ -34,20 +33,31 @@ pub(in crate::tree) struct Rules {
     pub(in crate::tree) max_features: usize,
 }
 
+/// What the ranks of a feature stand for.
+#[derive(Debug)]
+pub(super) enum Ranks {
+    /// The smallest and the largest number of each rank, ascending.
+    Numbers(Vec<(f64, f64)>),
+    /// Levels, or bins of them.
+    Levels,
+}
+
+/// Which ranks go left.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Cut {
+pub(in crate::tree) enum Cut {
     AtMost { rank: u32, threshold: f64 },
     OneOf(LevelSet),
 }
 
 /// A split that could be made.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Candidate {
+pub(in crate::tree) struct Candidate {
     /// In fixed point.
     pub(super) gain: f64,
     pub(super) feature: usize,
     pub(super) cut: Cut,
     pub(super) missing_left: bool,
+    /// As far as the search saw them.
     pub(super) left: Sums,
     pub(super) n_left: usize,
 }
@@ -88,28 +98,9 @@ impl Side {
     }
 }
 
-/// Rows of a node by the rank of a feature, ascending: present ones by rank, and the missing ones.
-pub(super) fn by_rank<'a>(
-    entries: &'a [Entry],
-    sums: &'a [Sums],
-) -> (impl Iterator<Item = (u32, Side)> + Clone + 'a, Side) {
-    let side = |entries: &[Entry]| {
-        let mut side = Side::default();
-        entries.iter().for_each(|e| side.add(sums[e.row as usize]));
-        side
-    };
-    // Missing values stand last; mostly there are none.
-    let n_present = match entries.last() {
-        Some(e) if e.rank == MISSING_RANK => entries.partition_point(|e| e.rank != MISSING_RANK),
-        _ => entries.len(),
-    };
-    let (present, missing) = entries.split_at(n_present);
-    let groups = present.chunk_by(|a, b| a.rank == b.rank).map(move |rank| (rank[0].rank, side(rank)));
-    (groups, side(missing))
-}
-
 impl View<'_> {
     /// What this split lowers the error by, if both sides are large enough.
+    #[inline(always)]
     fn gain(&self, left: Side, rules: &Rules) -> Option<f64> {
         let right = self.total.less(left);
         if left.n.min(right.n) < rules.min_samples_leaf || left.sums.weight <= 0 || right.sums.weight <= 0 {
@@ -123,6 +114,7 @@ impl View<'_> {
     }
 
     /// The better side for missing rows, with the gain and all that goes left.
+    #[inline(always)]
     fn with_missing(&self, left: Side, rules: &Rules) -> Option<(f64, bool, Side)> {
         let missing = self.missing;
         if missing.n == 0 {
@@ -137,19 +129,6 @@ impl View<'_> {
             (Some(right), Some(left)) => Some(if left.0 > right.0 { left } else { right }),
             (right, left) => right.or(left),
         }
-    }
-}
-
-/// The split on this feature by the rule of choice.
-pub(super) fn split(
-    view: &View<'_>,
-    groups: impl Iterator<Item = (u32, Side)> + Clone,
-    rules: &Rules,
-    generator: &mut Pcg64,
-) -> Option<Candidate> {
-    match rules.choice {
-        Choice::Best => best(view, groups, rules),
-        Choice::Random => random(view, groups, rules, generator),
     }
 }
 
@@ -230,16 +209,16 @@ fn best_levels(view: &View<'_>, groups: impl Iterator<Item = (u32, Side)>, rules
     Some(Candidate { gain, feature: view.feature, cut, missing_left, left: left.sums, n_left: left.n })
 }
 
-/// One split of this feature by chance.
-fn random(
+/// One split of this feature by chance; `first` and `last` are the ends of its ranks.
+pub(super) fn random(
     view: &View<'_>,
-    groups: impl Iterator<Item = (u32, Side)> + Clone,
+    groups: impl Iterator<Item = (u32, Side)>,
+    (first, last): (u32, u32),
     rules: &Rules,
     generator: &mut Pcg64,
 ) -> Option<Candidate> {
     let (cut, side) = match view.ranks {
         Ranks::Numbers(numbers) => {
-            let (first, last) = (groups.clone().next()?.0, groups.clone().last()?.0);
             if first == last {
                 return None;
             }
@@ -280,22 +259,8 @@ fn random(
     Some(Candidate { gain, feature: view.feature, cut, missing_left, left: left.sums, n_left: left.n })
 }
 
-/// The best split on features chosen by chance: `max_features` of them, and more until one can be split at all.
-pub(super) fn chosen(
-    n_features: usize,
-    rules: &Rules,
-    generator: &mut Pcg64,
-    mut split: impl FnMut(usize, &mut Pcg64) -> Option<Candidate>,
-) -> Option<Candidate> {
-    let mut features: Vec<usize> = (0..n_features).collect();
-    let mut found = None;
-    for i in 0..n_features {
-        if i >= rules.max_features && found.is_some() {
-            break;
-        }
-        let j = generator.random_range(i..n_features);
-        features.swap(i, j);
-        found = found.into_iter().chain(split(features[i], generator)).reduce(better);
-    }
-    found
+/// A number `m` with `a <= m < b`, in the middle where there is room.
+fn midpoint(a: f64, b: f64) -> f64 {
+    let m = 0.5 * a + 0.5 * b;
+    if m >= a && m < b { m } else { a }
 }
