@@ -4,6 +4,7 @@
 mod bound;
 mod builder;
 mod cells;
+mod compat;
 mod condition;
 mod error;
 mod evaluation;
@@ -11,16 +12,16 @@ mod expectation;
 mod judge;
 mod kwargs;
 mod meta;
-mod metrics;
 mod plan;
 mod python;
 mod result;
+mod scan;
 mod suite;
 
 pub use bound::{Bound, Bounds};
 pub use builder::{ColumnSubject, ColumnsSubject, TableSubject, column, columns, table};
 pub use condition::{Condition, Operator};
-pub use error::{RunError, SuiteError};
+pub use error::{MergeError, RunError, SuiteError};
 pub use evaluation::Evaluation;
 pub use expectation::{
     Expectation, Histogram, IgnoreRowIf, Interpolation, OutlierMethod, Partition, RowRule, Rule, StatisticRule,
@@ -29,5 +30,7 @@ pub use expectation::{
 pub use meta::{
     MetaSuite, NoErrors, ReportMatchesSuite, RequiredChecksRan, ResultsConsistent, ShareAtLeast, WorstSeverity,
 };
+pub use plan::{Plan, PlanOptions};
 pub use result::{ExceptionInfo, ExpectationResult, Level, ResultFormat, RunStatistics, ValidationResult};
+pub use scan::Metrics;
 pub use suite::{Checklist, Suite};
