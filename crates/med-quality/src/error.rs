@@ -81,6 +81,16 @@ pub enum SuiteError {
         /// What it should hold.
         expected: &'static str,
     },
+    /// A `$PARAMETER` placeholder that cannot be filled in.
+    #[error("expectation {number}: the suite parameter {expression:?} cannot be filled in: {reason}")]
+    SuiteParameter {
+        /// The expectation's number.
+        number: usize,
+        /// What stands in the suite.
+        expression: String,
+        /// Why not.
+        reason: String,
+    },
     /// A parameter with a value it cannot have.
     #[error("expectation {number} ({expectation}): parameter {parameter:?} should be {expected}, found {found}")]
     Parameter {
@@ -221,7 +231,9 @@ impl<'de> Deserialize<'de> for RunError {
 #[non_exhaustive]
 pub enum MergeError {
     /// They are of other suites, columns or options.
-    #[error("metrics of plan {expected:016x} expected, found some of plan {found:016x}: suite, columns or options differ")]
+    #[error(
+        "metrics of plan {expected:016x} expected, found some of plan {found:016x}: suite, columns or options differ"
+    )]
     OtherPlan {
         /// The plan that was expected.
         expected: u64,

@@ -134,12 +134,7 @@ impl<'e> Evaluation<'e> {
     }
 }
 
-fn judge_one(
-    plan: &Plan<'_>,
-    metrics: &Metrics,
-    expectation: &Expectation,
-    step: &Step,
-) -> Result<Findings, RunError> {
+fn judge_one(plan: &Plan<'_>, metrics: &Metrics, expectation: &Expectation, step: &Step) -> Result<Findings, RunError> {
     let state = step.task.and_then(|task| metrics.tasks.get(task));
     if let Some(error) = state.and_then(|state| state.error.clone()) {
         return Err(error);

@@ -12,10 +12,12 @@ mod expectation;
 mod judge;
 mod kwargs;
 mod meta;
+mod parameters;
 mod plan;
 mod python;
 mod result;
 mod scan;
+mod split;
 mod suite;
 
 pub use bound::{Bound, Bounds};
@@ -33,4 +35,5 @@ pub use meta::{
 pub use plan::{Plan, PlanOptions};
 pub use result::{ExceptionInfo, ExpectationResult, Level, ResultFormat, RunStatistics, ValidationResult};
 pub use scan::Metrics;
+pub use split::{BROKEN_RULES, Split};
 pub use suite::{Checklist, Suite};

@@ -129,12 +129,7 @@ struct Planner<'s> {
 }
 
 impl<'s> Plan<'s> {
-    pub(crate) fn new(
-        suite: &'s str,
-        expectations: &'s [Expectation],
-        schema: &Schema,
-        options: PlanOptions,
-    ) -> Self {
+    pub(crate) fn new(suite: &'s str, expectations: &'s [Expectation], schema: &Schema, options: PlanOptions) -> Self {
         let types: Vec<(String, DataType)> = schema.iter().map(|(n, t)| (n.to_string(), t.clone())).collect();
         let mut planner = Planner {
             types,
@@ -293,8 +288,7 @@ impl<'s> Planner<'s> {
             }
             Rule::Table(rule) if rule.counts_rows() => {
                 let condition = self.condition(wanted);
-                let known =
-                    self.tasks.iter().position(|t| t.condition == condition && matches!(t.work, Work::Rows));
+                let known = self.tasks.iter().position(|t| t.condition == condition && matches!(t.work, Work::Rows));
                 let task = known.unwrap_or_else(|| {
                     self.tasks.push(Task { condition, work: Work::Rows });
                     self.tasks.len() - 1

@@ -222,7 +222,8 @@ fn row_result(found: &RowFindings, rule: &Rule, fields: &[Field], format: Result
         if whole == 0 { Value::Null } else { Value::from(part as f64 / whole as f64 * 100.0) }
     };
     let unexpected = &found.unexpected;
-    let list = |limit: usize| unexpected.cells.iter().take(limit).map(|row| listed(rule, fields, row)).collect::<Value>();
+    let list =
+        |limit: usize| unexpected.cells.iter().take(limit).map(|row| listed(rule, fields, row)).collect::<Value>();
     let mut result = Map::new();
     let mut put = |key: &str, value: Value| {
         result.insert(key.to_owned(), value);
@@ -263,10 +264,12 @@ fn row_result(found: &RowFindings, rule: &Rule, fields: &[Field], format: Result
 /// A missing number equals no other and has no order to any, as in the original; other missing values are one value.
 fn partial_counts(rows: &[Row], rule: &Rule, fields: &[Field], limit: usize) -> Option<Value> {
     let get = |row: usize, at: usize| rows[row].get(at).and_then(Option::as_ref).map(Stored::cell);
-    let itself =
-        |row: usize, at: usize| (fields[at].is_number() && fields[at].held != Held::Bool && get(row, at).is_none()).then_some(row);
-    let tuple =
-        |row: usize| (0..fields.len()).map(|at| (get(row, at).map(|cell| cell.key()), itself(row, at))).collect::<Vec<_>>();
+    let itself = |row: usize, at: usize| {
+        (fields[at].is_number() && fields[at].held != Held::Bool && get(row, at).is_none()).then_some(row)
+    };
+    let tuple = |row: usize| {
+        (0..fields.len()).map(|at| (get(row, at).map(|cell| cell.key()), itself(row, at))).collect::<Vec<_>>()
+    };
     let mut counts: Vec<(usize, usize)> = Vec::new();
     let mut places = std::collections::HashMap::new();
     for row in 0..rows.len() {

@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 use crate::error::SuiteError;
 use crate::evaluation::Evaluation;
 use crate::expectation::Expectation;
+use crate::parameters;
 use crate::plan::{Plan, PlanOptions};
 use crate::result::{Level, ResultFormat, ValidationResult};
 
@@ -88,6 +89,21 @@ impl Suite {
     /// them is enough: what is not understood is refused, never left out.
     pub fn from_json(text: &str) -> Result<Self, SuiteError> {
         serde_json::from_str::<RawSuite>(text)?.try_into()
+    }
+
+    /// Reads a suite whose `{"$PARAMETER": "name"}` placeholders are filled in with these values. A placeholder is a name, a
+    /// number, or a small sum of such (`2 * limit + 1`).
+    ///
+    /// # Errors
+    /// As [`Suite::from_json`], and when a placeholder names no value or needs a clock.
+    pub fn from_json_with(text: &str, parameters: &Map<String, Value>) -> Result<Self, SuiteError> {
+        let mut raw = serde_json::from_str::<RawSuite>(text)?;
+        for (i, expectation) in raw.expectations.iter_mut().enumerate() {
+            if let Some(kwargs) = expectation.get_mut("kwargs") {
+                parameters::fill(kwargs, parameters, i + 1)?;
+            }
+        }
+        raw.try_into()
     }
 
     /// Writes the suite; parameters at their default are left out.

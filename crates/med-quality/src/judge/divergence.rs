@@ -6,9 +6,9 @@ use serde_json::{Map, Value, json};
 
 use super::statistic::{distinct, inexact, numbers, value_of};
 use super::{Findings, Sample, unplanned};
+use crate::cells::Stored;
 use crate::error::RunError;
 use crate::expectation::{Histogram, Partition};
-use crate::cells::Stored;
 use crate::scan::{Distinct, Numbers, State, Tally, identity};
 
 pub(super) fn judge(
@@ -177,11 +177,11 @@ fn histogram(numbers: &Numbers, bins: &[f64]) -> Vec<u64> {
 /// Values as results print them, and how often each occurs, in ascending order.
 fn in_order(distinct: &Distinct, mut values: Vec<(u128, Tally)>, sample: &Sample<'_>) -> Vec<(Value, u64)> {
     values.sort_unstable_by_key(|(_, tally)| tally.first);
-    let mut cells: Vec<_> =
-        values.iter().map(|(identity, tally)| (value_of(distinct, *identity, tally, sample.field), tally.count)).collect();
-    let order = |a: &Option<Stored>, b: &Option<Stored>| {
-        a.as_ref()?.cell().order(b.as_ref()?.cell())
-    };
+    let mut cells: Vec<_> = values
+        .iter()
+        .map(|(identity, tally)| (value_of(distinct, *identity, tally, sample.field), tally.count))
+        .collect();
+    let order = |a: &Option<Stored>, b: &Option<Stored>| a.as_ref()?.cell().order(b.as_ref()?.cell());
     cells.sort_by(|(a, _), (b, _)| order(a, b).unwrap_or(std::cmp::Ordering::Equal));
     cells.into_iter().map(|(cell, count)| (sample.field.json(cell.as_ref().map(|c| c.cell())), count)).collect()
 }
@@ -196,10 +196,8 @@ fn own_partition(sample: &Sample<'_>, bucketize: bool) -> Result<Partition, RunE
         if distinct.is_exact() {
             distinct.each(|identity, tally| counts.push((identity, tally)));
         }
-        let (values, weights) = in_order(distinct, counts, sample)
-            .into_iter()
-            .map(|(value, count)| (value, count as f64 / total))
-            .unzip();
+        let (values, weights) =
+            in_order(distinct, counts, sample).into_iter().map(|(value, count)| (value, count as f64 / total)).unzip();
         return Ok(Partition::Categorical { values, weights });
     }
     let numbers = numbers(sample)?;

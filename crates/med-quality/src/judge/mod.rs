@@ -145,6 +145,8 @@ const TYPE_NAMES: [(&str, Option<&str>); 37] = [
 /// When the name means no type at all.
 fn is_of_type(field: &Field, name: &str) -> Result<bool, RunError> {
     match TYPE_NAMES.iter().find(|(known, _)| *known == name) {
+        // numpy's names are of one type each, but for `str`, which pandas does not take for `string`.
+        Some(_) if field.compat && (name == field.type_name || name == "string") => Ok(name == field.type_name),
         Some((_, meant)) => Ok(*meant == Some(field.type_name.as_str())),
         None => {
             let known: Vec<&str> = TYPE_NAMES.iter().filter(|(_, meant)| meant.is_some()).map(|(n, _)| *n).collect();

@@ -30,7 +30,9 @@ pub(crate) fn statistic(rule: &StatisticRule, sample: &Sample<'_>) -> Result<Fin
             let count = distinct(sample)?.len();
             Ok(Findings::observed(bounds.holds(count as f64), Value::from(count)))
         }
-        StatisticRule::UniqueShare(bounds) => Ok(number(share(distinct(sample)?.len(), sample.present).min(1.0), bounds)),
+        StatisticRule::UniqueShare(bounds) => {
+            Ok(number(share(distinct(sample)?.len(), sample.present).min(1.0), bounds))
+        }
         StatisticRule::NonNullShare(bounds) => Ok(number(share(sample.present, sample.rows), bounds)),
         StatisticRule::Quantiles { quantiles, ranges, interpolation } => {
             judge_quantiles(sample, quantiles, ranges, *interpolation)
@@ -242,7 +244,8 @@ fn most_common(sample: &Sample<'_>, set: &[Value], ties_okay: bool) -> Result<Fi
     let members = value::members(sample.field, set)?;
     let distinct = distinct(sample)?;
     if !distinct.is_exact() {
-        let reason = format!("there are more than {} different values, so the most common is not known", distinct.bound());
+        let reason =
+            format!("there are more than {} different values, so the most common is not known", distinct.bound());
         return Err(RunError::Bounded { column: sample.field.name.clone(), reason });
     }
     let mut most = 0;
@@ -298,7 +301,8 @@ fn distinct_in(sample: &Sample<'_>, set: &[Value], none_beside: bool, all_there:
             }
         }
         if !missing.is_empty() && !distinct.is_exact() {
-            let reason = format!("there are more than {} different values, so some may have been missed", distinct.bound());
+            let reason =
+                format!("there are more than {} different values, so some may have been missed", distinct.bound());
             return Err(RunError::Bounded { column: field.name.clone(), reason });
         }
         success &= missing.is_empty();

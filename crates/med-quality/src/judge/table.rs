@@ -8,12 +8,7 @@ use crate::error::RunError;
 use crate::expectation::TableRule;
 
 /// Judges a rule on the table: its column names, the rows under the condition, and the column it is about, if it needs one.
-pub(crate) fn table(
-    rule: &TableRule,
-    names: &[&str],
-    rows: u64,
-    column: Option<&Field>,
-) -> Result<Findings, RunError> {
+pub(crate) fn table(rule: &TableRule, names: &[&str], rows: u64, column: Option<&Field>) -> Result<Findings, RunError> {
     let found = || Value::from(names.to_vec());
     Ok(match rule {
         TableRule::ColumnExists { column, index } => {

@@ -59,7 +59,9 @@ pub(crate) fn values(rule: &ValueRule, sample: &Sample<'_>, keep: Keep) -> Resul
         }
         ValueRule::InTypeList(names) => {
             let known = names.iter().flatten().map(|name| is_of_type(field, name)).collect::<Result<Vec<_>, _>>()?;
-            return of_type(sample, names.is_none() || known.contains(&true));
+            // On pandas a column of text is of no type in a list.
+            let never = field.compat && field.held == Held::Text;
+            return of_type(sample, names.is_none() || (known.contains(&true) && !never));
         }
         _ => found(sample)?,
     };
@@ -89,7 +91,8 @@ fn of_type(sample: &Sample<'_>, success: bool) -> Result<Findings, RunError> {
 fn repeated(sample: &Sample<'_>, keep: Keep) -> Result<Found, RunError> {
     let distinct = distinct(sample)?;
     if !distinct.is_exact() {
-        let reason = format!("there are more than {} different values, so it is not known which repeat", distinct.bound());
+        let reason =
+            format!("there are more than {} different values, so it is not known which repeat", distinct.bound());
         return Err(RunError::Bounded { column: sample.field.name.clone(), reason });
     }
     let (count, rows) = distinct.repeated();

@@ -53,12 +53,24 @@ impl Order {
 pub(crate) enum State {
     Extremes(Option<(Stored, Stored)>),
     /// `whole` is the exact sum of whole numbers, or of moments in time.
-    Moments { moments: Box<Moments>, whole: Option<i128> },
+    Moments {
+        moments: Box<Moments>,
+        whole: Option<i128>,
+    },
     Numbers(Numbers),
     Distinct(Box<Distinct>),
-    Bins { counts: Vec<u64>, below: u64, above: u64 },
+    Bins {
+        counts: Vec<u64>,
+        below: u64,
+        above: u64,
+    },
     Test(Found),
-    Order { order: Order, first: Option<(u64, Stored)>, last: Option<Stored>, found: Found },
+    Order {
+        order: Order,
+        first: Option<(u64, Stored)>,
+        last: Option<Stored>,
+        found: Found,
+    },
     /// The metric cannot be had; the error counts if there are values.
     Error(RunError),
 }
@@ -245,9 +257,7 @@ fn add_extremes(extremes: &mut Option<(Stored, Stored)>, look: &Look<'_>) {
     fn of<T: Copy + PartialOrd>(values: &[T], present: &[u8]) -> Option<(T, T)> {
         let mut there = values.iter().zip(present).filter(|(_, p)| **p == 1).map(|(v, _)| *v);
         let first = there.next()?;
-        Some(there.fold((first, first), |(min, max), v| {
-            (if v < min { v } else { min }, if v > max { v } else { max })
-        }))
+        Some(there.fold((first, first), |(min, max), v| (if v < min { v } else { min }, if v > max { v } else { max })))
     }
     let mut both = |pair: Option<(Cell<'_>, Cell<'_>)>| {
         if let Some((min, max)) = pair {

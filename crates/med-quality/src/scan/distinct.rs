@@ -288,7 +288,8 @@ impl Distinct {
             } else {
                 grouped.more.push((identity, tally));
                 if wanted {
-                    repeated.extend(same.iter().filter(|(_, t)| t.count == 1).map(|(_, t)| (t.first, identity, tally.at)));
+                    repeated
+                        .extend(same.iter().filter(|(_, t)| t.count == 1).map(|(_, t)| (t.first, identity, tally.at)));
                 }
             }
         });

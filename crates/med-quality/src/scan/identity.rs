@@ -74,7 +74,8 @@ fn fold(a: u64, b: u64) -> u64 {
 /// Where a table puts an identity.
 #[inline]
 pub(crate) fn hash_of(identity: Identity) -> u64 {
-    let mixed = (identity as u64 ^ SEEDS[0]).wrapping_mul(SEEDS[1]) ^ ((identity >> 64) as u64).wrapping_mul(SEEDS[2] | 1);
+    let mixed =
+        (identity as u64 ^ SEEDS[0]).wrapping_mul(SEEDS[1]) ^ ((identity >> 64) as u64).wrapping_mul(SEEDS[2] | 1);
     let mixed = (mixed ^ (mixed >> 32)).wrapping_mul(SEEDS[0]);
     mixed ^ (mixed >> 29)
 }

@@ -124,13 +124,7 @@ impl TaskState {
         }
     }
 
-    fn add_chunk(
-        &mut self,
-        task: &Task,
-        scan: &Scan<'_>,
-        chunk: &Chunk<'_>,
-        room: &mut Room,
-    ) -> Result<(), RunError> {
+    fn add_chunk(&mut self, task: &Task, scan: &Scan<'_>, chunk: &Chunk<'_>, room: &mut Room) -> Result<(), RunError> {
         let prepared = &scan.conditions[task.condition];
         let mask = chunk.mask(task.condition, || match prepared {
             None => Ok(None),
@@ -166,10 +160,8 @@ impl TaskState {
                 }
             }
             Work::Together { fields, test, ignore } => {
-                let cells = fields
-                    .iter()
-                    .map(|at| chunk.cells(*at, &scan.fields[*at]))
-                    .collect::<Result<Vec<&Cells>, _>>()?;
+                let cells =
+                    fields.iter().map(|at| chunk.cells(*at, &scan.fields[*at])).collect::<Result<Vec<&Cells>, _>>()?;
                 without_ignored(*ignore, &cells, &room.rows, &mut room.present);
                 self.present += ones(&room.present);
                 if let (Some(state), Ok(test)) = (&mut self.together, test) {

@@ -190,7 +190,7 @@ impl Moments {
         for (values, mask) in values.chunks(BLOCK).zip(mask.chunks(BLOCK)) {
             let largest = values.iter().zip(mask).map(|(v, m)| v.unsigned_abs() * u64::from(*m)).fold(0, u64::max);
             if largest >= SMALL {
-                values.iter().zip(mask).filter(|(_, m)| **m == 1).for_each(|(v, _)| self.add(*v as f64));
+                values.iter().zip(mask).filter(|(_, m)| **m == 1).for_each(|(v, _)| self.add_int(*v));
                 continue;
             }
             let (mut sum, mut squares, mut count) = (0i64, 0i64, 0u64);
@@ -207,6 +207,19 @@ impl Moments {
                 wide.add(squares.unsigned_abs(), 2148, false);
                 wide.count();
             }
+        }
+    }
+
+    fn add_int(&mut self, value: i64) {
+        let size = value.unsigned_abs();
+        self.count += 1;
+        self.sum.add(size, 1074, value < 0);
+        self.sum.count();
+        if let Some(squares) = &mut self.squares {
+            let square = u128::from(size) * u128::from(size);
+            squares.add(square as u64, 2148, false);
+            squares.add((square >> 64) as u64, 2212, false);
+            squares.count();
         }
     }
 
@@ -295,6 +308,9 @@ mod tests {
         let floats: Vec<f64> = values.iter().zip(&mask).filter(|(_, m)| **m == 1).map(|(v, _)| *v as f64).collect();
         let each = of(&floats);
         assert_eq!((whole.sum(), whole.std()), (each.sum(), each.std()));
+        let mut large = Moments::new(true);
+        large.add_ints(&[(1 << 53) + 1, (1 << 53) + 2, (1 << 53) + 3], &[1, 1, 1]);
+        assert_eq!(large.std(), 1.0, "also where floats cannot tell them apart");
     }
 
     proptest! {

@@ -238,4 +238,3 @@ pub(crate) fn read_cells(mut bytes: &[u8]) -> Vec<Option<Stored>> {
     }
     cells
 }
-

@@ -21,9 +21,16 @@ pub(crate) enum ValueTest {
     Null,
     NotNull,
     Range(Range),
-    Set { members: Members, inside: bool },
+    Set {
+        members: Members,
+        inside: bool,
+    },
     /// So many of the patterns have to be found; `at_most` if no more may be.
-    Patterns { patterns: Vec<regex::Pattern>, wanted: usize, at_most: bool },
+    Patterns {
+        patterns: Vec<regex::Pattern>,
+        wanted: usize,
+        at_most: bool,
+    },
     Length(Bounds),
     LengthEqual(f64),
     Strftime(strptime::Format),
@@ -192,8 +199,7 @@ impl ValueTest {
                 // The first text that is no JSON is named by its row, so texts are not decided by code.
                 for row in (0..mask.len()).filter(|row| mask[*row] == 1) {
                     if let Some(Cell::Text(text)) = cells.get(row) {
-                        let not_json =
-                            || RunError::NotJson { column: field.name.clone(), row: start + row as u64 };
+                        let not_json = || RunError::NotJson { column: field.name.clone(), row: start + row as u64 };
                         let value = json::parse(text).ok_or_else(not_json)?;
                         let accepted = schema.accepts(&value).map_err(|reason| RunError::JsonSchema { reason })?;
                         flags[row] = u8::from(!accepted);
