@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use crate::cells::Field;
 use crate::error::RunError;
-use crate::expectation::{Expectation, Rule, StatisticRule, TableRule};
+use crate::expectation::{Expectation, RowRule, Rule, StatisticRule, TableRule};
 use crate::judge::{self, Findings, Sample};
 use crate::plan::{Plan, Step};
 use crate::result::{ExpectationResult, ResultFormat, ValidationResult};
@@ -149,6 +149,9 @@ fn judge_one(plan: &Plan<'_>, metrics: &Metrics, expectation: &Expectation, step
     match &expectation.rule {
         Rule::Values { rule, .. } => judge::values(rule, &sample()?, metrics.keep),
         Rule::Statistic { rule, .. } => judge::statistic(rule, &sample()?),
+        Rule::Rows { rule: RowRule::PairInSet(_), .. } if plan.options.compat && expectation.condition.is_some() => {
+            Err(RunError::Parameters { reason: "the original cannot apply a row condition to this rule".to_owned() })
+        }
         Rule::Rows { .. } => judge::rows(state.ok_or_else(missing)?),
         Rule::Table(rule) => {
             let field = match rule {
@@ -156,7 +159,7 @@ fn judge_one(plan: &Plan<'_>, metrics: &Metrics, expectation: &Expectation, step
                 _ => None,
             };
             let names: Vec<&str> = plan.names.iter().map(String::as_str).collect();
-            judge::table(rule, &names, state.map_or(metrics.rows, |state| state.rows), field)
+            judge::table(rule, &names, state.map_or(metrics.rows, |state| state.rows), field, plan.options.compat)
         }
     }
 }

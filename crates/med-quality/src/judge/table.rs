@@ -8,14 +8,21 @@ use crate::error::RunError;
 use crate::expectation::TableRule;
 
 /// Judges a rule on the table: its column names, the rows under the condition, and the column it is about, if it needs one.
-pub(crate) fn table(rule: &TableRule, names: &[&str], rows: u64, column: Option<&Field>) -> Result<Findings, RunError> {
+pub(crate) fn table(
+    rule: &TableRule,
+    names: &[&str],
+    rows: u64,
+    column: Option<&Field>,
+    compat: bool,
+) -> Result<Findings, RunError> {
     let found = || Value::from(names.to_vec());
     Ok(match rule {
         TableRule::ColumnExists { column, index } => {
             let place = |index: i64| if index < 0 { index + names.len() as i64 } else { index };
-            let success = match index {
+            // The original takes place 0 for no place.
+            let success = match index.filter(|index| !(compat && *index == 0)) {
                 None => names.contains(&column.as_str()),
-                Some(index) => usize::try_from(place(*index)).ok().and_then(|i| names.get(i)) == Some(&column.as_str()),
+                Some(index) => usize::try_from(place(index)).ok().and_then(|i| names.get(i)) == Some(&column.as_str()),
             };
             Findings::Whole { success, result: Map::new(), inexact: None }
         }

@@ -342,6 +342,13 @@ impl Distinct {
             theirs.sort_unstable_by_key(|(identity, _)| *identity);
             for (identity, tally) in theirs {
                 if let Some(known) = self.table.get_mut(&identity) {
+                    // What occurs once on either side repeats now.
+                    if self.keep.is_some() && known.count == 1 {
+                        self.repeated.push((known.first, identity, known.at));
+                    }
+                    if self.keep.is_some() && tally.count == 1 {
+                        self.repeated.push((tally.first + offset, identity, known.at));
+                    }
                     known.count += tally.count;
                 } else if self.registers.is_none() && self.table.len() < BOUND {
                     let (first, at) = (tally.first + offset, moved(tally.at, by));
@@ -353,6 +360,8 @@ impl Distinct {
                     self.estimate(identity);
                 }
             }
+            self.repeated.extend(other.repeated.into_iter().map(|(row, i, at)| (row + offset, i, moved(at, by))));
+            self.shorten();
             if let (Some(a), Some(b)) = (&mut self.registers, &other.registers) {
                 a.iter_mut().zip(b).for_each(|(a, b)| *a = (*a).max(*b));
             }

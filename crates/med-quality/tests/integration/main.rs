@@ -3,4 +3,5 @@
 
 mod goldens;
 mod properties;
+mod streams;
 mod suites;
