@@ -1,7 +1,7 @@
 //! One integer a value: two values have the same one exactly if they are the same value.
 //!
 //! Numbers, dates and texts of at most 12 bytes are in it whole, so it can be turned back. Of longer texts, and of combinations
-//! of values, it is a hash of 125 bits or so: among a billion of them the chance that any two fall together is below 1e-18.
+//! of values, it is a hash of 96 bits: among a million of them the chance that any two fall together is below 1e-16.
 
 use crate::cells::{Cell, Field, Held, Key, Stored};
 
