@@ -18,7 +18,7 @@ use crate::result::{Level, MAX_VALUES, ResultFormat};
 use crate::scan::{Chunk, Keep, Metric, Metrics, Order, RowTest, Scan, Task, TaskState, ValueTest, Work, identity};
 
 /// What a plan keeps, and how exactly.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct PlanOptions {
     /// The most that results will say: rows and values beyond it are counted and not kept.
@@ -30,12 +30,6 @@ pub struct PlanOptions {
     pub bounded: bool,
     /// Answers as Great Expectations on pandas does, also where this crate does better on purpose.
     pub compat: bool,
-}
-
-impl Default for PlanOptions {
-    fn default() -> Self {
-        Self { format: ResultFormat::default(), all_rows: false, bounded: false, compat: false }
-    }
 }
 
 impl<F: Into<ResultFormat>> From<F> for PlanOptions {

@@ -201,11 +201,9 @@ impl State {
         match (&mut *self, other) {
             (Self::Error(_), _) => {}
             (_, Self::Error(error)) => *self = Self::Error(error.moved(offset)),
-            (Self::Extremes(ours), Self::Extremes(theirs)) => {
-                if let Some((min, max)) = theirs {
-                    widen(ours, min.cell());
-                    widen(ours, max.cell());
-                }
+            (Self::Extremes(ours), Self::Extremes(Some((min, max)))) => {
+                widen(ours, min.cell());
+                widen(ours, max.cell());
             }
             (Self::Moments { moments, whole }, Self::Moments { moments: theirs, whole: their_whole }) => {
                 moments.merge(*theirs);
