@@ -7,7 +7,7 @@
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use med_benches::{clients, size};
-use med_quality::Suite;
+use med_quality::{Level, PlanOptions, Suite};
 
 const SUITE: &str = r#"{ "name": "clients", "meta": {}, "expectations": [
     { "type": "expect_table_row_count_to_be_between", "kwargs": { "min_value": 1 }, "meta": {} },
@@ -35,5 +35,29 @@ fn report(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, report);
+/// The same in ten parts whose metrics are added up, exactly and in bounded memory.
+fn parts(criterion: &mut Criterion) {
+    let suite = Suite::from_json(SUITE).expect("a suite");
+    let mut group = criterion.benchmark_group("suite/9_expectations_in_parts");
+    group.sample_size(10);
+    let rows = 100_000;
+    let table = clients(rows).expect("synthetic data are a table");
+    for (name, bounded) in [("exact", false), ("bounded", true)] {
+        let plan = suite.plan(table.frame().schema(), PlanOptions::from(Level::Summary).bounded(bounded));
+        group.throughput(Throughput::Elements(rows as u64));
+        group.bench_function(BenchmarkId::from_parameter(name), |b| {
+            b.iter(|| {
+                let mut metrics = plan.start();
+                for part in 0..10 {
+                    let frame = table.frame().slice(part * rows as i64 / 10, rows / 10);
+                    metrics.merge(plan.scan(&frame)).expect("one plan");
+                }
+                plan.judge(&metrics).success()
+            });
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(benches, report, parts);
 criterion_main!(benches);

@@ -1,26 +1,16 @@
-//! The cells of one column, unpacked once: plain vectors that every rule reads.
+//! Values: one cell, what makes two cells the same value, and how columns hold them.
 //!
 //! Missing is what is null or not a number. Infinities and empty texts are values.
 
 use std::cmp::Ordering;
 
 use chrono::{DateTime, NaiveDate, NaiveDateTime, TimeDelta};
-use polars::prelude::{Column as FrameColumn, DataType, StringChunked};
+use polars::prelude::DataType;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::bound::parse_moment;
 use crate::error::RunError;
-
-/// Values by type. Rows that are missing hold an arbitrary value.
-#[derive(Debug)]
-enum Values {
-    Bool(Vec<bool>),
-    Int(Vec<i64>),
-    Float(Vec<f64>),
-    Text(StringChunked),
-    Date(Vec<i32>),
-    Time(Vec<i64>),
-}
 
 /// One value that is there.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -46,7 +36,7 @@ pub(crate) enum Key<'a> {
 }
 
 impl Key<'_> {
-    fn of_number(number: f64) -> Self {
+    pub(crate) fn of_number(number: f64) -> Self {
         if number.fract() == 0.0 && (-9.2e18..=9.2e18).contains(&number) {
             Key::Whole(number as i64)
         } else {
@@ -157,122 +147,75 @@ pub(crate) fn micros_of(time: NaiveDateTime) -> i64 {
     time.and_utc().timestamp_micros()
 }
 
-/// One column of a table, ready to be read row by row.
-#[derive(Debug)]
-pub(crate) struct Column {
-    pub(crate) name: String,
-    values: Values,
-    missing: Vec<bool>,
+/// How a column holds its values: the six ways a table knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Held {
+    Bool,
+    Int,
+    Float,
+    Text,
+    Date,
+    Time,
 }
 
-impl Column {
-    pub(crate) fn read(column: &FrameColumn) -> Result<Self, RunError> {
-        let name = column.name().to_string();
-        let other = || RunError::Frame { column: name.clone(), found: column.dtype().to_string() };
-        let series = column.as_materialized_series();
-        let (values, missing) = match column.dtype() {
-            DataType::Boolean => {
-                let cells = series.bool().map_err(|_| other())?;
-                (Values::Bool(cells.iter().map(Option::unwrap_or_default).collect()), nulls(cells.iter()))
-            }
-            DataType::Int64 => {
-                let cells = series.i64().map_err(|_| other())?;
-                (Values::Int(cells.iter().map(Option::unwrap_or_default).collect()), nulls(cells.iter()))
-            }
-            DataType::Float64 => {
-                let cells = series.f64().map_err(|_| other())?;
-                let values: Vec<f64> = cells.iter().map(|v| v.unwrap_or(f64::NAN)).collect();
-                let missing = values.iter().map(|v| v.is_nan()).collect();
-                (Values::Float(values), missing)
-            }
-            DataType::String => {
-                let cells = series.str().map_err(|_| other())?.rechunk().into_owned();
-                let missing = nulls(cells.iter());
-                (Values::Text(cells), missing)
-            }
-            DataType::Date => {
-                let cells = series.date().map_err(|_| other())?.physical();
-                (Values::Date(cells.iter().map(Option::unwrap_or_default).collect()), nulls(cells.iter()))
-            }
-            DataType::Datetime(polars::prelude::TimeUnit::Microseconds, _) => {
-                let cells = series.datetime().map_err(|_| other())?.physical();
-                (Values::Time(cells.iter().map(Option::unwrap_or_default).collect()), nulls(cells.iter()))
-            }
-            _ => return Err(other()),
-        };
-        Ok(Self { name, values, missing })
-    }
-
-    /// The value of a row, where there is one.
-    pub(crate) fn get(&self, row: u32) -> Option<Cell<'_>> {
-        let row = row as usize;
-        if self.missing[row] {
-            return None;
-        }
-        Some(match &self.values {
-            Values::Bool(values) => Cell::Bool(values[row]),
-            Values::Int(values) => Cell::Int(values[row]),
-            Values::Float(values) => Cell::Float(values[row]),
-            Values::Text(values) => Cell::Text(values.get(row)?),
-            Values::Date(values) => Cell::Date(values[row]),
-            Values::Time(values) => Cell::Time(values[row]),
+impl Held {
+    /// How a frame's type is held once widened; `None` for what no table holds.
+    pub(crate) fn of(dtype: &DataType) -> Option<Self> {
+        Some(match dtype {
+            DataType::Boolean => Self::Bool,
+            d if d.is_integer() => Self::Int,
+            DataType::Float32 | DataType::Float64 => Self::Float,
+            DataType::String | DataType::Categorical(..) | DataType::Enum(..) | DataType::Null => Self::Text,
+            DataType::Date => Self::Date,
+            DataType::Datetime(..) => Self::Time,
+            _ => return None,
         })
     }
 
-    pub(crate) fn is_missing(&self, row: u32) -> bool {
-        self.missing[row as usize]
-    }
-
-    /// The cell in results: null where missing, except that a missing moment is `NaT`, as the original writes it.
-    pub(crate) fn json(&self, row: u32) -> Value {
-        match self.get(row) {
-            Some(cell) => cell.to_json(),
-            None if matches!(self.values, Values::Time(_)) => Value::from("NaT"),
-            None => Value::Null,
+    /// In words.
+    pub(crate) fn words(self) -> &'static str {
+        match self {
+            Self::Bool => "booleans",
+            Self::Int => "whole numbers",
+            Self::Float => "numbers",
+            Self::Text => "text",
+            Self::Date => "dates",
+            Self::Time => "timestamps",
         }
     }
+}
 
-    pub(crate) fn held_as(&self) -> &'static str {
-        match self.values {
-            Values::Bool(_) => "booleans",
-            Values::Int(_) => "whole numbers",
-            Values::Float(_) => "numbers",
-            Values::Text(_) => "text",
-            Values::Date(_) => "dates",
-            Values::Time(_) => "timestamps",
-        }
-    }
+/// A column's name, and how it holds its values.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Field {
+    pub(crate) name: String,
+    pub(crate) held: Held,
+    /// What its type is called in results.
+    pub(crate) type_name: String,
+    /// The original's rules about types and dates apply.
+    pub(crate) compat: bool,
+}
 
+impl Field {
     pub(crate) fn is_number(&self) -> bool {
-        matches!(self.values, Values::Bool(_) | Values::Int(_) | Values::Float(_))
-    }
-
-    pub(crate) fn is_bool(&self) -> bool {
-        matches!(self.values, Values::Bool(_))
-    }
-
-    pub(crate) fn is_int(&self) -> bool {
-        matches!(self.values, Values::Int(_))
-    }
-
-    pub(crate) fn is_text(&self) -> bool {
-        matches!(self.values, Values::Text(_))
-    }
-
-    pub(crate) fn is_date(&self) -> bool {
-        matches!(self.values, Values::Date(_))
-    }
-
-    pub(crate) fn is_time(&self) -> bool {
-        matches!(self.values, Values::Time(_))
+        matches!(self.held, Held::Bool | Held::Int | Held::Float)
     }
 
     pub(crate) fn wrong_type(&self, expected: &'static str) -> RunError {
-        RunError::Type { column: self.name.clone(), found: self.held_as(), expected }
+        RunError::Type { column: self.name.clone(), found: self.held.words(), expected }
     }
 
     pub(crate) fn incomparable(&self, other: impl Into<String>) -> RunError {
-        RunError::Incomparable { column: self.name.clone(), found: self.held_as(), other: other.into() }
+        RunError::Incomparable { column: self.name.clone(), found: self.held.words(), other: other.into() }
+    }
+
+    /// The cell in results: null where missing, except that a missing moment is `NaT`, as the original writes it.
+    pub(crate) fn json(&self, cell: Option<Cell<'_>>) -> Value {
+        match cell {
+            Some(cell) => cell.to_json(),
+            None if self.held == Held::Time => Value::from("NaT"),
+            None => Value::Null,
+        }
     }
 
     /// A JSON value as a value of this column, for sets and conditions. `None` is what no value can equal: null, or
@@ -286,8 +229,8 @@ impl Column {
                 Some(whole) => Some(Key::Whole(whole)),
                 None => number.as_f64().map(Key::of_number),
             },
-            Value::String(text) if self.is_time() => Some(Key::Time(micros_of(time(text)?))),
-            Value::String(text) if self.is_date() => {
+            Value::String(text) if self.held == Held::Time => Some(Key::Time(micros_of(time(text)?))),
+            Value::String(text) if self.held == Held::Date => {
                 let moment = time(text)?;
                 (moment.time() == chrono::NaiveTime::MIN).then(|| Key::Date(days_of(moment.date())))
             }
@@ -303,8 +246,55 @@ impl Column {
     }
 }
 
-fn nulls<T>(cells: impl Iterator<Item = Option<T>>) -> Vec<bool> {
-    cells.map(|cell| cell.is_none()).collect()
+/// A cell that is kept beyond its chunk.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) enum Stored {
+    Bool(bool),
+    Int(i64),
+    /// As bits, because JSON has no infinities.
+    Float(#[serde(with = "bits")] f64),
+    Text(String),
+    Date(i32),
+    Time(i64),
+}
+
+impl From<Cell<'_>> for Stored {
+    fn from(cell: Cell<'_>) -> Self {
+        match cell {
+            Cell::Bool(v) => Self::Bool(v),
+            Cell::Int(v) => Self::Int(v),
+            Cell::Float(v) => Self::Float(v),
+            Cell::Text(v) => Self::Text(v.to_owned()),
+            Cell::Date(v) => Self::Date(v),
+            Cell::Time(v) => Self::Time(v),
+        }
+    }
+}
+
+impl Stored {
+    pub(crate) fn cell(&self) -> Cell<'_> {
+        match self {
+            Self::Bool(v) => Cell::Bool(*v),
+            Self::Int(v) => Cell::Int(*v),
+            Self::Float(v) => Cell::Float(*v),
+            Self::Text(v) => Cell::Text(v),
+            Self::Date(v) => Cell::Date(*v),
+            Self::Time(v) => Cell::Time(*v),
+        }
+    }
+}
+
+/// Floats as their bits.
+pub(crate) mod bits {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub(crate) fn serialize<S: Serializer>(value: &f64, serializer: S) -> Result<S::Ok, S::Error> {
+        value.to_bits().serialize(serializer)
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+        u64::deserialize(deserializer).map(f64::from_bits)
+    }
 }
 
 #[cfg(test)]

@@ -8,8 +8,9 @@ use chrono::NaiveTime;
 use serde_json::{Map, Value, json};
 
 use crate::bound::parse_moment;
-use crate::cells::{Cell, Column, days_of, micros_of};
+use crate::cells::{Cell, Field, Held, Stored, days_of, micros_of};
 use crate::error::RunError;
+use crate::scan::{Chunk, Members, identity, value};
 
 const MAX_LEAVES: usize = 100;
 
@@ -229,32 +230,68 @@ impl Condition {
         }
     }
 
-    /// Whether each of `rows` rows fulfils it.
-    pub(crate) fn mask<'c>(
+    /// The condition for these columns, found by `field`.
+    pub(crate) fn prepare(
         &self,
-        rows: u32,
-        column: &impl Fn(&str) -> Result<&'c Column, RunError>,
-    ) -> Result<Vec<bool>, RunError> {
+        fields: &[Field],
+        field: &impl Fn(&str) -> Result<usize, RunError>,
+    ) -> Result<Prepared, RunError> {
+        Ok(match self {
+            Self::Nullity { column, is_null } => Prepared::Nullity(field(column)?, *is_null),
+            Self::Comparison { column, operator, parameter } => {
+                let at = field(column)?;
+                Prepared::Comparison(at, Comparison::new(&fields[at], *operator, parameter)?)
+            }
+            Self::And(parts) | Self::Or(parts) => Prepared::Joined {
+                and: matches!(self, Self::And(_)),
+                parts: parts.iter().map(|part| part.prepare(fields, field)).collect::<Result<_, _>>()?,
+            },
+        })
+    }
+}
+
+/// A condition whose parameters are values of the columns.
+#[derive(Debug)]
+pub(crate) enum Prepared {
+    Nullity(usize, bool),
+    Comparison(usize, Comparison),
+    Joined { and: bool, parts: Vec<Prepared> },
+}
+
+impl Prepared {
+    /// 1 for each row of a chunk that fulfils it.
+    pub(crate) fn mask(&self, chunk: &Chunk<'_>, fields: &[Field]) -> Result<Vec<u8>, RunError> {
         match self {
-            Self::Nullity { column: name, is_null } => {
-                let cells = column(name)?;
-                Ok((0..rows).map(|row| cells.is_missing(row) == *is_null).collect())
+            Self::Nullity(at, is_null) => {
+                let cells = chunk.cells(*at, &fields[*at])?;
+                Ok((0..chunk.rows).map(|row| u8::from(cells.is_missing(row) == *is_null)).collect())
             }
-            Self::Comparison { column: name, operator, parameter } => {
-                comparison(column(name)?, *operator, parameter, rows)
+            Self::Comparison(at, comparison) => {
+                let cells = chunk.cells(*at, &fields[*at])?;
+                let all = vec![1; chunk.rows];
+                let present = cells.present().unwrap_or(&all);
+                let mut mask = vec![u8::from(comparison.holds_for_missing()); chunk.rows];
+                cells.decide(present, &mut mask, |cell| Ok(comparison.holds(cell)))?;
+                Ok(mask)
             }
-            Self::And(parts) | Self::Or(parts) => {
-                let and = matches!(self, Self::And(_));
-                let mut mask = vec![and; rows as usize];
+            Self::Joined { and, parts } => {
+                let mut mask = vec![u8::from(*and); chunk.rows];
                 for part in parts {
-                    for (all, one) in mask.iter_mut().zip(part.mask(rows, column)?) {
-                        *all = if and { *all && one } else { *all || one };
+                    for (all, one) in mask.iter_mut().zip(part.mask(chunk, fields)?) {
+                        *all = if *and { *all & one } else { *all | one };
                     }
                 }
                 Ok(mask)
             }
         }
     }
+}
+
+/// One comparison.
+#[derive(Debug)]
+pub(crate) enum Comparison {
+    Member { members: Members, negative: bool },
+    Order { operator: Operator, other: Stored },
 }
 
 fn check_parameter(operator: Operator, parameter: &Value) -> Result<(), String> {
@@ -273,41 +310,48 @@ fn check_parameter(operator: Operator, parameter: &Value) -> Result<(), String> 
     }
 }
 
-fn comparison(cells: &Column, operator: Operator, parameter: &Value, rows: u32) -> Result<Vec<bool>, RunError> {
-    let negative = matches!(operator, Operator::NotEqual | Operator::NotIn);
-    if matches!(operator, Operator::Equal | Operator::NotEqual | Operator::In | Operator::NotIn) {
-        let list = match parameter {
-            Value::Array(list) => list.as_slice(),
-            one => std::slice::from_ref(one),
-        };
-        let mut set = std::collections::HashSet::new();
-        for value in list {
-            set.extend(cells.member(value)?);
+impl Comparison {
+    fn new(field: &Field, operator: Operator, parameter: &Value) -> Result<Self, RunError> {
+        let negative = matches!(operator, Operator::NotEqual | Operator::NotIn);
+        if matches!(operator, Operator::Equal | Operator::NotEqual | Operator::In | Operator::NotIn) {
+            let list = match parameter {
+                Value::Array(list) => list.as_slice(),
+                one => std::slice::from_ref(one),
+            };
+            return Ok(Self::Member { members: value::members(field, list)?, negative });
         }
-        let holds = |row| cells.get(row).map_or(negative, |cell| set.contains(&cell.key()) != negative);
-        return Ok((0..rows).map(holds).collect());
-    }
-    let other = match parameter {
-        Value::String(text) if cells.is_text() => Cell::Text(text),
-        Value::String(text) if cells.is_time() || cells.is_date() => {
-            let moment =
-                parse_moment(text).ok_or_else(|| cells.incomparable("a text that is no ISO date or date-time"))?;
-            // A date column is compared with whole days; a moment within the day lies after its date.
-            if cells.is_time() {
-                Cell::Time(micros_of(moment))
-            } else if moment.time() == NaiveTime::MIN {
-                Cell::Date(days_of(moment.date()))
-            } else {
-                return Err(cells.incomparable("a moment within a day"));
+        let other = match parameter {
+            Value::String(text) if field.held == Held::Text => Stored::Text(text.clone()),
+            Value::String(text) if matches!(field.held, Held::Time | Held::Date) => {
+                let moment =
+                    parse_moment(text).ok_or_else(|| field.incomparable("a text that is no ISO date or date-time"))?;
+                // A date column is compared with whole days; a moment within the day lies after its date.
+                if field.held == Held::Time {
+                    Stored::Time(micros_of(moment))
+                } else if moment.time() == NaiveTime::MIN {
+                    Stored::Date(days_of(moment.date()))
+                } else {
+                    return Err(field.incomparable("a moment within a day"));
+                }
             }
+            Value::Number(number) if field.is_number() => Stored::Float(number.as_f64().unwrap_or(f64::NAN)),
+            Value::Bool(flag) if field.is_number() => Stored::Bool(*flag),
+            Value::String(_) => return Err(field.incomparable("text")),
+            _ => return Err(field.incomparable("a number")),
+        };
+        Ok(Self::Order { operator, other })
+    }
+
+    fn holds_for_missing(&self) -> bool {
+        matches!(self, Self::Member { negative: true, .. })
+    }
+
+    fn holds(&self, cell: Cell<'_>) -> bool {
+        match self {
+            Self::Member { members, negative } => members.contains(&identity::of(cell)) != *negative,
+            Self::Order { operator, other } => cell.order(other.cell()).is_some_and(|order| operator.holds(order)),
         }
-        Value::Number(number) if cells.is_number() => Cell::Float(number.as_f64().unwrap_or(f64::NAN)),
-        Value::Bool(flag) if cells.is_number() => Cell::Bool(*flag),
-        Value::String(_) => return Err(cells.incomparable("text")),
-        _ => return Err(cells.incomparable("a number")),
-    };
-    let holds = |row| cells.get(row).and_then(|cell| cell.order(other)).is_some_and(|order| operator.holds(order));
-    Ok((0..rows).map(holds).collect())
+    }
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! What can go wrong: with a suite when it is read, and with one expectation when it runs.
 
 use med_schema::near_names;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 fn hint(near: &[String]) -> String {
     if near.is_empty() { String::new() } else { format!("; did you mean {}?", near.join(", ")) }
@@ -80,6 +81,16 @@ pub enum SuiteError {
         /// What it should hold.
         expected: &'static str,
     },
+    /// A `$PARAMETER` placeholder that cannot be filled in.
+    #[error("expectation {number}: the suite parameter {expression:?} cannot be filled in: {reason}")]
+    SuiteParameter {
+        /// The expectation's number.
+        number: usize,
+        /// What stands in the suite.
+        expression: String,
+        /// Why not.
+        reason: String,
+    },
     /// A parameter with a value it cannot have.
     #[error("expectation {number} ({expectation}): parameter {parameter:?} should be {expected}, found {found}")]
     Parameter {
@@ -97,6 +108,8 @@ pub enum SuiteError {
 }
 
 /// What keeps one expectation from running. It becomes the message of an errored result, and holds no cell of the table.
+///
+/// Written down it is its message, and read again a [`RunError::Recorded`].
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RunError {
@@ -164,7 +177,7 @@ pub enum RunError {
         /// The column.
         column: String,
         /// The row, from 0.
-        row: u32,
+        row: u64,
     },
     /// A type name that no type has.
     #[error("{name:?} is no type name; known are {known}")]
@@ -180,6 +193,17 @@ pub enum RunError {
         /// What is wrong.
         reason: String,
     },
+    /// What is asked cannot be told in bounded memory.
+    #[error("column {column:?}: {reason}; ask for exact metrics")]
+    Bounded {
+        /// The column.
+        column: String,
+        /// Why not.
+        reason: String,
+    },
+    /// An error of a part that was scanned elsewhere.
+    #[error("{0}")]
+    Recorded(String),
     /// The frame holds a column in a way that a parsed table does not.
     #[error("column {column:?} is held as {found}, which no table holds")]
     Frame {
@@ -190,7 +214,43 @@ pub enum RunError {
     },
 }
 
+impl Serialize for RunError {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for RunError {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer).map(Self::Recorded)
+    }
+}
+
+/// Metrics that do not go together.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum MergeError {
+    /// They are of other suites, columns or options.
+    #[error(
+        "metrics of plan {expected:016x} expected, found some of plan {found:016x}: suite, columns or options differ"
+    )]
+    OtherPlan {
+        /// The plan that was expected.
+        expected: u64,
+        /// The plan whose metrics these are.
+        found: u64,
+    },
+}
+
 impl RunError {
+    /// The same error in a part whose rows begin at `offset` of the whole.
+    pub(crate) fn moved(self, offset: u64) -> Self {
+        match self {
+            Self::NotJson { column, row } => Self::NotJson { column, row: row + offset },
+            other => other,
+        }
+    }
+
     pub(crate) fn no_column<'a>(column: &str, names: impl IntoIterator<Item = &'a str>) -> Self {
         Self::NoColumn { column: column.to_owned(), near: near_names(column, names) }
     }

@@ -4,6 +4,7 @@
 mod bound;
 mod builder;
 mod cells;
+mod compat;
 mod condition;
 mod contract;
 mod error;
@@ -14,18 +15,20 @@ mod integrity;
 mod judge;
 mod kwargs;
 mod meta;
-mod metrics;
+mod parameters;
 mod plan;
 mod profile;
 mod python;
 mod result;
+mod scan;
+mod split;
 mod suggest;
 mod suite;
 
 pub use bound::{Bound, Bounds};
 pub use builder::{ColumnSubject, ColumnsSubject, TableSubject, column, columns, table};
 pub use condition::{Condition, Operator};
-pub use error::{RunError, SuiteError};
+pub use error::{MergeError, RunError, SuiteError};
 pub use evaluation::Evaluation;
 pub use expectation::{
     Expectation, Histogram, IgnoreRowIf, Interpolation, OutlierMethod, Partition, RowRule, Rule, StatisticRule,
@@ -40,7 +43,10 @@ pub use meta::{
     ColumnsChecked, MetaSuite, NoErrors, ReportIsOf, ReportMatchesSuite, RequiredChecksRan, ResultsConsistent,
     ShareAtLeast, WorstSeverity,
 };
+pub use plan::{Plan, PlanOptions};
 pub use profile::{Profiler, profile, profile_with};
 pub use result::{ExceptionInfo, ExpectationResult, Level, ResultFormat, RunStatistics, ValidationResult};
+pub use scan::Metrics;
+pub use split::{BROKEN_RULES, Split};
 pub use suggest::{Margins, SuggestError, suggest};
 pub use suite::{Checklist, Suite};

@@ -7,14 +7,14 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use crate::cells::Column;
+use crate::cells::{Field, Held, Stored};
 use crate::error::RunError;
 use crate::evaluation::Outcome;
 use crate::expectation::{Expectation, Rule};
 use crate::judge::{Findings, RowFindings};
 
 /// The original never lists more values than this.
-const MAX_VALUES: usize = 200;
+pub(crate) const MAX_VALUES: usize = 200;
 
 /// How much a result says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
@@ -138,14 +138,14 @@ pub struct ExceptionInfo {
 }
 
 impl ValidationResult {
-    pub(crate) fn new(suite: &str, results: Vec<ExpectationResult>) -> Self {
+    pub(crate) fn new(suite: &str, results: Vec<ExpectationResult>, success: bool) -> Self {
         let evaluated = results.len();
         let successful = results.iter().filter(|r| r.success).count();
         let mut meta = Map::new();
         meta.insert("great_expectations_version".to_owned(), Value::from("1.24.1"));
         meta.insert("produced_by".to_owned(), Value::from(concat!("med-quality ", env!("CARGO_PKG_VERSION"))));
         Self {
-            success: evaluated > 0 && successful == evaluated,
+            success,
             results,
             suite_name: suite.to_owned(),
             suite_parameters: Map::new(),
@@ -162,12 +162,15 @@ impl ValidationResult {
 }
 
 impl ExpectationResult {
-    pub(crate) fn new(outcome: &Outcome<'_>, columns: &[&Column], format: ResultFormat) -> Self {
+    pub(crate) fn new(outcome: &Outcome<'_>, format: ResultFormat) -> Self {
         let (result, error) = match &outcome.findings {
             Err(error) => (Map::new(), Some(error)),
             Ok(_) if format.level == Level::BooleanOnly => (Map::new(), None),
-            Ok(Findings::Whole { result, .. }) => (result.clone(), None),
-            Ok(Findings::Rows(found)) => (row_result(found, &outcome.expectation.rule, columns, format), None),
+            Ok(Findings::Whole { result, inexact, .. }) => (with_note(result.clone(), inexact.as_deref()), None),
+            Ok(Findings::Rows(found)) => {
+                let result = row_result(found, &outcome.expectation.rule, &outcome.fields, format);
+                (with_note(result, found.inexact.as_deref()), None)
+            }
         };
         Self {
             success: outcome.success(),
@@ -183,67 +186,93 @@ impl ExpectationResult {
     }
 }
 
+/// Says in `details` that a result is not exact, and why.
+fn with_note(mut result: Map<String, Value>, inexact: Option<&str>) -> Map<String, Value> {
+    if let Some(reason) = inexact {
+        let details = result.entry("details").or_insert_with(|| Value::Object(Map::new()));
+        if let Some(details) = details.as_object_mut() {
+            details.insert("exact".to_owned(), Value::Bool(false));
+            details.insert("bound".to_owned(), Value::from(reason));
+        }
+    }
+    result
+}
+
+type Row = Vec<Option<Stored>>;
+
+fn cell_json(fields: &[Field], row: &Row, at: usize) -> Value {
+    fields[at].json(row.get(at).and_then(Option::as_ref).map(Stored::cell))
+}
+
 /// A value of one column, a pair, or an object by column.
-fn listed(rule: &Rule, columns: &[&Column], row: u32) -> Value {
+fn listed(rule: &Rule, fields: &[Field], row: &Row) -> Value {
+    let cells = 0..fields.len();
     match rule {
         Rule::Rows { rule, .. } if !rule.is_pair() => {
-            columns.iter().map(|c| (c.name.clone(), c.json(row))).collect::<Map<_, _>>().into()
+            cells.map(|at| (fields[at].name.clone(), cell_json(fields, row, at))).collect::<Map<_, _>>().into()
         }
-        Rule::Rows { .. } => columns.iter().map(|c| c.json(row)).collect(),
-        _ => columns.first().map_or(Value::Null, |c| c.json(row)),
+        Rule::Rows { .. } => cells.map(|at| cell_json(fields, row, at)).collect(),
+        _ if fields.is_empty() => Value::Null,
+        _ => cell_json(fields, row, 0),
     }
 }
 
-fn row_result(found: &RowFindings, rule: &Rule, columns: &[&Column], format: ResultFormat) -> Map<String, Value> {
-    let percent = |part: usize, whole: usize| {
+fn row_result(found: &RowFindings, rule: &Rule, fields: &[Field], format: ResultFormat) -> Map<String, Value> {
+    let percent = |part: u64, whole: u64| {
         if whole == 0 { Value::Null } else { Value::from(part as f64 / whole as f64 * 100.0) }
     };
     let unexpected = &found.unexpected;
-    let list = |limit: usize| unexpected.iter().take(limit).map(|row| listed(rule, columns, *row)).collect::<Value>();
+    let list =
+        |limit: usize| unexpected.cells.iter().take(limit).map(|row| listed(rule, fields, row)).collect::<Value>();
     let mut result = Map::new();
     let mut put = |key: &str, value: Value| {
         result.insert(key.to_owned(), value);
     };
-    let unexpected_percent = if found.rows == 0 { Value::Null } else { percent(unexpected.len(), found.considered()) };
+    let unexpected_percent = if found.rows == 0 { Value::Null } else { percent(unexpected.count, found.considered()) };
     put("element_count", Value::from(found.rows));
-    put("unexpected_count", Value::from(unexpected.len()));
+    put("unexpected_count", Value::from(unexpected.count));
     put("unexpected_percent", unexpected_percent.clone());
     let partial = format.partial_unexpected_count;
     put("partial_unexpected_list", list(partial));
     if let Some(missing) = found.missing {
         put("missing_count", Value::from(missing));
         put("missing_percent", percent(missing, found.rows));
-        put("unexpected_percent_total", percent(unexpected.len(), found.rows));
+        put("unexpected_percent_total", percent(unexpected.count, found.rows));
         put("unexpected_percent_nonmissing", unexpected_percent);
     }
     if format.level >= Level::Summary && partial > 0 {
         let fetched = if format.level == Level::Complete { MAX_VALUES } else { partial };
-        if let Some(counts) = partial_counts(unexpected, rule, columns, fetched, partial) {
+        let rows = &unexpected.cells[..fetched.min(unexpected.cells.len())];
+        if let Some(counts) = partial_counts(rows, rule, fields, partial) {
             put("partial_unexpected_counts", counts);
         }
-        put("partial_unexpected_index_list", Value::from(unexpected[..partial.min(unexpected.len())].to_vec()));
+        let first = &unexpected.rows[..partial.min(unexpected.rows.len())];
+        put("partial_unexpected_index_list", Value::from(first.to_vec()));
     }
     if format.level == Level::Complete {
         put("unexpected_list", list(MAX_VALUES));
-        put("unexpected_index_list", Value::from(unexpected.clone()));
-        let rows = unexpected.iter().map(u32::to_string).collect::<Vec<_>>().join(", ");
+        put("unexpected_index_list", Value::from(unexpected.rows.clone()));
+        let rows = unexpected.rows.iter().map(u64::to_string).collect::<Vec<_>>().join(", ");
         put("unexpected_index_query", Value::from(format!("df.filter(items=[{rows}], axis=0)")));
     }
     result
 }
 
-/// How often each value occurs among the first `fetched`: the `limit` most common, by count and then by value. `None`
-/// where the values have no order, as with missing ones among texts.
+/// How often each value occurs among these: the `limit` most common, by count and then by value. `None` where the values
+/// have no order, as with missing ones among texts.
 ///
 /// A missing number equals no other and has no order to any, as in the original; other missing values are one value.
-fn partial_counts(rows: &[u32], rule: &Rule, columns: &[&Column], fetched: usize, limit: usize) -> Option<Value> {
-    let itself =
-        |column: &Column, row: u32| (column.is_number() && !column.is_bool() && column.is_missing(row)).then_some(row);
-    let tuple =
-        |row: u32| columns.iter().map(|c| (c.get(row).map(|cell| cell.key()), itself(c, row))).collect::<Vec<_>>();
-    let mut counts: Vec<(u32, usize)> = Vec::new();
+fn partial_counts(rows: &[Row], rule: &Rule, fields: &[Field], limit: usize) -> Option<Value> {
+    let get = |row: usize, at: usize| rows[row].get(at).and_then(Option::as_ref).map(Stored::cell);
+    let itself = |row: usize, at: usize| {
+        (fields[at].is_number() && fields[at].held != Held::Bool && get(row, at).is_none()).then_some(row)
+    };
+    let tuple = |row: usize| {
+        (0..fields.len()).map(|at| (get(row, at).map(|cell| cell.key()), itself(row, at))).collect::<Vec<_>>()
+    };
+    let mut counts: Vec<(usize, usize)> = Vec::new();
     let mut places = std::collections::HashMap::new();
-    for &row in rows.iter().take(fetched) {
+    for row in 0..rows.len() {
         let place = *places.entry(tuple(row)).or_insert_with(|| {
             counts.push((row, 0));
             counts.len() - 1
@@ -254,17 +283,17 @@ fn partial_counts(rows: &[u32], rule: &Rule, columns: &[&Column], fetched: usize
     counts.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
     counts.truncate(limit);
     let mut orderable = true;
-    let mut less = |(a, a_count): &(u32, usize), (b, b_count): &(u32, usize)| {
+    let mut less = |(a, a_count): &(usize, usize), (b, b_count): &(usize, usize)| {
         if a_count != b_count {
             return a_count > b_count;
         }
-        for column in columns {
-            match (column.get(*a), column.get(*b)) {
+        for (at, field) in fields.iter().enumerate() {
+            match (get(*a, at), get(*b, at)) {
                 (Some(x), Some(y)) if x.key() == y.key() => {}
                 (Some(x), Some(y)) => return x.order(y) == Some(Ordering::Less),
-                (None, None) if itself(column, *a).is_none() => {}
+                (None, None) if itself(*a, at).is_none() => {}
                 _ => {
-                    orderable &= column.is_number() || column.is_time();
+                    orderable &= field.is_number() || field.held == Held::Time;
                     return false;
                 }
             }
@@ -272,9 +301,9 @@ fn partial_counts(rows: &[u32], rule: &Rule, columns: &[&Column], fetched: usize
         false
     };
     insertion_sort(&mut counts, &mut less);
-    let value = |row: u32| match rule {
-        Rule::Rows { .. } => columns.iter().map(|c| c.json(row)).collect(),
-        _ => listed(rule, columns, row),
+    let value = |row: usize| match rule {
+        Rule::Rows { .. } => (0..fields.len()).map(|at| cell_json(fields, &rows[row], at)).collect(),
+        _ => listed(rule, fields, &rows[row]),
     };
     orderable.then(|| counts.iter().map(|(row, count)| json!({"value": value(*row), "count": count})).collect())
 }

@@ -3,13 +3,16 @@
 use std::sync::Arc;
 
 use med_schema::{Check, CheckResult, Checked, Report, Table};
+use polars::prelude::{DataFrame, Schema};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::error::SuiteError;
 use crate::evaluation::Evaluation;
 use crate::expectation::Expectation;
-use crate::result::{ResultFormat, ValidationResult};
+use crate::parameters;
+use crate::plan::{Plan, PlanOptions};
+use crate::result::{Level, ResultFormat, ValidationResult};
 
 /// Expectations of one table. A suite that exists is one whose parameters have all been checked.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -88,6 +91,21 @@ impl Suite {
         serde_json::from_str::<RawSuite>(text)?.try_into()
     }
 
+    /// Reads a suite whose `{"$PARAMETER": "name"}` placeholders are filled in with these values. A placeholder is a name, a
+    /// number, or a small sum of such (`2 * limit + 1`).
+    ///
+    /// # Errors
+    /// As [`Suite::from_json`], and when a placeholder names no value or needs a clock.
+    pub fn from_json_with(text: &str, parameters: &Map<String, Value>) -> Result<Self, SuiteError> {
+        let mut raw = serde_json::from_str::<RawSuite>(text)?;
+        for (i, expectation) in raw.expectations.iter_mut().enumerate() {
+            if let Some(kwargs) = expectation.get_mut("kwargs") {
+                parameters::fill(kwargs, parameters, i + 1)?;
+            }
+        }
+        raw.try_into()
+    }
+
     /// Writes the suite; parameters at their default are left out.
     ///
     /// # Errors
@@ -131,18 +149,29 @@ impl Suite {
     }
 
     /// Runs the suite. Never fails: an expectation that cannot run is an errored result of its own.
-    pub fn evaluate<'e>(&'e self, table: &'e Table) -> Evaluation<'e> {
-        Evaluation::of(&self.name, &self.expectations, table)
+    pub fn evaluate(&self, table: &Table) -> Evaluation<'_> {
+        Plan::evaluate_table(&self.name, &self.expectations, table, PlanOptions::from(Level::Complete))
+    }
+
+    /// Runs the suite on a frame, keeping no more than `options` ask for.
+    pub fn evaluate_frame(&self, frame: &DataFrame, options: impl Into<PlanOptions>) -> Evaluation<'_> {
+        Plan::evaluate(&self.name, &self.expectations, frame, options.into())
+    }
+
+    /// Plans the suite for a table of these columns: what to collect, each metric once.
+    pub fn plan(&self, columns: &Schema, options: impl Into<PlanOptions>) -> Plan<'_> {
+        Plan::new(&self.name, &self.expectations, columns, options.into())
     }
 
     /// Runs the suite and writes the result in Great Expectations' shape.
     pub fn validate(&self, table: &Table, format: impl Into<ResultFormat>) -> ValidationResult {
-        self.evaluate(table).result(format)
+        let format = format.into();
+        self.evaluate_frame(table.frame(), format).result(format)
     }
 
     /// Runs the suite and writes the report.
     pub fn report(&self, table: &Table) -> Report {
-        self.evaluate(table).report()
+        self.evaluate_frame(table.frame(), Level::BooleanOnly).report()
     }
 
     /// Runs the suite and hands the table back with its report, ready for a gate.
@@ -196,7 +225,8 @@ impl Check<Table> for Expectation {
         if let Err(error) = self.validate(1) {
             return CheckResult::error(self.name(), error).severity(self.severity);
         }
-        let report = Evaluation::of("", std::slice::from_ref(self), table).report();
+        let options = PlanOptions::from(Level::BooleanOnly);
+        let report = Plan::evaluate_table("", std::slice::from_ref(self), table, options).report();
         let nothing = || CheckResult::error(self.name(), "the expectation gave no result");
         report.results.into_iter().next().unwrap_or_else(nothing)
     }

@@ -33,4 +33,6 @@ pub use profile::{
 };
 pub use schema::Schema;
 #[cfg(feature = "polars")]
-pub use table::{CsvOptions, ParquetFile, Table, TableError, TableMismatch, Written, infer_schema, write_file};
+pub use table::{
+    CsvOptions, ParquetBatches, ParquetFile, Table, TableError, TableMismatch, Written, infer_schema, write_file,
+};

@@ -130,6 +130,15 @@ pub(crate) struct CheckArgs {
     /// How much to tell of each expectation.
     #[arg(long, value_enum, default_value = "SUMMARY", ignore_case = true)]
     pub(crate) result_format: ResultFormat,
+    /// Answer as Great Expectations on pandas does, its known defects and type system included.
+    #[arg(long)]
+    pub(crate) compat: bool,
+    /// Keep memory constant for Parquet files of any size: distinct counts and quantiles become estimates, marked as such.
+    #[arg(long)]
+    pub(crate) bounded: bool,
+    /// Values for the suite's `$PARAMETER` placeholders: a JSON object, or a file that holds one.
+    #[arg(long)]
+    pub(crate) parameters: Option<String>,
     #[command(flatten)]
     pub(crate) read: ReadArgs,
 }

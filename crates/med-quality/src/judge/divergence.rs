@@ -4,11 +4,12 @@ use std::collections::HashMap;
 
 use serde_json::{Map, Value, json};
 
-use super::Findings;
-use crate::cells::Key;
+use super::statistic::{distinct, inexact, numbers, value_of};
+use super::{Findings, Sample, unplanned};
+use crate::cells::Stored;
 use crate::error::RunError;
 use crate::expectation::{Histogram, Partition};
-use crate::metrics::Sample;
+use crate::scan::{Distinct, Numbers, State, Tally, identity};
 
 pub(super) fn judge(
     sample: &Sample<'_>,
@@ -42,6 +43,7 @@ pub(super) fn judge(
         }
         Partition::Continuous(histogram) => continuous(sample, histogram, tail_holdout, internal_holdout, threshold),
     }
+    .map(|findings| findings.because(inexact(sample)))
 }
 
 /// Natural-log divergence of `p` from `q`, each divided by its sum. Infinite where `q` is 0 and `p` is not.
@@ -62,7 +64,7 @@ fn findings(value: f64, threshold: Option<f64>, observed: Value, expected: Value
     // An infinite divergence is written as null, as the original does.
     result.insert("observed_value".to_owned(), Value::from(value));
     result.insert("details".to_owned(), json!({"observed_partition": observed, "expected_partition": expected}));
-    Findings::Whole { success, result }
+    Findings::Whole { success, result, inexact: None }
 }
 
 fn categorical(
@@ -72,32 +74,33 @@ fn categorical(
     tail_holdout: f64,
     threshold: Option<f64>,
 ) -> Result<Findings, RunError> {
-    let column = sample.column;
-    let total = sample.present().len() as f64;
-    let distinct = sample.distinct();
-    let mut counts: HashMap<Key<'_>, (u32, u32)> = HashMap::new();
-    for (&row, &count) in distinct.first.iter().zip(&distinct.counts) {
-        if let Some(cell) = column.get(row) {
-            counts.insert(cell.key(), (row, count));
-        }
+    let field = sample.field;
+    let total = sample.present as f64;
+    let distinct = distinct(sample)?;
+    if !distinct.is_exact() {
+        let reason = format!("there are more than {} different values, whose shares are not known", distinct.bound());
+        return Err(RunError::Bounded { column: field.name.clone(), reason });
     }
+    let mut counts = HashMap::new();
+    distinct.each(|identity, tally| {
+        counts.insert(identity, tally);
+    });
     let mut observed = Vec::with_capacity(values.len());
     for value in values {
-        let count = column.member(value)?.and_then(|key| counts.remove(&key)).map_or(0, |(_, count)| count);
-        observed.push(f64::from(count) / total);
+        let member = field.member(value)?.map(identity::of_key);
+        let count = member.and_then(|key| counts.remove(&key)).map_or(0, |tally| tally.count);
+        observed.push(count as f64 / total);
     }
-    let mut beside: Vec<(u32, u32)> = counts.into_values().collect();
-    let order = |a: u32, b: u32| column.get(a)?.order(column.get(b)?);
-    beside.sort_by(|a, b| order(a.0, b.0).unwrap_or(std::cmp::Ordering::Equal).then(a.0.cmp(&b.0)));
+    let beside = in_order(distinct, counts.into_iter().collect(), sample);
     let mut labels = values.to_vec();
     let mut expected = weights.to_vec();
     if tail_holdout > 0.0 {
         expected.iter_mut().for_each(|weight| *weight *= 1.0 - tail_holdout);
     }
     let tail = tail_holdout / beside.len() as f64;
-    for (row, count) in &beside {
-        labels.push(column.json(*row));
-        observed.push(f64::from(*count) / total);
+    for (label, count) in &beside {
+        labels.push(label.clone());
+        observed.push(*count as f64 / total);
         expected.push(if tail_holdout > 0.0 { tail } else { 0.0 });
     }
     let value = divergence(&observed, &expected);
@@ -112,17 +115,18 @@ fn continuous(
     internal_holdout: f64,
     threshold: Option<f64>,
 ) -> Result<Findings, RunError> {
-    if !sample.column.is_number() && !sample.present().is_empty() {
-        return Err(sample.column.wrong_type("numbers"));
-    }
-    let numbers = sample.numbers();
-    let total = numbers.len() as f64;
+    sample.needs_numbers()?;
+    let total = sample.present as f64;
     let Histogram { bins, weights, .. } = partition;
     let (first, last) = (bins[0], bins[bins.len() - 1]);
     let open = (first == f64::NEG_INFINITY, last == f64::INFINITY);
-    let mut observed: Vec<f64> = histogram(numbers, bins).iter().map(|count| *count as f64 / total).collect();
-    let below = numbers.iter().filter(|v| **v < first).count() as f64 / total;
-    let above = numbers.iter().filter(|v| **v > last).count() as f64 / total;
+    let (counts, below, above) = match sample.states.first() {
+        Some(State::Bins { counts, below, above }) => (counts.clone(), *below, *above),
+        Some(State::Numbers(numbers)) => (histogram(numbers, bins), 0, 0),
+        _ => return Err(unplanned()),
+    };
+    let mut observed: Vec<f64> = counts.iter().map(|count| *count as f64 / total).collect();
+    let (below, above) = (below as f64 / total, above as f64 / total);
     let held = 1.0 - tail_holdout - internal_holdout;
     let empty = weights.iter().filter(|weight| **weight == 0.0).count() as f64;
     let mut expected: Vec<f64> = weights
@@ -158,48 +162,59 @@ fn continuous(
 }
 
 /// Counts per bin; a bin holds its lower edge, the last one both.
-fn histogram(numbers: &[f64], bins: &[f64]) -> Vec<usize> {
+fn histogram(numbers: &Numbers, bins: &[f64]) -> Vec<u64> {
     let mut counts = vec![0; bins.len() - 1];
     let last = bins[bins.len() - 1];
-    for &number in numbers {
-        if number >= bins[0] && number <= last {
-            let bin = if number == last { counts.len() } else { bins.partition_point(|edge| *edge <= number) };
-            counts[bin - 1] += 1;
-        }
+    for (number, count) in numbers.weighted() {
+        // Of size classes the outermost reach beyond the smallest and largest number.
+        let number = number.clamp(bins[0], last);
+        let bin = if number == last { counts.len() } else { bins.partition_point(|edge| *edge <= number) };
+        counts[bin - 1] += count;
     }
     counts
+}
+
+/// Values as results print them, and how often each occurs, in ascending order.
+fn in_order(distinct: &Distinct, mut values: Vec<(u128, Tally)>, sample: &Sample<'_>) -> Vec<(Value, u64)> {
+    values.sort_unstable_by_key(|(_, tally)| tally.first);
+    let mut cells: Vec<_> = values
+        .iter()
+        .map(|(identity, tally)| (value_of(distinct, *identity, tally, sample.field), tally.count))
+        .collect();
+    let order = |a: &Option<Stored>, b: &Option<Stored>| a.as_ref()?.cell().order(b.as_ref()?.cell());
+    cells.sort_by(|(a, _), (b, _)| order(a, b).unwrap_or(std::cmp::Ordering::Equal));
+    cells.into_iter().map(|(cell, count)| (sample.field.json(cell.as_ref().map(|c| c.cell())), count)).collect()
 }
 
 /// The column's own distribution: its values, or as many equal bins as the larger of Sturges' and
 /// Freedman-Diaconis' numbers.
 fn own_partition(sample: &Sample<'_>, bucketize: bool) -> Result<Partition, RunError> {
-    let column = sample.column;
-    let total = sample.present().len() as f64;
+    let total = sample.present as f64;
     if !bucketize {
-        let distinct = sample.distinct();
-        let mut order: Vec<usize> = (0..distinct.first.len()).collect();
-        let by = |a: usize, b: usize| column.get(distinct.first[a])?.order(column.get(distinct.first[b])?);
-        order.sort_by(|a, b| by(*a, *b).unwrap_or(std::cmp::Ordering::Equal));
-        return Ok(Partition::Categorical {
-            values: order.iter().map(|i| column.json(distinct.first[*i])).collect(),
-            weights: order.iter().map(|i| f64::from(distinct.counts[*i]) / total).collect(),
-        });
+        let distinct = distinct(sample)?;
+        let mut counts = Vec::new();
+        if distinct.is_exact() {
+            distinct.each(|identity, tally| counts.push((identity, tally)));
+        }
+        let (values, weights) =
+            in_order(distinct, counts, sample).into_iter().map(|(value, count)| (value, count as f64 / total)).unzip();
+        return Ok(Partition::Categorical { values, weights });
     }
-    let sorted = sample.sorted();
-    let (Some(&min), Some(&max)) = (sorted.first(), sorted.last()) else {
-        return Err(column.wrong_type("at least one number to put into bins"));
-    };
+    let numbers = numbers(sample)?;
+    let last = numbers.len().checked_sub(1).filter(|_| sample.field.is_number());
+    let Some(last) = last else { return Err(sample.field.wrong_type("at least one number to put into bins")) };
+    let rank = |q: f64| (q * last as f64).round_ties_even() as u64;
+    let ranked = numbers.at_ranks(&[0, rank(0.25), rank(0.75), last]);
+    let (min, max, spread) = (ranked[0], ranked[3], ranked[2] - ranked[1]);
     if !(max - min).is_finite() {
-        return Err(column.wrong_type("finite numbers to put into bins"));
+        return Err(sample.field.wrong_type("finite numbers to put into bins"));
     }
     let (min, max) = if min == max { (min - 0.5, max + 0.5) } else { (min, max) };
-    let quartile = |q: f64| sorted[(q * (total - 1.0)).round_ties_even() as usize];
-    let spread = quartile(0.75) - quartile(0.25);
     let sturges = (total + 1.0).log2().ceil();
     let freedman = if spread < 1e-10 { 0.0 } else { ((max - min) / (2.0 * spread / total.cbrt())).ceil() };
     let count = sturges.max(freedman).clamp(1.0, 1e6) as usize;
     let bins: Vec<f64> =
         (0..=count).map(|i| if i == count { max } else { min + (max - min) * (i as f64 / count as f64) }).collect();
-    let weights = histogram(sample.numbers(), &bins).iter().map(|count| *count as f64 / total).collect();
+    let weights = histogram(numbers, &bins).iter().map(|count| *count as f64 / total).collect();
     Ok(Partition::Continuous(Histogram { bins, weights, tail_weights: None }))
 }

@@ -13,10 +13,12 @@ pub(crate) use statistic::statistic;
 pub(crate) use table::table;
 pub(crate) use values::values;
 
-use crate::cells::Column;
+use crate::cells::Field;
+use crate::error::RunError;
+use crate::scan::{Found, State};
 
 /// What a rule found.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) enum Findings {
     /// Of rows.
     Rows(RowFindings),
@@ -26,30 +28,46 @@ pub(crate) enum Findings {
         success: bool,
         /// `result` as the original writes it.
         result: Map<String, Value>,
+        /// Why it is not exact, where it is not.
+        inexact: Option<String>,
     },
 }
 
 /// Rows that are not as expected.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct RowFindings {
     /// Rows under the row condition.
-    pub(crate) rows: usize,
+    pub(crate) rows: u64,
     /// Of these, missing ones; `None` for the two rules that are about missing values.
-    pub(crate) missing: Option<usize>,
-    /// Rows looked at that are not as expected, ascending.
-    pub(crate) unexpected: Vec<u32>,
+    pub(crate) missing: Option<u64>,
+    /// Rows looked at that are not as expected.
+    pub(crate) unexpected: Found,
+    /// Why the count is not exact, where it is not.
+    pub(crate) inexact: Option<String>,
+}
+
+/// What was collected of a column for one rule.
+#[derive(Debug)]
+pub(crate) struct Sample<'a> {
+    pub(crate) field: &'a Field,
+    /// Rows under the condition.
+    pub(crate) rows: u64,
+    /// Of these, rows with a value.
+    pub(crate) present: u64,
+    /// In the order the rule asked for them.
+    pub(crate) states: Vec<&'a State>,
 }
 
 impl RowFindings {
     /// Rows looked at.
-    pub(crate) fn considered(&self) -> usize {
+    pub(crate) fn considered(&self) -> u64 {
         self.rows - self.missing.unwrap_or(0)
     }
 
     /// The share of rows as expected is at least `mostly`; of no rows all are.
     pub(crate) fn success(&self, mostly: f64) -> bool {
         let considered = self.considered();
-        considered == 0 || (considered - self.unexpected.len()) as f64 / considered as f64 >= mostly
+        considered == 0 || (considered - self.unexpected.count) as f64 / considered as f64 >= mostly
     }
 }
 
@@ -57,20 +75,27 @@ impl Findings {
     fn observed(success: bool, observed: Value) -> Self {
         let mut result = Map::new();
         result.insert("observed_value".to_owned(), observed);
-        Self::Whole { success, result }
+        Self::Whole { success, result, inexact: None }
+    }
+
+    fn because(mut self, reason: Option<String>) -> Self {
+        match &mut self {
+            Self::Rows(RowFindings { inexact, .. }) | Self::Whole { inexact, .. } => *inexact = reason,
+        }
+        self
     }
 }
 
-/// How a column's type is called in results: the names a pandas user knows.
-fn type_name(column: &Column) -> &'static str {
-    match column {
-        c if c.is_bool() => "bool",
-        c if c.is_int() => "int64",
-        c if c.is_number() => "float64",
-        c if c.is_text() => "str",
-        c if c.is_date() => "date",
-        _ => "datetime64[us]",
+impl Sample<'_> {
+    /// A text column that is empty or all missing has no values that could be of the wrong type.
+    fn needs_numbers(&self) -> Result<(), RunError> {
+        if self.field.is_number() || self.present == 0 { Ok(()) } else { Err(self.field.wrong_type("numbers")) }
     }
+}
+
+/// A metric that was planned is there; one that is not is an error, not a pass.
+fn unplanned() -> RunError {
+    RunError::Parameters { reason: "the metric of the expectation was not collected".to_owned() }
 }
 
 /// Names of types, and the type of ours that each of them means, if any.
@@ -118,12 +143,14 @@ const TYPE_NAMES: [(&str, Option<&str>); 37] = [
 ///
 /// # Errors
 /// When the name means no type at all.
-fn is_of_type(column: &Column, name: &str) -> Result<bool, crate::RunError> {
+fn is_of_type(field: &Field, name: &str) -> Result<bool, RunError> {
     match TYPE_NAMES.iter().find(|(known, _)| *known == name) {
-        Some((_, meant)) => Ok(*meant == Some(type_name(column))),
+        // numpy's names are of one type each, but for `str`, which pandas does not take for `string`.
+        Some(_) if field.compat && (name == field.type_name || name == "string") => Ok(name == field.type_name),
+        Some((_, meant)) => Ok(*meant == Some(field.type_name.as_str())),
         None => {
             let known: Vec<&str> = TYPE_NAMES.iter().filter(|(_, meant)| meant.is_some()).map(|(n, _)| *n).collect();
-            Err(crate::RunError::TypeName { name: name.to_owned(), known: known.join(", ") })
+            Err(RunError::TypeName { name: name.to_owned(), known: known.join(", ") })
         }
     }
 }

@@ -4,49 +4,95 @@ use std::cmp::Ordering;
 
 use serde_json::{Map, Value, json};
 
-use super::values::{Range, members};
-use super::{Findings, divergence};
+use super::{Findings, Sample, divergence, unplanned};
 use crate::bound::Bounds;
-use crate::cells::{Cell, Key, number_json};
+use crate::cells::{Cell, Field, Held, Stored, number_json};
 use crate::error::RunError;
 use crate::expectation::{Interpolation, StatisticRule};
-use crate::metrics::Sample;
+use crate::scan::{Distinct, Moments, Numbers, RELATIVE_ERROR, Range, State, Tally, identity, value};
 
 /// Partial lists in results hold this many entries.
 const PARTIAL: usize = 20;
 
 /// Judges a rule on a statistic of a sample.
 pub(crate) fn statistic(rule: &StatisticRule, sample: &Sample<'_>) -> Result<Findings, RunError> {
-    let count = sample.present().len();
-    match rule {
-        StatisticRule::Min(bounds) => extreme(sample, bounds, Ordering::Less),
-        StatisticRule::Max(bounds) => extreme(sample, bounds, Ordering::Greater),
-        StatisticRule::Mean(bounds) => central(sample, bounds, |s| s.moments().mean, mean_moment),
-        StatisticRule::Median(bounds) => {
-            central(sample, bounds, |s| linear_quantile(s.sorted(), 0.5).unwrap_or(f64::NAN), median_moment)
-        }
+    let findings = match rule {
+        StatisticRule::Min(bounds) => extreme(sample, bounds, |(min, _)| min),
+        StatisticRule::Max(bounds) => extreme(sample, bounds, |(_, max)| max),
+        StatisticRule::Mean(bounds) => mean(sample, bounds),
+        StatisticRule::Median(bounds) => median(sample, bounds),
         StatisticRule::Sum(bounds) => sum(sample, bounds),
         StatisticRule::Stdev(bounds) => {
-            needs_numbers(sample)?;
-            Ok(number(sample.moments().std, bounds))
+            sample.needs_numbers()?;
+            Ok(number(narrowed(moments(sample)?.std(), sample.field), bounds))
         }
-        StatisticRule::UniqueCount(bounds) => Ok(count_of(sample.distinct().counts.len(), bounds)),
-        StatisticRule::UniqueShare(bounds) => Ok(number(share(sample.distinct().counts.len(), count), bounds)),
-        StatisticRule::NonNullShare(bounds) => Ok(number(share(count, sample.rows.len()), bounds)),
+        StatisticRule::UniqueCount(bounds) => {
+            let count = distinct(sample)?.len();
+            Ok(Findings::observed(bounds.holds(count as f64), Value::from(count)))
+        }
+        StatisticRule::UniqueShare(bounds) => {
+            Ok(number(share(distinct(sample)?.len(), sample.present).min(1.0), bounds))
+        }
+        StatisticRule::NonNullShare(bounds) => Ok(number(share(sample.present, sample.rows), bounds)),
         StatisticRule::Quantiles { quantiles, ranges, interpolation } => {
             judge_quantiles(sample, quantiles, ranges, *interpolation)
         }
         StatisticRule::MostCommonInSet { set, ties_okay } => most_common(sample, set, *ties_okay),
-        StatisticRule::DistinctInSet(set) => distinct(sample, set, true, false),
-        StatisticRule::DistinctContainSet(set) => distinct(sample, set, false, true),
-        StatisticRule::DistinctEqualSet(set) => distinct(sample, set, true, true),
+        StatisticRule::DistinctInSet(set) => distinct_in(sample, set, true, false),
+        StatisticRule::DistinctContainSet(set) => distinct_in(sample, set, false, true),
+        StatisticRule::DistinctEqualSet(set) => distinct_in(sample, set, true, true),
         StatisticRule::KlDivergence { partition, threshold, tail_holdout, internal_holdout, bucketize } => {
             divergence::judge(sample, partition.as_ref(), *threshold, *tail_holdout, *internal_holdout, *bucketize)
         }
-    }
+    };
+    findings.map(|findings| findings.because(inexact(sample)))
 }
 
-fn share(part: usize, whole: usize) -> f64 {
+/// Why what was collected is not exact, where it is not.
+pub(super) fn inexact(sample: &Sample<'_>) -> Option<String> {
+    sample.states.iter().find_map(|state| match state {
+        State::Distinct(distinct) if !distinct.is_exact() => {
+            Some(format!("more than {} different values are estimated, standard error 0.8 %", distinct.bound()))
+        }
+        State::Numbers(numbers) if !numbers.is_exact() => {
+            let percent = RELATIVE_ERROR * 100.0;
+            Some(format!("numbers are known to {percent:.1} % of their size; rows are not listed"))
+        }
+        _ => None,
+    })
+}
+
+pub(super) fn moments<'a>(sample: &Sample<'a>) -> Result<&'a Moments, RunError> {
+    let moments = sample.states.iter().find_map(|state| match state {
+        State::Moments { moments, .. } => Some(&**moments),
+        _ => None,
+    });
+    moments.ok_or_else(unplanned)
+}
+
+pub(super) fn numbers<'a>(sample: &Sample<'a>) -> Result<&'a Numbers, RunError> {
+    let numbers = sample.states.iter().find_map(|state| match state {
+        State::Numbers(numbers) => Some(numbers),
+        _ => None,
+    });
+    numbers.ok_or_else(unplanned)
+}
+
+pub(super) fn distinct<'a>(sample: &Sample<'a>) -> Result<&'a Distinct, RunError> {
+    let distinct = sample.states.iter().find_map(|state| match state {
+        State::Distinct(distinct) => Some(&**distinct),
+        _ => None,
+    });
+    distinct.ok_or_else(unplanned)
+}
+
+/// The value that an identity stands for, read from its content where that is long.
+pub(super) fn value_of(distinct: &Distinct, identity: u128, tally: &Tally, field: &Field) -> Option<Stored> {
+    let long = || distinct.content_of(tally).map(|bytes| Stored::Text(String::from_utf8_lossy(bytes).into_owned()));
+    identity::value_of(identity, field).or_else(long)
+}
+
+fn share(part: u64, whole: u64) -> f64 {
     if whole == 0 { 0.0 } else { part as f64 / whole as f64 }
 }
 
@@ -55,108 +101,105 @@ fn number(value: f64, bounds: &Bounds) -> Findings {
     Findings::observed(!value.is_nan() && bounds.holds(value), number_json(value))
 }
 
-fn count_of(count: usize, bounds: &Bounds) -> Findings {
-    Findings::observed(bounds.holds(count as f64), Value::from(count))
-}
-
-fn needs_numbers(sample: &Sample<'_>) -> Result<(), RunError> {
-    // A text column that is empty or all missing has no values that could be of the wrong type.
-    if sample.column.is_number() || sample.present().is_empty() {
-        Ok(())
-    } else {
-        Err(sample.column.wrong_type("numbers"))
-    }
+/// The original's statistics of a column in single precision are of that precision.
+fn narrowed(value: f64, field: &Field) -> f64 {
+    if field.compat && field.type_name == "float32" { f64::from(value as f32) } else { value }
 }
 
 fn observe(cell: Option<Cell<'_>>, sample: &Sample<'_>, bounds: &Bounds) -> Result<Findings, RunError> {
     let Some(cell) = cell else { return Ok(Findings::observed(false, Value::Null)) };
-    let range = Range::new(sample.column, bounds)?;
+    let range = Range::new(sample.field, bounds)?;
     Ok(Findings::observed(range.holds(cell), cell.to_json()))
 }
 
-fn extreme(sample: &Sample<'_>, bounds: &Bounds, side: Ordering) -> Result<Findings, RunError> {
-    let cells = sample.present().iter().filter_map(|row| sample.column.get(*row));
-    let best = cells.reduce(|best, cell| if cell.order(best) == Some(side) { cell } else { best });
-    observe(best, sample, bounds)
-}
-
-/// Mean and median: of numbers, and of moments.
-fn central(
+fn extreme(
     sample: &Sample<'_>,
     bounds: &Bounds,
-    of_numbers: impl Fn(&Sample<'_>) -> f64,
-    of_moments: impl Fn(Vec<i64>) -> i64,
+    side: impl Fn(&(Stored, Stored)) -> &Stored,
 ) -> Result<Findings, RunError> {
-    let moments: Vec<i64> = sample
-        .present()
-        .iter()
-        .filter_map(|row| match sample.column.get(*row) {
-            Some(Cell::Time(micros)) => Some(micros),
-            _ => None,
-        })
-        .collect();
-    if !moments.is_empty() {
-        return observe(Some(Cell::Time(of_moments(moments))), sample, bounds);
+    match sample.states.first() {
+        Some(State::Extremes(extremes)) => observe(extremes.as_ref().map(|e| side(e).cell()), sample, bounds),
+        _ => Err(unplanned()),
     }
-    needs_numbers(sample)?;
-    let value = of_numbers(sample);
-    observe((!value.is_nan()).then_some(Cell::Float(value)), sample, bounds)
 }
 
-fn mean_moment(micros: Vec<i64>) -> i64 {
-    let sum: i128 = micros.iter().copied().map(i128::from).sum();
-    sum.div_euclid(micros.len() as i128) as i64
+/// Of numbers, and of moments in time.
+fn mean(sample: &Sample<'_>, bounds: &Bounds) -> Result<Findings, RunError> {
+    if sample.field.held == Held::Time && sample.present > 0 {
+        let whole = sample.states.iter().find_map(|state| match state {
+            State::Moments { whole, .. } => *whole,
+            _ => None,
+        });
+        let mean = whole.ok_or_else(unplanned)?.div_euclid(i128::from(sample.present));
+        return observe(Some(Cell::Time(mean as i64)), sample, bounds);
+    }
+    sample.needs_numbers()?;
+    let mean = narrowed(moments(sample)?.mean(), sample.field);
+    observe((!mean.is_nan()).then_some(Cell::Float(mean)), sample, bounds)
 }
 
-fn median_moment(mut micros: Vec<i64>) -> i64 {
-    micros.sort_unstable();
-    let (low, high) = (micros[(micros.len() - 1) / 2], micros[micros.len() / 2]);
-    low + (high - low) / 2
+fn median(sample: &Sample<'_>, bounds: &Bounds) -> Result<Findings, RunError> {
+    let numbers = numbers(sample)?;
+    if sample.field.held == Held::Time && sample.present > 0 {
+        let middle = numbers.at_ranks(&[(numbers.len() - 1) / 2, numbers.len() / 2]);
+        let (low, high) = (middle[0] as i64, middle[1] as i64);
+        return observe(Some(Cell::Time(low + (high - low) / 2)), sample, bounds);
+    }
+    sample.needs_numbers()?;
+    let median = quantiles_of(numbers, &[0.5], Interpolation::Linear)[0].filter(|v| !v.is_nan());
+    observe(median.map(|v| Cell::Float(narrowed(v, sample.field))), sample, bounds)
 }
 
 fn sum(sample: &Sample<'_>, bounds: &Bounds) -> Result<Findings, RunError> {
-    needs_numbers(sample)?;
-    let cells = sample.present().iter().filter_map(|row| sample.column.get(*row));
-    // Whole numbers are added up exactly; the total is printed exactly where it fits.
-    let whole: Option<i128> = cells
-        .map(|cell| match cell {
-            Cell::Bool(value) => Some(i128::from(value)),
-            Cell::Int(value) => Some(i128::from(value)),
-            _ => None,
-        })
-        .sum();
-    match whole {
+    sample.needs_numbers()?;
+    let whole = match sample.states.first() {
+        Some(State::Moments { whole, .. }) => *whole,
+        _ => return Err(unplanned()),
+    };
+    // Whole numbers are added up exactly; the total is printed exactly where it fits. Of nothing it is 0.
+    match whole.or((sample.present == 0).then_some(0)) {
         Some(total) => {
             let printed = i64::try_from(total).map_or_else(|_| Value::from(total as f64), Value::from);
             Ok(Findings::observed(bounds.holds(total as f64), printed))
         }
-        None => Ok(number(sample.moments().sum, bounds)),
+        None => Ok(number(narrowed(moments(sample)?.sum(), sample.field), bounds)),
     }
 }
 
-/// The quantile between the two nearest values, in proportion. `None` of nothing.
-pub(super) fn linear_quantile(sorted: &[f64], q: f64) -> Option<f64> {
-    quantile(sorted, q, Interpolation::Linear)
+/// First and third quartile. `None` of nothing.
+pub(super) fn quartiles(numbers: &Numbers) -> Option<(f64, f64)> {
+    let of = quantiles_of(numbers, &[0.25, 0.75], Interpolation::Linear);
+    of[0].zip(of[1])
 }
 
-/// The quantile `q` of ascending values: at place `q (n - 1)`, counted from 0.
-fn quantile(sorted: &[f64], q: f64, interpolation: Interpolation) -> Option<f64> {
-    let last = sorted.len().checked_sub(1)?;
-    let place = q * last as f64;
-    let (low, high) = (sorted[place.floor() as usize], sorted[(place.ceil() as usize).min(last)]);
-    Some(match interpolation {
+/// Quantiles: the value at place `q (n - 1)`, counted from 0, or between the two next to it.
+fn quantiles_of(numbers: &Numbers, quantiles: &[f64], interpolation: Interpolation) -> Vec<Option<f64>> {
+    let Some(last) = numbers.len().checked_sub(1) else { return vec![None; quantiles.len()] };
+    let place = |q: f64| q * last as f64;
+    let ranks: Vec<u64> = quantiles
+        .iter()
+        .flat_map(|q| [place(*q).floor() as u64, (place(*q).ceil() as u64).min(last)])
+        .chain(quantiles.iter().map(|q| place(*q).round_ties_even() as u64))
+        .collect();
+    let values = numbers.at_ranks(&ranks);
+    let of = |(i, q): (usize, &f64)| {
+        let nearest = values[2 * quantiles.len() + i];
+        Some(between(values[2 * i], values[2 * i + 1], nearest, place(*q).fract(), interpolation))
+    };
+    quantiles.iter().enumerate().map(of).collect()
+}
+
+fn between(low: f64, high: f64, nearest: f64, part: f64, interpolation: Interpolation) -> f64 {
+    match interpolation {
+        Interpolation::Nearest => nearest,
         Interpolation::Lower => low,
         Interpolation::Higher => high,
-        Interpolation::Midpoint if low == high => low,
+        Interpolation::Midpoint | Interpolation::Linear if low == high => low,
         Interpolation::Midpoint => low + (high - low) * 0.5,
-        Interpolation::Nearest => sorted[place.round_ties_even() as usize],
-        Interpolation::Linear if low == high => low,
-        Interpolation::Linear => {
-            let part = place.fract();
-            // From the nearer end, as numpy does, so that rounding agrees.
-            if part >= 0.5 { high - (high - low) * (1.0 - part) } else { low + (high - low) * part }
-        }
-    })
+        // From the nearer end, as numpy does, so that rounding agrees.
+        Interpolation::Linear if part >= 0.5 => high - (high - low) * (1.0 - part),
+        Interpolation::Linear => low + (high - low) * part,
+    }
 }
 
 fn judge_quantiles(
@@ -165,12 +208,14 @@ fn judge_quantiles(
     ranges: &[[Option<f64>; 2]],
     interpolation: Option<Interpolation>,
 ) -> Result<Findings, RunError> {
-    needs_numbers(sample)?;
+    sample.needs_numbers()?;
     let interpolation = interpolation.ok_or_else(|| RunError::Parameters {
         reason: "allow_relative_error = true is for databases; give false or the name of an interpolation".to_owned(),
     })?;
-    let values: Vec<Option<f64>> =
-        quantiles.iter().map(|q| quantile(sample.sorted(), *q, interpolation).filter(|v| !v.is_nan())).collect();
+    let values: Vec<Option<f64>> = quantiles_of(numbers(sample)?, quantiles, interpolation)
+        .into_iter()
+        .map(|value| value.filter(|v| !v.is_nan()).map(|v| narrowed(v, sample.field)))
+        .collect();
     let close = |value: f64, bound: f64| value == bound || (value - bound).abs() <= 1e-8 + 1e-4 * bound.abs();
     let inside = |(value, [low, high]): (&Option<f64>, &[Option<f64>; 2])| {
         value.is_some_and(|v| {
@@ -182,64 +227,90 @@ fn judge_quantiles(
     let mut result = Map::new();
     result.insert("observed_value".to_owned(), json!({"quantiles": quantiles, "values": printed}));
     result.insert("details".to_owned(), json!({"success_details": passes}));
-    Ok(Findings::Whole { success: !passes.contains(&false), result })
+    Ok(Findings::Whole { success: !passes.contains(&false), result, inexact: None })
 }
 
-/// Rows of distinct values, sorted by value.
-fn sort_rows(sample: &Sample<'_>, rows: &mut [u32]) {
-    let order = |a: u32, b: u32| sample.column.get(a)?.order(sample.column.get(b)?);
-    rows.sort_by(|a, b| order(*a, *b).unwrap_or(Ordering::Equal));
+/// Values of a column in ascending order, as results print them.
+fn sorted(distinct: &Distinct, mut found: Vec<(u128, Tally)>, field: &Field) -> Vec<Value> {
+    found.sort_unstable_by_key(|(_, tally)| tally.first);
+    let mut cells: Vec<Option<Stored>> =
+        found.iter().map(|(identity, tally)| value_of(distinct, *identity, tally, field)).collect();
+    let order = |a: &Option<Stored>, b: &Option<Stored>| a.as_ref()?.cell().order(b.as_ref()?.cell());
+    cells.sort_by(|a, b| order(a, b).unwrap_or(Ordering::Equal));
+    cells.iter().map(|cell| field.json(cell.as_ref().map(Stored::cell))).collect()
 }
 
 fn most_common(sample: &Sample<'_>, set: &[Value], ties_okay: bool) -> Result<Findings, RunError> {
-    let members = members(sample.column, set)?;
-    let distinct = sample.distinct();
-    let most = distinct.counts.iter().copied().max().unwrap_or(0);
-    let counted = distinct.first.iter().zip(&distinct.counts);
-    let mut modes: Vec<u32> = counted.filter(|(_, count)| **count == most).map(|(row, _)| *row).collect();
-    sort_rows(sample, &mut modes);
-    let inside =
-        modes.iter().filter(|row| sample.column.get(**row).is_some_and(|c| members.contains(&c.key()))).count();
+    let members = value::members(sample.field, set)?;
+    let distinct = distinct(sample)?;
+    if !distinct.is_exact() {
+        let reason =
+            format!("there are more than {} different values, so the most common is not known", distinct.bound());
+        return Err(RunError::Bounded { column: sample.field.name.clone(), reason });
+    }
+    let mut most = 0;
+    let mut modes: Vec<(u128, Tally)> = Vec::new();
+    distinct.each(|identity, tally| {
+        if tally.count > most {
+            most = tally.count;
+            modes.clear();
+        }
+        if tally.count == most {
+            modes.push((identity, tally));
+        }
+    });
+    let inside = modes.iter().filter(|(identity, _)| members.contains(identity)).count();
     let success = if ties_okay { inside > 0 } else { modes.len() == 1 && inside == 1 };
-    Ok(Findings::observed(success, modes.iter().map(|row| sample.column.json(*row)).collect()))
+    Ok(Findings::observed(success, Value::from(sorted(distinct, modes, sample.field))))
 }
 
 /// Distinct values beside the set, and members of the set that do not occur.
-fn distinct(sample: &Sample<'_>, set: &[Value], none_beside: bool, all_there: bool) -> Result<Findings, RunError> {
-    let column = sample.column;
-    let members = members(column, set)?;
-    let distinct = sample.distinct();
-    let key = |row: &u32| column.get(*row).map(|cell| cell.key());
+fn distinct_in(sample: &Sample<'_>, set: &[Value], none_beside: bool, all_there: bool) -> Result<Findings, RunError> {
+    let field = sample.field;
+    let members = value::members(field, set)?;
+    let distinct = distinct(sample)?;
+    let mut beside = Vec::new();
+    let mut there = value::Members::default();
+    distinct.each_known(|identity, tally| {
+        if members.contains(&identity) {
+            there.insert(identity);
+        } else if none_beside {
+            beside.push((identity, tally));
+        }
+    });
     let mut result = Map::new();
     let mut success = true;
     result.insert("observed_value".to_owned(), Value::Null);
     if none_beside {
-        let outside = |row: &&u32| key(row).is_some_and(|key| !members.contains(&key));
-        let mut beside: Vec<u32> = distinct.first.iter().filter(outside).copied().collect();
-        sort_rows(sample, &mut beside);
-        success &= beside.is_empty();
-        let partial: Value = beside.iter().take(PARTIAL).map(|row| column.json(*row)).collect();
-        result.insert("unexpected_count".to_owned(), Value::from(beside.len()));
-        result.insert("partial_unexpected_list".to_owned(), partial);
+        success &= beside.is_empty() && distinct.is_exact();
+        let count = if distinct.is_exact() { beside.len() as u64 } else { distinct.len() - there.len() as u64 };
+        let mut partial = sorted(distinct, beside, field);
+        partial.truncate(PARTIAL);
+        result.insert("unexpected_count".to_owned(), Value::from(count));
+        result.insert("partial_unexpected_list".to_owned(), Value::from(partial));
     }
     if all_there {
-        let there: std::collections::HashSet<Key<'_>> = distinct.first.iter().filter_map(key).collect();
         let mut seen = std::collections::HashSet::new();
         let mut missing: Vec<Value> = Vec::new();
         for value in set {
-            let member = column.member(value)?;
+            let member = field.member(value)?.map(identity::of_key);
             // Null never occurs among the values, and neither does a value of another type.
             let occurs = member.is_some_and(|member| there.contains(&member));
             if !occurs && seen.insert(value.to_string()) {
                 missing.push(value.clone());
             }
         }
+        if !missing.is_empty() && !distinct.is_exact() {
+            let reason =
+                format!("there are more than {} different values, so some may have been missed", distinct.bound());
+            return Err(RunError::Bounded { column: field.name.clone(), reason });
+        }
         success &= missing.is_empty();
         result.insert("missing_count".to_owned(), Value::from(missing.len()));
         missing.truncate(PARTIAL);
         result.insert("partial_missing_list".to_owned(), Value::from(missing));
     }
-    Ok(Findings::Whole { success, result })
+    Ok(Findings::Whole { success, result, inexact: None })
 }
 
 #[cfg(test)]
@@ -248,11 +319,13 @@ mod tests {
 
     #[test]
     fn nearest_rounds_half_to_even_places() {
-        let check = |values: &[f64], q: f64, expected: f64| {
-            assert_eq!(quantile(values, q, Interpolation::Nearest), Some(expected));
+        let check = |values: &[f64], q: f64, expected: Option<f64>| {
+            let mut numbers = Numbers::new(false, false, false);
+            values.iter().for_each(|v| numbers.add_float(0, *v));
+            assert_eq!(quantiles_of(&numbers, &[q], Interpolation::Nearest), [expected]);
         };
-        check(&[1.0, 2.0, 3.0, 4.0], 0.5, 3.0);
-        check(&[0.0, 1.0, 2.0, 3.0, 4.0, 5.0], 0.5, 2.0);
-        assert_eq!(quantile(&[], 0.5, Interpolation::Nearest), None);
+        check(&[1.0, 2.0, 3.0, 4.0], 0.5, Some(3.0));
+        check(&[0.0, 1.0, 2.0, 3.0, 4.0, 5.0], 0.5, Some(2.0));
+        check(&[], 0.5, None);
     }
 }

@@ -2,8 +2,8 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Findings, is_of_type, type_name};
-use crate::cells::Column;
+use super::{Findings, is_of_type};
+use crate::cells::Field;
 use crate::error::RunError;
 use crate::expectation::TableRule;
 
@@ -11,22 +11,24 @@ use crate::expectation::TableRule;
 pub(crate) fn table(
     rule: &TableRule,
     names: &[&str],
-    rows: usize,
-    column: Option<&Column>,
+    rows: u64,
+    column: Option<&Field>,
+    compat: bool,
 ) -> Result<Findings, RunError> {
     let found = || Value::from(names.to_vec());
     Ok(match rule {
         TableRule::ColumnExists { column, index } => {
             let place = |index: i64| if index < 0 { index + names.len() as i64 } else { index };
-            let success = match index {
+            // The original takes place 0 for no place.
+            let success = match index.filter(|index| !(compat && *index == 0)) {
                 None => names.contains(&column.as_str()),
-                Some(index) => usize::try_from(place(*index)).ok().and_then(|i| names.get(i)) == Some(&column.as_str()),
+                Some(index) => usize::try_from(place(index)).ok().and_then(|i| names.get(i)) == Some(&column.as_str()),
             };
-            Findings::Whole { success, result: Map::new() }
+            Findings::Whole { success, result: Map::new(), inexact: None }
         }
         TableRule::ColumnType { column: name, type_name: wanted } => {
             let column = column.ok_or_else(|| RunError::no_column(name, names.iter().copied()))?;
-            Findings::observed(is_of_type(column, wanted)?, Value::from(type_name(column)))
+            Findings::observed(is_of_type(column, wanted)?, Value::from(column.type_name.as_str()))
         }
         TableRule::RowCountBetween(bounds) => Findings::observed(bounds.holds(rows as f64), Value::from(rows)),
         TableRule::RowCountEqual(count) => Findings::observed(i64::try_from(rows) == Ok(*count), Value::from(rows)),
@@ -51,7 +53,7 @@ pub(crate) fn table(
             if !success {
                 result.insert("details".to_owned(), json!({"mismatched": mismatched}));
             }
-            Findings::Whole { success, result }
+            Findings::Whole { success, result, inexact: None }
         }
         TableRule::ColumnsSet { columns, exact } => {
             let mut sorted = names.to_vec();
@@ -73,7 +75,7 @@ pub(crate) fn table(
             if !mismatched.is_empty() {
                 result.insert("details".to_owned(), json!({"mismatched": mismatched}));
             }
-            Findings::Whole { success, result }
+            Findings::Whole { success, result, inexact: None }
         }
     })
 }

@@ -1,271 +1,123 @@
 //! Rules on every value of a column.
 
-use std::cmp::Ordering;
-use std::collections::HashSet;
-
 use serde_json::Value;
 
-use super::{Findings, RowFindings, is_of_type, type_name};
-use crate::bound::{Bound, Bounds};
-use crate::cells::{Cell, Column, Key, days_of, micros_of};
+use super::statistic::{distinct, inexact, moments, numbers, quartiles, value_of};
+use super::{Findings, RowFindings, Sample, is_of_type, unplanned};
+use crate::cells::{Field, Held, Stored};
 use crate::error::RunError;
 use crate::expectation::{OutlierMethod, ValueRule};
-use crate::metrics::Sample;
-use crate::python::{dateutil, json, json_schema, regex, strptime};
+use crate::scan::{Found, Keep, Numbers, State};
 
 /// Judges a rule on the values of a sample.
-pub(crate) fn values(rule: &ValueRule, sample: &Sample<'_>) -> Result<Findings, RunError> {
-    let column = sample.column;
+pub(crate) fn values(rule: &ValueRule, sample: &Sample<'_>, keep: Keep) -> Result<Findings, RunError> {
+    let field = sample.field;
     let unexpected = match rule {
-        ValueRule::NotNull => filter(sample.rows, |row| column.is_missing(row)),
-        ValueRule::Null => filter(sample.rows, |row| !column.is_missing(row)),
-        ValueRule::Unique => {
-            let distinct = sample.distinct();
-            let groups = sample.present().iter().zip(&distinct.group);
-            groups.filter(|(_, group)| distinct.counts[**group as usize] > 1).map(|(row, _)| *row).collect()
+        ValueRule::Unique => repeated(sample, keep)?,
+        ValueRule::ZScore { threshold, double_sided } => {
+            sample.needs_numbers()?;
+            let moments = moments(sample)?;
+            let (mean, std) = (moments.mean(), moments.std());
+            let unexpected = |value: f64| {
+                let z = (value - mean) / std;
+                if *double_sided { z.abs() >= threshold.abs() } else { z >= *threshold }
+            };
+            if std > 0.0 && std.is_finite() { select(sample, keep, unexpected)? } else { Found::default() }
         }
-        ValueRule::Between(bounds) => {
-            if bounds.is_reversed() {
-                let text = |bound: Option<Bound>| bound.map_or_else(String::new, |b| b.to_json().to_string());
-                return Err(RunError::EmptyRange { min: text(bounds.min), max: text(bounds.max) });
+        ValueRule::NotOutlier { method: OutlierMethod::Std, multiplier } => {
+            sample.needs_numbers()?;
+            let moments = moments(sample)?;
+            let (mean, std) = (moments.mean(), moments.std());
+            let reach = multiplier * std;
+            let outside = |v: f64| !(v == mean || (v - mean).abs() < reach);
+            if mean.is_finite() && std.is_finite() { select(sample, keep, outside)? } else { Found::default() }
+        }
+        ValueRule::NotOutlier { method: OutlierMethod::Iqr, multiplier } => {
+            sample.needs_numbers()?;
+            if field.held == Held::Bool {
+                return Err(field.wrong_type("numbers; booleans have no quartiles"));
             }
-            // Of no values all lie inside, whatever they would be compared with.
-            if sample.present().is_empty() {
-                Vec::new()
-            } else {
-                let range = Range::new(column, bounds)?;
-                each(sample, |cell| !range.holds(cell))
+            match quartiles(numbers(sample)?) {
+                Some((q1, q3)) if q1.is_finite() && q3.is_finite() && (multiplier * (q3 - q1)).is_finite() => {
+                    let reach = multiplier * (q3 - q1);
+                    let (low, high) = (q1 - reach, q3 + reach);
+                    select(sample, keep, |v| v < low || v > high)?
+                }
+                _ => Found::default(),
             }
         }
-        ValueRule::InSet(set) => {
-            let set = members(column, set)?;
-            each(sample, |cell| !set.contains(&cell.key()))
+        ValueRule::Increasing { .. } | ValueRule::Decreasing { .. } => {
+            if field.held == Held::Text && sample.present > 1 {
+                let expected = "numbers, dates or timestamps, which have an order that is not the alphabet's";
+                return Err(field.wrong_type(expected));
+            }
+            found(sample)?
         }
-        ValueRule::NotInSet(set) => {
-            let set = members(column, set)?;
-            each(sample, |cell| set.contains(&cell.key()))
-        }
-        ValueRule::MatchRegex(pattern) => matches(sample, std::slice::from_ref(pattern), |found, _| found == 0)?,
-        ValueRule::NotMatchRegex(pattern) => matches(sample, std::slice::from_ref(pattern), |found, _| found > 0)?,
-        ValueRule::MatchRegexList { patterns, all: true } => matches(sample, patterns, |found, of| found < of)?,
-        ValueRule::MatchRegexList { patterns, all: false } => matches(sample, patterns, |found, _| found == 0)?,
-        ValueRule::NotMatchRegexList(patterns) => matches(sample, patterns, |found, _| found > 0)?,
-        ValueRule::LengthBetween(bounds) => each(sample, |cell| !bounds.holds(length(cell))),
-        ValueRule::LengthEqual(wanted) => each(sample, |cell| length(cell) != *wanted),
-        ValueRule::StrftimeFormat(format) => {
-            let expected = "text; a strftime format reads text, not values that are already dates or numbers";
-            let format = strptime::Format::new(format).map_err(|reason| RunError::Parameters { reason })?;
-            text_rows(sample, expected, |text| !format.reads(text))?
-        }
-        ValueRule::DateutilParseable => text_rows(sample, "text to read dates from", |text| !dateutil::is_date(text))?,
-        ValueRule::Json => each(sample, |cell| match cell {
-            Cell::Text(text) => json::parse(text).is_none(),
-            _ => true,
-        }),
-        ValueRule::JsonSchema(schema) => against_schema(sample, schema)?,
-        ValueRule::Increasing { strictly } => out_of_order(sample, Ordering::Less, *strictly)?,
-        ValueRule::Decreasing { strictly } => out_of_order(sample, Ordering::Greater, *strictly)?,
-        ValueRule::ZScore { threshold, double_sided } => z_scores(sample, *threshold, *double_sided)?,
-        ValueRule::NotOutlier { method, multiplier } => outliers(sample, *method, *multiplier)?,
         ValueRule::OfType(name) => {
-            let success = is_of_type(column, name)?;
-            return Ok(of_type(sample, success));
+            let success = is_of_type(field, name)?;
+            return of_type(sample, success);
         }
         ValueRule::InTypeList(names) => {
-            let names = names.iter().flatten().map(|name| is_of_type(column, name)).collect::<Result<Vec<_>, _>>()?;
-            let success = !matches!(rule, ValueRule::InTypeList(Some(_))) || names.contains(&true);
-            return Ok(of_type(sample, success));
+            let known = names.iter().flatten().map(|name| is_of_type(field, name)).collect::<Result<Vec<_>, _>>()?;
+            // On pandas a column of text is of no type in a list.
+            let never = field.compat && field.held == Held::Text;
+            return of_type(sample, names.is_none() || (known.contains(&true) && !never));
         }
+        _ => found(sample)?,
     };
-    let missing = (!rule.is_about_missing()).then(|| sample.missing());
-    Ok(Findings::Rows(RowFindings { rows: sample.rows.len(), missing, unexpected }))
+    let missing = (!rule.is_about_missing()).then_some(sample.rows - sample.present);
+    Ok(Findings::Rows(RowFindings { rows: sample.rows, missing, unexpected, inexact: inexact(sample) }))
 }
 
-fn filter(rows: &[u32], unexpected: impl Fn(u32) -> bool) -> Vec<u32> {
-    rows.iter().copied().filter(|row| unexpected(*row)).collect()
-}
-
-fn each(sample: &Sample<'_>, unexpected: impl Fn(Cell<'_>) -> bool) -> Vec<u32> {
-    filter(sample.present(), |row| sample.column.get(row).is_some_and(&unexpected))
+fn found(sample: &Sample<'_>) -> Result<Found, RunError> {
+    match sample.states.first() {
+        Some(State::Test(found) | State::Order { found, .. }) => Ok(found.clone()),
+        Some(State::Error(_)) if sample.present == 0 => Ok(Found::default()),
+        Some(State::Error(error)) => Err(error.clone()),
+        _ => Err(unplanned()),
+    }
 }
 
 /// A column holds values of one type, so all are of it or none is. Dates are listed value by value, as the original does.
-fn of_type(sample: &Sample<'_>, success: bool) -> Findings {
-    if sample.column.is_date() {
-        let unexpected = if success { Vec::new() } else { sample.present().to_vec() };
-        return Findings::Rows(RowFindings { rows: sample.rows.len(), missing: Some(sample.missing()), unexpected });
+fn of_type(sample: &Sample<'_>, success: bool) -> Result<Findings, RunError> {
+    if sample.field.held == Held::Date {
+        let unexpected = if success { Found::default() } else { found(sample)? };
+        let missing = Some(sample.rows - sample.present);
+        return Ok(Findings::Rows(RowFindings { rows: sample.rows, missing, unexpected, inexact: None }));
     }
-    let name = type_name(sample.column).trim_end_matches("[us]");
-    Findings::observed(success, Value::from(name))
+    Ok(Findings::observed(success, Value::from(sample.field.type_name.trim_end_matches("[us]"))))
 }
 
-pub(super) fn members<'v>(column: &Column, set: &'v [Value]) -> Result<HashSet<Key<'v>>, RunError> {
-    let mut keys = HashSet::new();
-    for value in set {
-        keys.extend(column.member(value)?);
+fn repeated(sample: &Sample<'_>, keep: Keep) -> Result<Found, RunError> {
+    let distinct = distinct(sample)?;
+    if !distinct.is_exact() {
+        let reason =
+            format!("there are more than {} different values, so it is not known which repeat", distinct.bound());
+        return Err(RunError::Bounded { column: sample.field.name.clone(), reason });
     }
-    Ok(keys)
+    let (count, rows) = distinct.repeated();
+    let mut found = Found { count, ..Found::default() };
+    for (row, identity, at) in rows {
+        found.keep(row, keep, || vec![value_of(distinct, identity, &distinct.at(at), sample.field)]);
+    }
+    Ok(found)
 }
 
-/// Bounds in the values of a column.
-pub(super) struct Range<'b> {
-    bounds: &'b Bounds,
-    min: Option<Cell<'static>>,
-    max: Option<Cell<'static>>,
+fn cell_of(bits: u64, numbers: &Numbers, field: &Field) -> Option<Stored> {
+    Some(match field.held {
+        Held::Bool => Stored::Bool(f64::from_bits(bits) != 0.0),
+        _ if numbers.is_whole() => Stored::Int(bits as i64),
+        _ => Stored::Float(f64::from_bits(bits)),
+    })
 }
 
-impl<'b> Range<'b> {
-    pub(super) fn new(column: &Column, bounds: &'b Bounds) -> Result<Self, RunError> {
-        let cell = |bound: Option<Bound>| {
-            bound.map(|bound| match bound {
-                Bound::Number(number) if column.is_number() => Ok(Cell::Float(number)),
-                Bound::Date(date) if column.is_date() => Ok(Cell::Date(days_of(date))),
-                Bound::Time(time) if column.is_time() => Ok(Cell::Time(micros_of(time))),
-                Bound::Number(_) => Err(column.incomparable("a number")),
-                Bound::Date(_) => Err(column.incomparable("a date; give a date-time where timestamps are meant")),
-                Bound::Time(_) => Err(column.incomparable("a date-time; give a date where dates are meant")),
-            })
-        };
-        Ok(Self { bounds, min: cell(bounds.min).transpose()?, max: cell(bounds.max).transpose()? })
+/// Rows whose number is unexpected.
+fn select(sample: &Sample<'_>, keep: Keep, unexpected: impl Fn(f64) -> bool) -> Result<Found, RunError> {
+    let numbers = numbers(sample)?;
+    let (count, rows) = numbers.select(keep.rows.max(keep.cells), unexpected);
+    let mut found = Found { count, ..Found::default() };
+    for (row, bits) in rows {
+        found.keep(row, keep, || vec![cell_of(bits, numbers, sample.field)]);
     }
-
-    pub(super) fn holds(&self, cell: Cell<'_>) -> bool {
-        let inside = |end: Option<Cell<'_>>, good: Ordering, strict: bool| match end {
-            None => true,
-            Some(end) => {
-                // Whole numbers are compared as floats, as the bounds are floats.
-                let order = match (cell, end) {
-                    (Cell::Int(value), Cell::Float(end)) => (value as f64).partial_cmp(&end),
-                    _ => cell.order(end),
-                };
-                order.is_some_and(|order| order == good || (!strict && order == Ordering::Equal))
-            }
-        };
-        inside(self.min, Ordering::Greater, self.bounds.strict_min)
-            && inside(self.max, Ordering::Less, self.bounds.strict_max)
-    }
-}
-
-/// Rows for which `unexpected(patterns found, patterns)` holds.
-fn matches(
-    sample: &Sample<'_>,
-    patterns: &[String],
-    unexpected: impl Fn(usize, usize) -> bool,
-) -> Result<Vec<u32>, RunError> {
-    let compiled = patterns.iter().map(|pattern| regex::Pattern::new(pattern)).collect::<Result<Vec<_>, _>>()?;
-    let mut rows = Vec::new();
-    for &row in sample.present() {
-        let Some(cell) = sample.column.get(row) else { continue };
-        let owned;
-        let text = match cell {
-            Cell::Text(text) => text,
-            other => {
-                owned = other.to_text();
-                &owned
-            }
-        };
-        let mut found = 0;
-        for pattern in &compiled {
-            found += usize::from(pattern.is_found_in(text)?);
-        }
-        if unexpected(found, compiled.len()) {
-            rows.push(row);
-        }
-    }
-    Ok(rows)
-}
-
-fn length(cell: Cell<'_>) -> f64 {
-    match cell {
-        Cell::Text(text) => text.chars().count() as f64,
-        other => other.to_text().chars().count() as f64,
-    }
-}
-
-fn text_rows(
-    sample: &Sample<'_>,
-    expected: &'static str,
-    unexpected: impl Fn(&str) -> bool,
-) -> Result<Vec<u32>, RunError> {
-    if !sample.column.is_text() {
-        return if sample.present().is_empty() { Ok(Vec::new()) } else { Err(sample.column.wrong_type(expected)) };
-    }
-    Ok(each(sample, |cell| matches!(cell, Cell::Text(text) if unexpected(text))))
-}
-
-fn against_schema(sample: &Sample<'_>, schema: &Value) -> Result<Vec<u32>, RunError> {
-    let schema = json_schema::Schema::new(schema).map_err(|reason| RunError::JsonSchema { reason })?;
-    let mut rows = Vec::new();
-    for &row in sample.present() {
-        let value = match sample.column.get(row) {
-            Some(Cell::Text(text)) => json::parse(text),
-            _ => return Err(sample.column.wrong_type("text that is JSON")),
-        };
-        let value = value.ok_or_else(|| RunError::NotJson { column: sample.column.name.clone(), row })?;
-        if !schema.accepts(&value).map_err(|reason| RunError::JsonSchema { reason })? {
-            rows.push(row);
-        }
-    }
-    Ok(rows)
-}
-
-/// Rows whose value stands in order `bad` to the one before, or is equal to it where that is not enough.
-fn out_of_order(sample: &Sample<'_>, bad: Ordering, strictly: bool) -> Result<Vec<u32>, RunError> {
-    if sample.column.is_text() && sample.present().len() > 1 {
-        return Err(sample
-            .column
-            .wrong_type("numbers, dates or timestamps, which have an order that is not the alphabet's"));
-    }
-    let order = |pair: &[u32]| sample.column.get(pair[1])?.order(sample.column.get(pair[0])?);
-    let wrong = |pair: &&[u32]| order(pair).is_some_and(|o| o == bad || (strictly && o == Ordering::Equal));
-    Ok(sample.present().windows(2).filter(wrong).map(|pair| pair[1]).collect())
-}
-
-/// Numbers of a sample whose column must hold such, with their rows.
-fn numbered<'s>(sample: &'s Sample<'_>) -> Result<impl Iterator<Item = (u32, f64)> + 's, RunError> {
-    if !sample.column.is_number() && !sample.present().is_empty() {
-        return Err(sample.column.wrong_type("numbers"));
-    }
-    Ok(sample.present().iter().copied().zip(sample.numbers().iter().copied()))
-}
-
-fn z_scores(sample: &Sample<'_>, threshold: f64, double_sided: bool) -> Result<Vec<u32>, RunError> {
-    let values = numbered(sample)?;
-    let moments = sample.moments();
-    if !(moments.std > 0.0 && moments.std.is_finite()) {
-        return Ok(Vec::new());
-    }
-    let unexpected = |value: f64| {
-        let z = (value - moments.mean) / moments.std;
-        if double_sided { z.abs() >= threshold.abs() } else { z >= threshold }
-    };
-    Ok(values.filter(|(_, value)| unexpected(*value)).map(|(row, _)| row).collect())
-}
-
-fn outliers(sample: &Sample<'_>, method: OutlierMethod, multiplier: f64) -> Result<Vec<u32>, RunError> {
-    let values = numbered(sample)?;
-    match method {
-        OutlierMethod::Iqr => {
-            if sample.column.is_bool() {
-                return Err(sample.column.wrong_type("numbers; booleans have no quartiles"));
-            }
-            let quartile = |q| super::statistic::linear_quantile(sample.sorted(), q);
-            let (Some(q1), Some(q3)) = (quartile(0.25), quartile(0.75)) else { return Ok(Vec::new()) };
-            let reach = multiplier * (q3 - q1);
-            if !q1.is_finite() || !q3.is_finite() || !reach.is_finite() {
-                return Ok(Vec::new());
-            }
-            let (low, high) = (q1 - reach, q3 + reach);
-            Ok(values.filter(|(_, v)| *v < low || *v > high).map(|(row, _)| row).collect())
-        }
-        OutlierMethod::Std => {
-            let moments = sample.moments();
-            if !moments.mean.is_finite() || !moments.std.is_finite() {
-                return Ok(Vec::new());
-            }
-            let reach = multiplier * moments.std;
-            let inside = |v: f64| v == moments.mean || (v - moments.mean).abs() < reach;
-            Ok(values.filter(|(_, v)| !inside(*v)).map(|(row, _)| row).collect())
-        }
-    }
+    Ok(found)
 }

@@ -62,18 +62,18 @@ const MAX_DEPTH: usize = 200;
 
 /// A schema that has been looked through.
 #[derive(Debug)]
-pub(crate) struct Schema<'s> {
-    root: &'s Value,
-    patterns: HashMap<&'s str, Pattern>,
+pub(crate) struct Schema {
+    root: Value,
+    patterns: HashMap<String, Pattern>,
 }
 
-impl<'s> Schema<'s> {
+impl Schema {
     /// Looks a schema through.
     ///
     /// # Errors
     /// When it is none, or asserts what is not implemented.
-    pub(crate) fn new(root: &'s Value) -> Result<Self, String> {
-        let mut schema = Self { root, patterns: HashMap::new() };
+    pub(crate) fn new(root: &Value) -> Result<Self, String> {
+        let mut schema = Self { root: root.clone(), patterns: HashMap::new() };
         schema.look_through(root, 0)?;
         Ok(schema)
     }
@@ -83,10 +83,10 @@ impl<'s> Schema<'s> {
     /// # Errors
     /// When a reference leads nowhere or in a circle.
     pub(crate) fn accepts(&self, value: &Value) -> Result<bool, String> {
-        self.fulfils(self.root, value, 0)
+        self.fulfils(&self.root, value, 0)
     }
 
-    fn look_through(&mut self, schema: &'s Value, depth: usize) -> Result<(), String> {
+    fn look_through(&mut self, schema: &Value, depth: usize) -> Result<(), String> {
         let object = match schema {
             Value::Bool(_) => return Ok(()),
             Value::Object(object) if depth < MAX_DEPTH => object,
@@ -151,9 +151,9 @@ impl<'s> Schema<'s> {
         Ok(())
     }
 
-    fn compile(&mut self, pattern: &'s str) -> Result<(), String> {
+    fn compile(&mut self, pattern: &str) -> Result<(), String> {
         let compiled = Pattern::new(pattern).map_err(|e| e.to_string())?;
-        self.patterns.insert(pattern, compiled);
+        self.patterns.insert(pattern.to_owned(), compiled);
         Ok(())
     }
 
@@ -162,7 +162,7 @@ impl<'s> Schema<'s> {
         compiled.is_found_in(text).map_err(|e| e.to_string())
     }
 
-    fn resolve(&self, reference: &Value) -> Result<&'s Value, String> {
+    fn resolve(&self, reference: &Value) -> Result<&Value, String> {
         let text = reference.as_str().ok_or("$ref has to be a string")?;
         let pointer =
             text.strip_prefix('#').ok_or_else(|| format!("$ref {text:?} leaves the schema, only #/... is read"))?;

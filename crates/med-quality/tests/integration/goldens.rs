@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use chrono::{DateTime, NaiveDateTime};
-use med_quality::{Level, Suite};
+use med_quality::{Level, PlanOptions, Suite};
 use med_schema::{CsvOptions, Table};
 use serde_json::Value;
 
@@ -77,15 +77,37 @@ struct Tally {
     differing: Vec<(String, bool, Vec<String>, String)>,
 }
 
-fn tally(suites: &[&str]) -> Tally {
+/// The frame as pandas reads it, as far as types go.
+fn frame_of_pandas(name: &str) -> polars::prelude::DataFrame {
+    use polars::prelude::{ParquetReader, SerReader};
+    let path = match name {
+        "real:extracted_df.csv" => fixtures().join("clients.csv"),
+        name => fixtures().join("goldens/quality/frames").join(name),
+    };
+    if name.ends_with("parquet") {
+        return ParquetReader::new(std::fs::File::open(path).unwrap()).finish().unwrap();
+    }
+    let words = ["#N/A", "-nan", "<NA>", "N/A", "NA", "NULL", "NaN", "None", "n/a", "nan", "null"];
+    let options = CsvOptions { null_values: words.map(str::to_owned).to_vec(), ..CsvOptions::default() };
+    Table::read(path, &options).unwrap().into_parts().0
+}
+
+fn tally(suites: &[&str], compat: bool) -> Tally {
     let mut tally = Tally { cases: 0, tagged: 0, verdicts: 0, differing: Vec::new() };
     for name in suites {
         let suite = json(&format!("suites/{name}.json"));
         let theirs = json(&format!("results/{name}.json"));
-        let table = frame(suite["meta"]["frame"].as_str().unwrap());
+        let frame_name = suite["meta"]["frame"].as_str().unwrap().to_owned();
+        let table = frame(&frame_name);
         let level: Level = suite["meta"]["result_format"].as_str().unwrap().parse().unwrap();
         let suite = Suite::from_json(&suite.to_string()).unwrap_or_else(|e| panic!("{name}: {e}"));
-        let ours = serde_json::to_value(suite.validate(&table, level)).unwrap();
+        let result = if compat {
+            let frame = frame_of_pandas(&frame_name);
+            suite.evaluate_frame(&frame, PlanOptions::from(level).compat(true)).result(level)
+        } else {
+            suite.validate(&table, level)
+        };
+        let ours = serde_json::to_value(result).unwrap();
         let (ours, theirs) = (ours["results"].as_array().unwrap(), theirs["results"].as_array().unwrap());
         assert_eq!(ours.len(), theirs.len());
         for (ours, theirs) in ours.iter().zip(theirs) {
@@ -139,11 +161,12 @@ const NULLABLE: &str = "a column with missing values keeps its type; in pandas i
 const STRING: &str = "the type names string and str mean the same";
 const EMPTY: &str =
     "an entirely empty CSV column is text, in pandas float, whose missing values are counted one by one";
+const LARGE: &str = "the spread of whole numbers beyond 2^53 is exact, in pandas they are rounded to floats";
 const DUST: &str = "the original derives tails of 6e-17 from rounding, ours are 0";
 const BUG: &str = "a defect of the original that is not copied";
 
 /// Every case that does not agree, and why.
-const KNOWN: [(&str, &str); 32] = [
+const KNOWN: [(&str, &str); 33] = [
     ("dev.csvna.001", NA_WORDS),
     ("dev.csvna.002", NA_WORDS),
     ("dev.dates.012", DATE_SETS),
@@ -154,6 +177,7 @@ const KNOWN: [(&str, &str); 32] = [
     ("dev.numeric.028", FLOAT_32),
     ("dev.numeric.029", FLOAT_32),
     ("dev.numeric.030", FLOAT_32),
+    ("dev.numeric.070", LARGE),
     ("dev.numeric.206", NULLABLE),
     ("dev.numeric.207", WIDE),
     ("dev.numeric.208", WIDE),
@@ -180,7 +204,7 @@ const KNOWN: [(&str, &str); 32] = [
 
 #[test]
 fn results_agree_with_the_original() {
-    let tally = tally(&SUITES);
+    let tally = tally(&SUITES, false);
     let listing: Vec<String> = tally
         .differing
         .iter()
@@ -189,10 +213,28 @@ fn results_agree_with_the_original() {
     let differing: Vec<&str> = tally.differing.iter().map(|(case, ..)| case.as_str()).collect();
     let known: Vec<&str> = KNOWN.iter().map(|(case, _)| *case).collect();
     assert_eq!(differing, known, "\n{}", listing.join("\n"));
-    assert_eq!((tally.cases, tally.tagged, tally.verdicts), (747, 97, 731));
+    assert_eq!((tally.cases, tally.tagged, tally.verdicts), (747, 97, 730));
     // Of the cases that are about the rules themselves all but two agree to the last list.
     let untagged = tally.differing.iter().filter(|(_, _, tags, _)| tags.is_empty()).count();
     assert_eq!(untagged, 2);
+}
+
+/// Cases that do not agree in compatibility either: two are about the zone of moments, which the original compares only with
+/// bounds of one; one about whole numbers beyond 2^53; one about booleans with missing values, which pandas holds as objects;
+/// one about rounding dust.
+const KNOWN_COMPAT: [&str; 5] =
+    ["dev.dates.046", "dev.dates.056", "dev.numeric.070", "dev.numeric.213", "dev.numeric.235"];
+
+#[test]
+fn compatibility_agrees_further() {
+    let tally = tally(&SUITES, true);
+    let listing: Vec<String> = tally
+        .differing
+        .iter()
+        .map(|(case, verdict, tags, difference)| format!("{case} verdict agrees: {verdict} {tags:?} {difference}"))
+        .collect();
+    let differing: Vec<&str> = tally.differing.iter().map(|(case, ..)| case.as_str()).collect();
+    assert_eq!(differing, KNOWN_COMPAT, "\n{}", listing.join("\n"));
 }
 
 #[test]

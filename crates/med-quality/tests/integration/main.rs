@@ -5,4 +5,5 @@ mod goldens;
 mod integrity;
 mod profiles;
 mod properties;
+mod streams;
 mod suites;

@@ -5,6 +5,7 @@ mod error;
 mod features;
 mod infer;
 mod parquet;
+mod row_groups;
 mod whole;
 
 use std::path::Path;
@@ -16,6 +17,7 @@ pub use csv::CsvOptions;
 pub use error::{TableError, TableMismatch};
 pub use infer::infer_schema;
 pub use parquet::{ParquetFile, Written};
+pub use row_groups::ParquetBatches;
 pub use whole::write_file;
 
 use crate::{ColumnDifference, ColumnPatch, Fingerprint, FingerprintHasher, Role, Schema, SchemaDifference, ValueType};

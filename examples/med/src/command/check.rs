@@ -1,22 +1,108 @@
 //! `med check`
 
+use std::path::Path;
+
 use anyhow::Context;
-use med_quality::{Level, Suite};
+use med_quality::{Evaluation, Level, PlanOptions, Suite};
+use med_schema::{ParquetBatches, Table, ValueType};
+use polars::prelude::DataFrame;
 
 use crate::cli::{CheckArgs, ResultFormat};
 use crate::output::{self, Outcome};
 
+/// What pandas' CSV reader takes for missing.
+const PANDAS_NULLS: [&str; 18] = [
+    "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN", "<NA>", "N/A", "NA", "NULL",
+    "NaN", "None", "n/a", "nan", "null",
+];
+
 pub(crate) fn run(args: &CheckArgs) -> anyhow::Result<Outcome> {
-    let text = std::fs::read_to_string(&args.suite).with_context(|| format!("suite {}", args.suite.display()))?;
-    let suite = Suite::from_json(&text).with_context(|| format!("suite {}", args.suite.display()))?;
-    let table = args.read.read(&args.data)?;
+    let named = || format!("suite {}", args.suite.display());
+    let text = std::fs::read_to_string(&args.suite).with_context(named)?;
+    let suite = match &args.parameters {
+        None => Suite::from_json(&text),
+        Some(parameters) => Suite::from_json_with(&text, &read_parameters(parameters)?),
+    }
+    .with_context(named)?;
     let level = match args.result_format {
         ResultFormat::BooleanOnly => Level::BooleanOnly,
         ResultFormat::Basic => Level::Basic,
         ResultFormat::Summary => Level::Summary,
         ResultFormat::Complete => Level::Complete,
     };
-    let result = suite.validate(&table, level);
+    let options = PlanOptions::from(level).compat(args.compat).bounded(args.bounded);
+    let result = evaluate(args, &suite, options)?.result(level);
     output::json(&result)?;
     Ok(Outcome::of(result.success))
+}
+
+/// A JSON object, or a file that holds one.
+fn read_parameters(text: &str) -> anyhow::Result<serde_json::Map<String, serde_json::Value>> {
+    let named = || format!("parameters {text}");
+    if text.trim_start().starts_with('{') {
+        return serde_json::from_str(text).with_context(named);
+    }
+    serde_json::from_str(&std::fs::read_to_string(text).with_context(named)?).with_context(named)
+}
+
+/// A Parquet file goes by in batches, if nothing is asked that needs it whole.
+fn evaluate<'s>(args: &CheckArgs, suite: &'s Suite, options: PlanOptions) -> anyhow::Result<Evaluation<'s>> {
+    let named = || args.data.display().to_string();
+    let is_parquet = args.data.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("parquet"));
+    if args.compat {
+        return Ok(suite.evaluate_frame(&read_as_pandas(args, is_parquet)?, options));
+    }
+    if !is_parquet || args.read.schema.is_some() {
+        let table = args.read.read(&args.data)?;
+        return Ok(suite.evaluate_frame(table.frame(), options));
+    }
+    let batches = ParquetBatches::open(&args.data).with_context(named)?;
+    let plan = suite.plan(batches.schema(), options);
+    let batches = batches.columns(plan.columns());
+    let metrics = plan.scan_stream(batches).with_context(named)?;
+    Ok(plan.judge(&metrics))
+}
+
+/// Types are what pandas reads: narrow ones stay, dates in CSV are text.
+fn read_as_pandas(args: &CheckArgs, is_parquet: bool) -> anyhow::Result<DataFrame> {
+    let path: &Path = &args.data;
+    let named = || path.display().to_string();
+    if is_parquet {
+        let batches = ParquetBatches::open(path).with_context(named)?;
+        let empty = DataFrame::empty_with_schema(batches.schema());
+        let mut frame: Option<DataFrame> = None;
+        for batch in batches {
+            let batch = batch.with_context(named)?;
+            match &mut frame {
+                None => frame = Some(batch),
+                Some(frame) => {
+                    frame.vstack_mut(&batch)?;
+                }
+            }
+        }
+        return Ok(frame.unwrap_or(empty));
+    }
+    let mut options = args.read.options()?;
+    options.null_values.extend(PANDAS_NULLS.map(str::to_owned));
+    let table = Table::read(path, &options).with_context(named)?;
+    let dates = table.schema().columns().iter().filter(|column| {
+        matches!(column.value_type, ValueType::Date | ValueType::Timestamp)
+            && !options.columns.iter().any(|patch| patch.name == column.name)
+    });
+    let as_text: Vec<_> = dates
+        .map(|column| med_schema::ColumnPatch {
+            name: column.name.clone(),
+            kind: Some(med_schema::Kind::Text),
+            value_type: Some(ValueType::Text),
+            role: None,
+            nullable: None,
+            unit: None,
+            domain: None,
+        })
+        .collect();
+    if as_text.is_empty() {
+        return Ok(table.into_parts().0);
+    }
+    options.columns.extend(as_text);
+    Ok(Table::read(path, &options).with_context(named)?.into_parts().0)
 }

@@ -110,6 +110,35 @@ fn identifiers_are_left_out_and_said_so() {
 }
 
 #[test]
+fn parquet_goes_by_in_batches_and_answers_as_csv_does() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let rows: String = (0..300).map(|i| format!("m{i},{},{}\n", i * 7 % 113, ["gold", "tin"][i % 2])).collect();
+    std::fs::write(folder.join("c.csv"), format!("client,age,plan\n{rows}")).unwrap();
+    let table = med_schema::Table::read(folder.join("c.csv"), &med_schema::CsvOptions::default()).unwrap();
+    table.write(folder.join("c.parquet")).unwrap();
+    let suite = serde_json::json!({"name": "s", "meta": {}, "expectations": [
+        {"type": "expect_column_values_to_be_unique", "kwargs": {"column": "client"}},
+        {"type": "expect_column_values_to_be_between", "kwargs": {"column": "age", "max_value": {"$PARAMETER": "2 * limit"}}},
+        {"type": "expect_column_median_to_be_between", "kwargs": {"column": "age", "min_value": 0}},
+        {"type": "expect_column_values_to_be_in_set", "kwargs": {"column": "plan", "value_set": ["gold"], "mostly": 0.5}}]});
+    std::fs::write(folder.join("s.json"), suite.to_string()).unwrap();
+    let check = |data: &str, more: &[&str]| {
+        let args = ["check", "--suite", "s.json", "--data", data, "--parameters", r#"{"limit": 50}"#];
+        med(folder, &[&args, more].concat()).json()
+    };
+    let of_csv = check("c.csv", &["--result-format", "COMPLETE"]);
+    assert_eq!(of_csv["results"][1]["expectation_config"]["kwargs"]["max_value"], 100.0);
+    assert_eq!(of_csv["statistics"]["successful_expectations"], 3);
+    assert_eq!(check("c.parquet", &["--result-format", "COMPLETE"]), of_csv);
+    assert_eq!(check("c.parquet", &["--compat", "--result-format", "COMPLETE"]), of_csv);
+    let bounded = check("c.parquet", &["--bounded"]);
+    assert_eq!(bounded["results"][2]["result"]["details"]["exact"], false);
+    let refused = med(folder, &["check", "--suite", "s.json", "--data", "c.parquet"]).refused();
+    assert!(refused.contains("expectation 2"), "{refused}");
+}
+
+#[test]
 fn a_suite_is_checked_in_the_shape_of_the_original() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();

@@ -1,0 +1,151 @@
+//! Parquet files larger than memory: some rows at a time, only the columns that are needed.
+
+use std::fmt;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use polars::prelude::{
+    ArrowSchema, DataFrame, ParallelStrategy, ParquetReader, PolarsResult, Schema, SchemaExt, SerReader,
+};
+
+use super::TableError;
+
+/// Rows of a batch at most. A larger row group is read in several.
+const BATCH_ROWS: usize = 1 << 17;
+
+/// A Parquet file that is read in batches of at most 131,072 rows, none of which crosses a row group. Memory is that of a
+/// batch; columns that are not asked for are not read.
+///
+/// ```
+/// # let folder = std::env::temp_dir().join(format!("med-schema-batches-{}", std::process::id()));
+/// # std::fs::create_dir_all(&folder)?;
+/// use med_schema::{ParquetBatches, Table};
+/// use polars::prelude::df;
+/// let path = folder.join("visits.parquet");
+/// Table::infer(df!("client" => [1_i64, 2], "cost" => [0.5, 1.0])?)?.write(&path)?;
+/// let batches = ParquetBatches::open(&path)?;
+/// assert_eq!(batches.rows(), 2);
+/// let frames = batches.columns(["cost"]).collect::<Result<Vec<_>, _>>()?;
+/// assert_eq!(frames[0].width(), 1);
+/// # std::fs::remove_dir_all(&folder)?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct ParquetBatches {
+    path: PathBuf,
+    schema: Arc<Schema>,
+    columns: Option<Vec<String>>,
+    /// First row and number of rows of each batch.
+    batches: std::vec::IntoIter<(usize, usize)>,
+    rows: u64,
+    open: Box<dyn Fn() -> PolarsResult<ParquetReader<File>> + Send>,
+}
+
+impl fmt::Debug for ParquetBatches {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ParquetBatches").field("path", &self.path).field("rows", &self.rows).finish_non_exhaustive()
+    }
+}
+
+impl ParquetBatches {
+    /// Opens a file and reads what it says of itself.
+    ///
+    /// # Errors
+    /// When it cannot be read or is no Parquet file.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, TableError> {
+        let path = path.as_ref().to_owned();
+        let file = File::open(&path).map_err(|source| TableError::Io { path: path.clone(), source })?;
+        let parquet = |source| TableError::Parquet { path: path.clone(), source };
+        let mut reader = ParquetReader::new(file);
+        let arrow: Arc<ArrowSchema> = reader.schema().map_err(parquet)?;
+        let schema = Arc::new(Schema::from_arrow_schema(&arrow));
+        let metadata = reader.get_metadata().map_err(parquet)?.clone();
+        let mut batches = Vec::new();
+        let mut start = 0;
+        for group in &metadata.row_groups {
+            let end = start + group.num_rows();
+            while start < end {
+                let rows = BATCH_ROWS.min(end - start);
+                batches.push((start, rows));
+                start += rows;
+            }
+        }
+        let opened = path.clone();
+        let open = move || {
+            let mut reader = ParquetReader::new(File::open(&opened)?);
+            reader.set_metadata(metadata.clone());
+            Ok(reader)
+        };
+        Ok(Self { path, schema, columns: None, batches: batches.into_iter(), rows: start as u64, open: Box::new(open) })
+    }
+
+    /// The columns of the file and how they are held there; narrow types are not widened.
+    pub fn schema(&self) -> &Schema {
+        &self.schema
+    }
+
+    /// Rows of the file.
+    pub fn rows(&self) -> u64 {
+        self.rows
+    }
+
+    /// Reads these columns alone. Without any, batches have rows and no columns.
+    #[must_use]
+    pub fn columns<'a>(mut self, names: impl IntoIterator<Item = &'a str>) -> Self {
+        self.columns = Some(names.into_iter().map(str::to_owned).collect());
+        self
+    }
+
+    fn read(&self, start: usize, rows: usize) -> PolarsResult<DataFrame> {
+        if self.columns.as_ref().is_some_and(Vec::is_empty) {
+            return DataFrame::new(rows, Vec::new());
+        }
+        (self.open)()?
+            .with_columns(self.columns.clone())
+            .with_slice(Some((start, rows)))
+            .read_parallel(ParallelStrategy::Columns)
+            .finish()
+    }
+}
+
+impl Iterator for ParquetBatches {
+    type Item = Result<DataFrame, TableError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let (start, rows) = self.batches.next()?;
+        Some(self.read(start, rows).map_err(|source| TableError::Parquet { path: self.path.clone(), source }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{CsvOptions, ParquetFile, Table};
+    use polars::prelude::df;
+
+    #[test]
+    fn batches_make_up_the_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("t.parquet");
+        let mut file = ParquetFile::create(&path);
+        let sizes = [3_i64, BATCH_ROWS as i64 + 10, 1];
+        for rows in sizes {
+            let texts: Vec<String> = (0..rows).map(|i| format!("t{i}")).collect();
+            file.write(&df!("x" => (0..rows).collect::<Vec<_>>(), "t" => texts).unwrap()).unwrap();
+        }
+        file.finish().unwrap();
+        let batches = ParquetBatches::open(&path).unwrap();
+        assert_eq!(batches.rows(), sizes.iter().sum::<i64>() as u64);
+        assert_eq!(batches.schema().iter_names().map(|n| n.as_str()).collect::<Vec<_>>(), ["x", "t"]);
+        let frames: Vec<DataFrame> = batches.map(Result::unwrap).collect();
+        assert!(frames.iter().all(|frame| frame.height() <= BATCH_ROWS));
+        let joined = frames.into_iter().reduce(|mut all, next| {
+            all.vstack_mut(&next).unwrap();
+            all
+        });
+        let whole = Table::read(&path, &CsvOptions::default()).unwrap();
+        assert_eq!(Table::infer(joined.unwrap()).unwrap().fingerprint().unwrap(), whole.fingerprint().unwrap());
+        let none = ParquetBatches::open(&path).unwrap().columns([]);
+        assert_eq!(none.map(|frame| frame.unwrap().height() as u64).sum::<u64>(), whole.n_rows() as u64);
+    }
+}
