@@ -7,7 +7,7 @@ use anyhow::{Context, ensure};
 use med_etl::transform::{ClientId, EventTime, FillMissing, Pipeline, SortBy, Transform};
 use med_etl::{Extract, Extracted, Source};
 use med_quality::{MetaSuite, Suite};
-use med_schema::{Admitted, CheckResult, Checked, Fingerprint, FingerprintHasher, Input, Role, RunId, Table};
+use med_schema::{Admitted, CheckResult, Checked, Fingerprint, FingerprintHasher, Input, Role, RunId, Severity, Table};
 use med_store::{FeatureGroupDefinition, Outcome, ResultKind};
 
 use super::database;
@@ -108,7 +108,21 @@ pub(super) fn check_extracted(
 ) -> anyhow::Result<Admitted<Table>> {
     record.rows("extracted", extraction.table.n_rows());
     let checked = suites.extracted.check(extraction.table);
+    quarantine(&suites.extracted, "extracted", &checked, record)?;
     record.gate("extracted", ResultKind::DataQualityChecks, checked, &MetaSuite::of_suite(&suites.extracted))
+}
+
+/// Where a gate will stay closed, keeps the rows that are to blame, each with the rules that it broke.
+fn quarantine(suite: &Suite, phase: &str, checked: &Checked<Table>, record: &Record) -> anyhow::Result<()> {
+    if record.policy.reasons(checked.report()).is_empty() {
+        return Ok(());
+    }
+    let split = suite.split(checked.value(), Severity::Critical)?;
+    if !split.rows.is_empty() {
+        let rows = Table::infer(split.quarantine)?;
+        record.results().put_table(ResultKind::Quarantine, &record.id, &format!("{phase}.parquet"), &rows)?;
+    }
+    Ok(())
 }
 
 /// Fills what is missing, gives every client an id and the batch its time, and puts the rows in order: the order in
@@ -130,6 +144,7 @@ pub(super) fn transform(
     record.steps = steps;
     record.rows("transformed", table.n_rows());
     let checked = suites.transformed.check(table);
+    quarantine(&suites.transformed, "transformed", &checked, record)?;
     record.gate("transformed", ResultKind::DataQualityChecks, checked, &MetaSuite::of_suite(&suites.transformed))
 }
 

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use diesel::connection::SimpleConnection;
 use diesel::{Connection, SqliteConnection};
+use med_schema::{CsvOptions, Table};
 
 use super::{med, tree};
 
@@ -105,6 +106,13 @@ fn a_value_out_of_range_closes_the_first_gate() {
         after.iter().filter(|(name, _)| !name.contains(run) && !name.ends_with("clients.sqlite")).collect();
     let good: Vec<_> = before.iter().filter(|(name, _)| !name.ends_with("clients.sqlite")).collect();
     assert!(kept == good, "a failed run changed what was there");
+
+    // The rows that are to blame are kept, with what they broke.
+    let broken = folder.path().join(format!("lake/quarantine/{run}/extracted.parquet"));
+    let broken = Table::read(broken, &CsvOptions::default()).unwrap();
+    assert_eq!(broken.n_rows(), 3);
+    let rules = broken.frame().column("broken_rules").unwrap().str().unwrap();
+    assert!(rules.iter().all(|rule| rule == Some("expect_column_values_to_be_between(age)")));
 
     // Mended, the run goes through again; without a table it does not.
     change(folder.path(), "UPDATE clients SET age = 50 WHERE rowid <= 3");
