@@ -1,14 +1,14 @@
 //! The small set of likelihoods that the health-cost models are made of, and their covariances.
 //!
-//! The solver of the generalised linear models minimises `1/2 sum_i w_i d(y_i, mu(a + x_i'b)) + 1/2 r W |b'|^2`, `d` the unit deviance, `b'` the coefficients of the standardised columns and `W` the sum of
-//! the weights. `r` is 0 for gamma and 1e-12 for the binary responses: where a column separates the zeros from the rest
+//! The solver of the generalised linear models minimises `1/2 sum_i w_i d(y_i, mu(a + x_i'b)) + 1/2 r W |b'|^2`, `d` the unit
+//! deviance, `b'` the coefficients of the standardised columns and `W` the sum of the weights. `r` is 0 for gamma and 1e-12 for the binary responses: where a column separates the zeros from the rest
 //! there is no finite maximum, and this brings its coefficient to rest at about 20 standard units without moving the
 //! others in their first ten digits. Columns that are combinations of those before them get coefficient 0.
 //!
-//! One pass over blocks of rows gives deviance, score and information; blocks are summed in order, so the result does not
-//! depend on the number of threads. `O(n p^2)` an iteration.
+//! One pass over blocks of rows at the solution gives deviance, score and information; blocks are summed in order, so the result does not
+//! depend on the number of threads. `O(n p^2)`.
 
-use nalgebra::DMatrix;
+use nalgebra::{DMatrix, DVector};
 use rayon::prelude::*;
 use statrs::function::erf::erfc;
 use statrs::function::gamma::ln_gamma;
@@ -314,15 +314,17 @@ fn original(standard: &[Standard], b: &[f64]) -> Vec<f64> {
     own
 }
 
+/// The same of a symmetric covariance. `O(p^2)`: only the intercept is a sum of others.
 fn original_covariance(standard: &[Standard], inverse: &DMatrix<f64>) -> DMatrix<f64> {
-    let width = standard.len() + 1;
-    let mut map = DMatrix::zeros(width, width);
-    map[(0, 0)] = 1.0;
-    for (j, s) in standard.iter().enumerate() {
-        map[(j + 1, j + 1)] = s.inverse;
-        map[(0, j + 1)] = -s.mean * s.inverse;
-    }
-    &map * inverse * map.transpose()
+    let intercept = std::iter::once(1.0).chain(standard.iter().map(|s| -s.mean * s.inverse));
+    let intercept = DVector::from_iterator(standard.len() + 1, intercept);
+    let with_intercept = inverse * &intercept;
+    let scale = |j: usize| standard[j - 1].inverse;
+    DMatrix::from_fn(inverse.nrows(), inverse.ncols(), |j, k| match (j, k) {
+        (0, 0) => intercept.dot(&with_intercept),
+        (0, j) | (j, 0) => with_intercept[j] * scale(j),
+        (j, k) => scale(j) * inverse[(j, k)] * scale(k),
+    })
 }
 
 /// Cholesky factor of the rows and columns that are kept, of unit diagonal before.
@@ -365,7 +367,7 @@ impl Factor {
     }
 
     fn solve(&self, v: &[f64]) -> Vec<f64> {
-        let mut right = nalgebra::DVector::from_fn(self.kept.len(), |i, _| v[self.kept[i]] / self.scale[i]);
+        let mut right = DVector::from_fn(self.kept.len(), |i, _| v[self.kept[i]] / self.scale[i]);
         let mut solution = vec![0.0; self.width];
         // The diagonal is above 0 by construction, so both always work.
         if self.lower.solve_lower_triangular_mut(&mut right) && self.lower.tr_solve_lower_triangular_mut(&mut right) {
