@@ -71,8 +71,6 @@ impl<'a> Design<'a> {
         if x.columns().is_empty() {
             return Err(InputError::NoFeatures.into());
         }
-        let n_rows = x.n_rows();
-        let total_weight = weights.map_or(n_rows as f64, |w| w.iter().sum());
         let (mut values, mut categorical, mut places, mut n_levels) = (Vec::new(), Vec::new(), Vec::new(), 0);
         for column in x.columns() {
             match column.values() {
@@ -92,7 +90,21 @@ impl<'a> Design<'a> {
             let found = values.len() + n_levels;
             return Err(FitError::DesignTooWide { model, expected: MOST_COLUMNS, found });
         }
-        let intercept = settings.fit_intercept;
+        Self::of(settings, values, categorical, places, x.n_rows(), weights)
+    }
+
+    /// The design of these columns, the numeric ones with their names.
+    pub(super) fn of(
+        settings: &Settings,
+        values: Vec<(&str, &'a [f64])>,
+        categorical: Vec<CategoricalColumn<'a>>,
+        places: Vec<Place>,
+        n_rows: usize,
+        weights: Option<&[f64]>,
+    ) -> Result<Self, FitError> {
+        let (model, intercept) = (settings.model, settings.fit_intercept);
+        let total_weight = weights.map_or(n_rows as f64, |w| w.iter().sum());
+        let n_levels = categorical.iter().map(|c| c.weights.len()).sum();
         let numeric = |&(name, values): &(&str, &'a [f64])| numeric_column(model, name, values, weights, intercept);
         let numeric: Result<Vec<_>, FitError> = if n_rows * values.len() >= PARALLEL_VALUES {
             let all: Vec<_> = values.par_iter().map(numeric).collect();

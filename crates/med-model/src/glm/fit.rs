@@ -55,7 +55,7 @@ fn fit_dataset(settings: &Settings, train: &Dataset, offset: Option<&[f64]>) -> 
 }
 
 /// Fits costs per unit of exposure with these weights.
-pub(crate) fn fit_glm(
+fn fit_glm(
     settings: &Settings,
     x: &FeatureMatrix,
     y: &[f64],

@@ -11,6 +11,7 @@
 //! (`design.rs`). A step costs `O(n (k^2 + c k + c^2))` with `k` numeric and `c` categorical columns, however many levels these
 //! have, and `O(p^3)` with all `p` coefficients. The same input gives the same bits, for any number of threads.
 
+mod columns;
 mod design;
 mod factor;
 mod family;
@@ -25,8 +26,7 @@ mod solver;
 mod sums;
 mod tweedie;
 
-#[allow(unused_imports, reason = "two-part models fit their parts by it")]
-pub(crate) use fit::fit_glm;
+pub(crate) use columns::{ColumnFit, ColumnSolution, Standard};
 
 pub use family::{Family, Link};
 pub use inference::{GlmSummary, GlmSummaryOptions, WeightMeaning};

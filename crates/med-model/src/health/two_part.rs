@@ -70,7 +70,7 @@ pub enum TwoPartCalibration {
 /// | `engine` | what the parts are made of: `glm` or `gbdt` | `glm` | |
 /// | `first` | the probability of a cost: `logit` or `probit`; not used by `gbdt` | `logit` | |
 /// | `calibration` | whether sums on the training part are made equal: `auto` or `none` | `auto` | |
-/// | `max_iterations` | iterations of each part at most | 100 | [1, inf) |
+/// | `max_iterations` | iterations of each part at most; a part that needs more is an error | 100 | [1, inf) |
 /// | `tolerance` | root mean square of the last change of the linear predictor | 1e-9 | (0, 1) |
 /// | `gbdt` | parameters of both boosters with the engine `gbdt`, but for the objective: see [`GbdtParams`] | its defaults | |
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -82,7 +82,8 @@ pub struct TwoPartParams {
     pub first: FirstPart,
     /// Whether sums on the training part are made equal.
     pub calibration: TwoPartCalibration,
-    /// Iterations of each part at most.
+    /// Iterations of each part at most; a part that needs more is an error. About 30 are made where a column separates
+    /// the zeros.
     pub max_iterations: usize,
     /// Root mean square of the last change of the linear predictor.
     pub tolerance: f64,
