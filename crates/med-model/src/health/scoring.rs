@@ -1,12 +1,13 @@
 //! The small set of likelihoods that the health-cost models are made of, and their covariances.
 //!
 //! The solver of the generalised linear models minimises `1/2 sum_i w_i d(y_i, mu(a + x_i'b)) + 1/2 r W |b'|^2`, `d` the unit
-//! deviance, `b'` the coefficients of the standardised columns and `W` the sum of the weights. `r` is 0 for gamma and 1e-12 for the binary responses: where a column separates the zeros from the rest
-//! there is no finite maximum, and this brings its coefficient to rest at about 20 standard units without moving the
-//! others in their first ten digits. Columns that are combinations of those before them get coefficient 0.
+//! deviance, `b'` the coefficients of the standardised columns and `W` the sum of the weights. `r` is 0 for gamma and 1e-12
+//! for the binary responses: where a column separates the zeros from the rest there is no finite maximum, and this brings
+//! its coefficient to rest at about 20 standard units without moving the others in their first ten digits. Columns that
+//! are combinations of those before them get coefficient 0.
 //!
-//! One pass over blocks of rows at the solution gives deviance, score and information; blocks are summed in order, so the result does not
-//! depend on the number of threads. `O(n p^2)`.
+//! One pass over blocks of rows at the solution gives deviance, score and information; blocks are summed in order, so the
+//! result does not depend on the number of threads. `O(n p^2)`.
 
 use nalgebra::{DMatrix, DVector};
 use rayon::prelude::*;
