@@ -12,7 +12,7 @@ use super::derivatives::{Derivatives, Hessians, Units};
 use super::growth::{Growth, mix};
 use super::histogram::{CELLS, Cell, Histogram, Narrow, Source, Sums, Wide, subtract};
 use super::partition::{Partition, Place, Rule};
-use super::splitter::{Bounds, Candidate, Scratch, Search, Valuation};
+use super::splitter::{Bounds, Candidate, Open, Scratch, Search, Valuation};
 use crate::tree::{Child, Leaf as TreeLeaf, Split, Test, Tree};
 
 /// What a tree may see.
@@ -400,11 +400,10 @@ impl<C: Cell> Round<'_, '_, C> {
     fn with_histogram(&mut self, mut node: Node<C>, histogram: Histogram<C>, may_split: bool) -> Node<C> {
         if may_split {
             let allowed = self.allowed(&node.used);
-            let (bounds, path) = (node.bounds, node.path);
+            let open = Open { sums: node.sums, bounds: node.bounds, path: node.path };
             let scratch = self.pool.scratch.get_or_insert_with(|| Scratch::new(self.binned));
             let splittable = &mut node.splittable;
-            node.candidate =
-                self.search.best(&histogram, scratch, node.sums, bounds, allowed.as_deref(), path, splittable);
+            node.candidate = self.search.best(&histogram, scratch, open, allowed.as_deref(), splittable);
         }
         if node.candidate.is_some() || self.keep {
             node.histogram = Some(histogram);

@@ -40,6 +40,15 @@ impl Best {
     }
 }
 
+/// What a split of a leaf goes by, beside its histogram.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Open {
+    pub(super) sums: Sums,
+    pub(super) bounds: Bounds,
+    /// A number for the way from the root, which randomness follows.
+    pub(super) path: u64,
+}
+
 /// A leaf to split.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Leaf<'a> {
@@ -109,10 +118,8 @@ impl<'a> Search<'a> {
         &self,
         histogram: &Histogram<C>,
         scratch: &mut Scratch<C>,
-        sums: Sums,
-        bounds: Bounds,
+        Open { sums, bounds, path }: Open,
         allowed: Option<&[bool]>,
-        path: u64,
         splittable: &mut [bool],
     ) -> Option<Candidate> {
         if !self.may_split(sums) {
