@@ -4,8 +4,10 @@ use med_schema::{FeatureColumn, FeatureMatrix};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
+use crate::chunks::{ChunkRule, Chunking};
 use crate::{
-    ColumnDrift, ColumnSample, Decision, Drift, DriftError, DriftParams, DriftReport, Sample, SampleKind, TableRule,
+    ColumnDrift, ColumnSample, Decision, Drift, DriftError, DriftParams, DriftReport, Method, Preset, Sample,
+    SampleKind, TableRule,
 };
 
 /// Compares two tables column by column. Checked on construction, also when read from a file.
@@ -54,8 +56,62 @@ impl DriftDetector {
     }
 
     fn column(&self, reference: &FeatureColumn, current: &FeatureColumn) -> Result<ColumnDrift, DriftError> {
+        if let Some(chunking) = self.params.chunks {
+            return self.chunked(chunking, reference, current);
+        }
         let (r, c) = rayon::join(|| ColumnSample::new(reference), || ColumnSample::new(current));
         self.compare(reference.name(), r?.as_sample(), c?.as_sample())
+    }
+
+    /// All chunks of a column: the largest score, the smallest p-value, drifted when any chunk has.
+    fn chunked(
+        &self,
+        chunking: Chunking,
+        reference: &FeatureColumn,
+        current: &FeatureColumn,
+    ) -> Result<ColumnDrift, DriftError> {
+        let kind = if reference.as_numeric().is_some() { SampleKind::Numeric } else { SampleKind::Categorical };
+        let rule = self.params.rule(kind);
+        let pair = (rule.method, rule.threshold);
+        let learnt = ChunkRule::learn(chunking, self.params.preset, pair, reference, reference.len())?;
+        let chunks = learnt.judge(current, &chunking.bounds(current.len()))?;
+        let whole = ColumnSample::new(current)?;
+        let mut column =
+            self.empty(reference.name(), rule.method, chunks.threshold, learnt.whole.as_sample(), whole.as_sample());
+        column.score = chunks.current.iter().flatten().copied().filter(|s| s.is_finite()).reduce(f64::max);
+        column.p_value = chunks.p_values.iter().flatten().copied().reduce(f64::min);
+        column.drifted = chunks.drifted.contains(&true);
+        if column.score.is_none() {
+            column.message = Some("not compared: no chunk of the current table has a score".to_owned());
+        }
+        column.chunks = Some(chunks);
+        Ok(column)
+    }
+
+    fn empty(
+        &self,
+        name: &str,
+        method: Method,
+        threshold: f64,
+        reference: Sample<'_>,
+        current: Sample<'_>,
+    ) -> ColumnDrift {
+        ColumnDrift {
+            name: name.to_owned(),
+            kind: reference.kind(),
+            method,
+            score: None,
+            p_value: None,
+            threshold,
+            decided_by: method.decision_in(self.params.preset),
+            drifted: false,
+            reference_rows: reference.rows(),
+            current_rows: current.rows(),
+            reference_nulls: reference.missing(),
+            current_nulls: current.missing(),
+            chunks: None,
+            message: None,
+        }
     }
 
     /// Compares two prepared samples of the column `name`.
@@ -63,23 +119,17 @@ impl DriftDetector {
     /// # Errors
     /// When their kinds differ.
     pub fn compare(&self, name: &str, reference: Sample<'_>, current: Sample<'_>) -> Result<ColumnDrift, DriftError> {
-        let kind = reference.kind();
-        let rule = self.params.rule(kind);
-        let mut column = ColumnDrift {
-            name: name.to_owned(),
-            kind,
-            method: rule.method,
-            score: None,
-            p_value: None,
-            threshold: rule.threshold,
-            decided_by: rule.method.decision(),
-            drifted: false,
-            reference_rows: reference.rows(),
-            current_rows: current.rows(),
-            reference_nulls: reference.missing(),
-            current_nulls: current.missing(),
-            message: None,
+        // evidently takes infinities for missing values.
+        let clean = |sample: Sample<'_>| match sample {
+            Sample::Numeric(sample) if self.params.preset == Preset::Evidently => sample.without_infinite(),
+            _ => None,
         };
+        let (clean_r, clean_c) = (clean(reference), clean(current));
+        let reference = clean_r.as_ref().map_or(reference, Sample::Numeric);
+        let current = clean_c.as_ref().map_or(current, Sample::Numeric);
+        let kind = reference.kind();
+        let (method, threshold) = self.params.rule(kind).choose(reference, current);
+        let mut column = self.empty(name, method, threshold, reference, current);
         let least = self.params.min_samples;
         if reference.rows().min(current.rows()) < least && kind == current.kind() {
             column.message = Some(format!(
@@ -89,9 +139,9 @@ impl DriftDetector {
             ));
             return Ok(column);
         }
-        match rule.method.measure(self.params.preset, kind).measure(reference, current) {
+        match method.measure(self.params.preset, kind).measure(reference, current) {
             Ok(drift) => {
-                column.drifted = self.is_drift(rule.method.decision(), rule.threshold, drift);
+                column.drifted = self.is_drift(method, threshold, drift);
                 column.p_value = drift.p_value;
                 if drift.distance.is_finite() {
                     column.score = Some(drift.distance);
@@ -107,9 +157,15 @@ impl DriftDetector {
         Ok(column)
     }
 
-    fn is_drift(&self, decision: Decision, threshold: f64, drift: Drift) -> bool {
-        match decision {
+    fn is_drift(&self, method: Method, threshold: f64, drift: Drift) -> bool {
+        let evidently = self.params.preset == Preset::Evidently;
+        match method.decision_in(self.params.preset) {
+            // evidently takes a p-value at the threshold for drift in two of its tests only.
+            Decision::PValue if evidently && !matches!(method, Method::CramerVonMises | Method::Ks) => {
+                drift.p_value.is_some_and(|p| p < threshold)
+            }
             Decision::PValue => drift.p_value.is_some_and(|p| p <= threshold),
+            Decision::Score if evidently && method == Method::Energy => drift.distance > threshold,
             Decision::Score => {
                 let by_chance = |alpha| drift.p_value.is_some_and(|p| p > alpha);
                 drift.distance >= threshold && !self.params.alpha.is_some_and(by_chance)

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
+mod chunks;
 mod detect;
 mod error;
 mod levels;
@@ -11,6 +12,7 @@ mod report;
 mod sample;
 mod statistics;
 
+pub use chunks::{ChunkScores, ChunkSize, Chunking};
 pub use detect::DriftDetector;
 pub use error::{DriftError, Side};
 pub use levels::{LevelMerge, LevelRank};

@@ -7,7 +7,7 @@ use serde::de::{MapAccess, Visitor};
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::{Decision, Method, Preset, SampleKind, TableRule};
+use crate::{ChunkScores, Decision, Method, Preset, SampleKind, TableRule};
 
 /// Drift of one column.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -38,6 +38,9 @@ pub struct ColumnDrift {
     pub reference_nulls: usize,
     /// Rows of the current table that have none.
     pub current_nulls: usize,
+    /// Chunk by chunk, where the table is judged in chunks; `score` is then the largest of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chunks: Option<ChunkScores>,
     /// Why there is no score.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,

@@ -78,6 +78,19 @@ impl NumericSample {
         self.missing
     }
 
+    /// The same with infinities taken for missing; `None` when there are none.
+    pub(crate) fn without_infinite(&self) -> Option<Self> {
+        let sorted = self.finite().to_vec();
+        let infinite = self.sorted.len() - sorted.len();
+        let finite = 0..sorted.len();
+        (infinite > 0).then_some(Self { sorted, finite, missing: self.missing + infinite, moments: self.moments })
+    }
+
+    /// Whether every row holds a whole number.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.missing == 0 && self.sorted.iter().all(|v| v.is_finite() && v.fract() == 0.0)
+    }
+
     /// Moments of the finite values.
     pub(crate) fn moments(&self) -> Moments {
         self.moments

@@ -21,6 +21,13 @@ pub(super) fn pooled(reference: &[f64], current: &[f64], mut step: impl FnMut(f6
     }
 }
 
+/// Different values of both sorted slices together.
+pub(crate) fn distinct(reference: &[f64], current: &[f64]) -> usize {
+    let mut values = 0;
+    pooled(reference, current, |_, _, _| values += 1);
+    values
+}
+
 /// The integral of `height(abs(F - G))` over the pooled range, where F and G are the step functions of the two sorted
 /// samples. Both must hold at least one value.
 pub(super) fn integral(reference: &[f64], current: &[f64], height: impl Fn(f64) -> f64) -> f64 {
