@@ -5,9 +5,10 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::chunks::{ChunkRule, Chunking};
+use crate::decide::{benjamini_hochberg, effect_size, missing, new_levels};
 use crate::{
-    ColumnDrift, ColumnSample, Decision, Drift, DriftError, DriftParams, DriftReport, Method, Preset, Sample,
-    SampleKind, TableRule,
+    ColumnDrift, ColumnSample, Decision, Drift, DriftError, DriftParams, DriftReason, DriftReport, Method, Preset,
+    Sample, SampleKind, TableRule,
 };
 
 /// Compares two tables column by column. Checked on construction, also when read from a file.
@@ -44,8 +45,9 @@ impl DriftDetector {
     /// When there are no columns, one side lacks columns of the other, or a column has another kind there; the error lists all of them.
     pub fn detect(&self, reference: &FeatureMatrix, current: &FeatureMatrix) -> Result<DriftReport, DriftError> {
         let pairs = paired(reference, current)?;
-        let columns: Vec<ColumnDrift> =
+        let found: Vec<(ColumnDrift, Option<Besides>)> =
             pairs.into_par_iter().map(|(r, c)| self.column(r, c)).collect::<Result<_, DriftError>>()?;
+        let columns = self.adjusted(found);
         let drifted = columns.iter().filter(|c| c.drifted).count();
         let share_drifted = drifted as f64 / columns.len() as f64;
         let whole = match self.params.table {
@@ -55,12 +57,54 @@ impl DriftDetector {
         Ok(DriftReport { preset: self.params.preset, table: self.params.table, columns, share_drifted, drifted: whole })
     }
 
-    fn column(&self, reference: &FeatureColumn, current: &FeatureColumn) -> Result<ColumnDrift, DriftError> {
+    fn column(
+        &self,
+        reference: &FeatureColumn,
+        current: &FeatureColumn,
+    ) -> Result<(ColumnDrift, Option<Besides>), DriftError> {
         if let Some(chunking) = self.params.chunks {
-            return self.chunked(chunking, reference, current);
+            return Ok((self.chunked(chunking, reference, current)?, None));
         }
         let (r, c) = rayon::join(|| ColumnSample::new(reference), || ColumnSample::new(current));
-        self.compare(reference.name(), r?.as_sample(), c?.as_sample())
+        let (r, c) = (r?, c?);
+        let column = self.compare(reference.name(), r.as_sample(), c.as_sample())?;
+        Ok((column, self.params.adjust.then(|| Besides::of(r.as_sample(), c.as_sample()))))
+    }
+
+    /// Verdicts with the p-values of all columns adjusted together, missing values and new levels among them.
+    fn adjusted(&self, found: Vec<(ColumnDrift, Option<Besides>)>) -> Vec<ColumnDrift> {
+        let mut p_values = Vec::new();
+        for (column, besides) in &found {
+            if let Some(besides) = besides {
+                p_values.extend(column.p_value);
+                p_values.extend(besides.0.iter().flatten().map(|b| b.p_value));
+            }
+        }
+        let mut adjusted = benjamini_hochberg(&p_values).into_iter();
+        let alpha = self.params.alpha.unwrap_or(0.05);
+        let judge = |(mut column, besides): (ColumnDrift, Option<Besides>)| {
+            let Some(besides) = besides else { return column };
+            let p = column.p_value.and_then(|_| adjusted.next());
+            column.adjusted_p_value = p;
+            let by_chance = p.is_some_and(|p| match column.decided_by {
+                Decision::PValue => {
+                    p > column.threshold || column.effect_size.is_some_and(|e| e < self.params.min_effect)
+                }
+                Decision::Score => self.params.alpha.is_some_and(|alpha| p > alpha),
+            });
+            if column.drifted && !by_chance {
+                column.reasons.push(DriftReason::Values);
+            }
+            for other in besides.0.into_iter().flatten() {
+                let p = adjusted.next().unwrap_or(1.0);
+                if p <= alpha && other.change >= self.params.min_effect {
+                    column.reasons.push(other.reason);
+                }
+            }
+            column.drifted = !column.reasons.is_empty();
+            column
+        };
+        found.into_iter().map(judge).collect()
     }
 
     /// All chunks of a column: the largest score, the smallest p-value, drifted when any chunk has.
@@ -102,6 +146,9 @@ impl DriftDetector {
             method,
             score: None,
             p_value: None,
+            adjusted_p_value: None,
+            effect_size: None,
+            reasons: Vec::new(),
             threshold,
             decided_by: method.decision_in(self.params.preset),
             drifted: false,
@@ -114,7 +161,8 @@ impl DriftDetector {
         }
     }
 
-    /// Compares two prepared samples of the column `name`.
+    /// Compares two prepared samples of the column `name`, by themselves: as one column of one, so nothing is adjusted for other columns, and missing values
+    /// and new levels are left to [`DriftDetector::detect`].
     ///
     /// # Errors
     /// When their kinds differ.
@@ -138,6 +186,9 @@ impl DriftDetector {
                 current.rows()
             ));
             return Ok(column);
+        }
+        if self.params.adjust {
+            column.effect_size = effect_size(reference, current);
         }
         match method.measure(self.params.preset, kind).measure(reference, current) {
             Ok(drift) => {
@@ -192,6 +243,28 @@ impl TryFrom<DriftParams> for DriftDetector {
 impl From<DriftDetector> for DriftParams {
     fn from(detector: DriftDetector) -> Self {
         detector.params
+    }
+}
+
+/// What else of a column can drift: missing values, new levels.
+struct Besides([Option<Beside>; 2]);
+
+struct Beside {
+    reason: DriftReason,
+    change: f64,
+    p_value: f64,
+}
+
+impl Besides {
+    fn of(reference: Sample<'_>, current: Sample<'_>) -> Self {
+        let beside = |reason, (change, p_value): (f64, f64)| Beside { reason, change, p_value };
+        // A column without missing values on either side has nothing to test, and must not dilute the others.
+        let holes = reference.missing() + current.missing() > 0;
+        let levels = match (reference, current) {
+            (Sample::Categorical(r), Sample::Categorical(c)) => Some(beside(DriftReason::NewLevels, new_levels(r, c))),
+            _ => None,
+        };
+        Self([holes.then(|| beside(DriftReason::MissingValues, missing(reference, current))), levels])
     }
 }
 

@@ -90,12 +90,13 @@ pub enum TableRule {
 /// | `categorical` | rule for names | `cramers_v` >= 0.1 | `cramers_v` >= 0.2 | by size | `jensen_shannon` | any method for names |
 /// | `alpha` | a score over the threshold also needs a p-value at or below this, where the method has one | 0.05 | none | none | none | (0, 1) |
 /// | `min_samples` | fewer non-missing rows on a side: no score | 10 | 10 | 1 | chunks of any size | >= 1 |
+/// | `adjust` | p-values adjusted over all columns; missing values and new levels count | yes | no | no | no | |
+/// | `min_effect` | smallest change that counts beside a p-value | 0.02 | unused | unused | unused | \[0, 1) |
 /// | `table` | when the whole table has drifted | half of the columns | any column | half of the columns | any column | share in (0, 1\] |
 /// | `chunks` | judge chunks of rows | none | none | none | 10, mean + 3 sd | [`Chunking`] |
 /// | `preset` | whose parameters the measures take | `default` | `deepchecks` | `evidently` | `nannyml` | |
 ///
-/// The p-values are not corrected for the number of columns: of 20 columns one falls below 0.05 by chance, which is why the default also asks for
-/// a large score.
+/// Of 20 columns without drift one falls below 0.05 by chance: with `adjust` the p-values are adjusted for that, and a large score is asked for besides.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct DriftParams {
@@ -109,6 +110,12 @@ pub struct DriftParams {
     pub alpha: Option<f64>,
     /// Least non-missing rows a side.
     pub min_samples: usize,
+    /// Adjust the p-values of all columns for their number, and take a change of the share of missing values or of new levels for drift; see
+    /// [`benjamini_hochberg`](crate::benjamini_hochberg).
+    pub adjust: bool,
+    /// Smallest change that counts, whatever its p-value: of the share of missing values, of the share of rows with new levels, and the effect size beside
+    /// methods that decide by p-value. In \[0, 1); used with `adjust`.
+    pub min_effect: f64,
     /// When the whole table has drifted.
     pub table: TableRule,
     /// Judge chunks of rows, in their order, against thresholds learnt from chunks of the reference; `None`: the current table as one.
@@ -131,11 +138,15 @@ impl DriftParams {
             categorical: rule(Method::CramersV),
             alpha: None,
             min_samples: 1,
+            adjust: false,
+            min_effect: 0.02,
             table: TableRule::AnyColumn,
             chunks: None,
         };
         match preset {
-            Preset::Default => Self { alpha: Some(0.05), min_samples: 10, table: TableRule::Share(0.5), ..base },
+            Preset::Default => {
+                Self { alpha: Some(0.05), min_samples: 10, adjust: true, table: TableRule::Share(0.5), ..base }
+            }
             Preset::Deepchecks => Self { min_samples: 10, ..base },
             Preset::Evidently => {
                 let by_size = |method| Rule { small: Some(0.05), ..rule(method) };
@@ -208,6 +219,10 @@ impl DriftParams {
         }
         if let Some(alpha) = self.alpha.filter(|&a| !(0.0 < a && a < 1.0)) {
             return Err(DriftError::Parameter { parameter: "alpha", expected: "between 0 and 1", found: alpha });
+        }
+        if !(0.0..1.0).contains(&self.min_effect) {
+            let expected = "at least 0 and below 1";
+            return Err(DriftError::Parameter { parameter: "min_effect", expected, found: self.min_effect });
         }
         if self.min_samples == 0 {
             return Err(DriftError::Parameter { parameter: "min_samples", expected: "at least 1", found: 0.0 });

@@ -18,8 +18,6 @@ pub struct KullbackLeibler {
     pub zeros: Zeros,
 }
 
-/// Least share, so that an empty bin does not make the divergence infinite.
-
 impl DriftMeasure for KullbackLeibler {
     fn name(&self) -> &'static str {
         "kl"

@@ -64,10 +64,10 @@ impl DriftMeasure for MannWhitney {
             Alternative::CurrentLarger => (n * m - u, n * m / 2.0),
         };
         let sides = if self.against == Alternative::TwoSided { 2.0 } else { 1.0 };
-        if self.exact && ties == 0.0 && reference.len().min(current.len()) <= EXACT_ROWS {
-            if let Some(tail) = mann_whitney_exact(reference.len(), current.len(), u as u64) {
-                return Ok(Drift::tested(distance, (sides * tail).min(1.0)));
-            }
+        let small = ties == 0.0 && reference.len().min(current.len()) <= EXACT_ROWS;
+        let exact = (self.exact && small).then(|| mann_whitney_exact(reference.len(), current.len(), u as u64));
+        if let Some(tail) = exact.flatten() {
+            return Ok(Drift::tested(distance, (sides * tail).min(1.0)));
         }
         let std = (n * m / 12.0 * ((rows + 1.0) - ties / (rows * (rows - 1.0)))).sqrt();
         if std == 0.0 {

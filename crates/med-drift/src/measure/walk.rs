@@ -3,7 +3,7 @@
 /// Calls `step(value, i, j)` for every distinct value of the two sorted slices in ascending order, where `i` and `j` are
 /// the numbers of values of each slice at or below it. -0 and 0 are one value.
 /// Neither slice may hold NaN. O(n + m).
-pub(super) fn pooled(reference: &[f64], current: &[f64], mut step: impl FnMut(f64, usize, usize)) {
+pub(crate) fn pooled(reference: &[f64], current: &[f64], mut step: impl FnMut(f64, usize, usize)) {
     let (mut i, mut j) = (0, 0);
     loop {
         let value = match (reference.get(i), current.get(j)) {
