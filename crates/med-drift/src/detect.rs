@@ -187,13 +187,16 @@ impl DriftDetector {
             ));
             return Ok(column);
         }
-        if self.params.adjust {
+        if self.params.adjust && method != Method::Ks {
             column.effect_size = effect_size(reference, current);
         }
         match method.measure(self.params.preset, kind).measure(reference, current) {
             Ok(drift) => {
                 column.drifted = self.is_drift(method, threshold, drift);
                 column.p_value = drift.p_value;
+                if self.params.adjust && method == Method::Ks {
+                    column.effect_size = Some(drift.distance);
+                }
                 if drift.distance.is_finite() {
                     column.score = Some(drift.distance);
                 } else {
