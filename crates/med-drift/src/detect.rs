@@ -4,8 +4,11 @@ use med_schema::{FeatureColumn, FeatureMatrix};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
+use crate::chunks::{ChunkRule, Chunking};
+use crate::decide::{benjamini_hochberg, effect_size, missing, new_levels};
 use crate::{
-    ColumnDrift, ColumnSample, Decision, Drift, DriftError, DriftParams, DriftReport, Sample, SampleKind, TableRule,
+    ColumnDrift, ColumnSample, Decision, Drift, DriftError, DriftParams, DriftReason, DriftReport, Method, Preset,
+    Sample, SampleKind, TableRule,
 };
 
 /// Compares two tables column by column. Checked on construction, also when read from a file.
@@ -42,8 +45,9 @@ impl DriftDetector {
     /// When there are no columns, one side lacks columns of the other, or a column has another kind there; the error lists all of them.
     pub fn detect(&self, reference: &FeatureMatrix, current: &FeatureMatrix) -> Result<DriftReport, DriftError> {
         let pairs = paired(reference, current)?;
-        let columns: Vec<ColumnDrift> =
+        let found: Vec<(ColumnDrift, Option<Besides>)> =
             pairs.into_par_iter().map(|(r, c)| self.column(r, c)).collect::<Result<_, DriftError>>()?;
+        let columns = self.adjusted(found);
         let drifted = columns.iter().filter(|c| c.drifted).count();
         let share_drifted = drifted as f64 / columns.len() as f64;
         let whole = match self.params.table {
@@ -53,33 +57,127 @@ impl DriftDetector {
         Ok(DriftReport { preset: self.params.preset, table: self.params.table, columns, share_drifted, drifted: whole })
     }
 
-    fn column(&self, reference: &FeatureColumn, current: &FeatureColumn) -> Result<ColumnDrift, DriftError> {
+    fn column(
+        &self,
+        reference: &FeatureColumn,
+        current: &FeatureColumn,
+    ) -> Result<(ColumnDrift, Option<Besides>), DriftError> {
+        if let Some(chunking) = self.params.chunks {
+            return Ok((self.chunked(chunking, reference, current)?, None));
+        }
         let (r, c) = rayon::join(|| ColumnSample::new(reference), || ColumnSample::new(current));
-        self.compare(reference.name(), r?.as_sample(), c?.as_sample())
+        let (r, c) = (r?, c?);
+        let column = self.compare(reference.name(), r.as_sample(), c.as_sample())?;
+        Ok((column, self.params.adjust.then(|| Besides::of(r.as_sample(), c.as_sample()))))
     }
 
-    /// Compares two prepared samples of the column `name`.
-    ///
-    /// # Errors
-    /// When their kinds differ.
-    pub fn compare(&self, name: &str, reference: Sample<'_>, current: Sample<'_>) -> Result<ColumnDrift, DriftError> {
-        let kind = reference.kind();
+    /// Verdicts with the p-values of all columns adjusted together, missing values and new levels among them.
+    fn adjusted(&self, found: Vec<(ColumnDrift, Option<Besides>)>) -> Vec<ColumnDrift> {
+        let mut p_values = Vec::new();
+        for (column, besides) in &found {
+            if let Some(besides) = besides {
+                p_values.extend(column.p_value);
+                p_values.extend(besides.0.iter().flatten().map(|b| b.p_value));
+            }
+        }
+        let mut adjusted = benjamini_hochberg(&p_values).into_iter();
+        let alpha = self.params.alpha.unwrap_or(0.05);
+        let judge = |(mut column, besides): (ColumnDrift, Option<Besides>)| {
+            let Some(besides) = besides else { return column };
+            let p = column.p_value.and_then(|_| adjusted.next());
+            column.adjusted_p_value = p;
+            let by_chance = p.is_some_and(|p| match column.decided_by {
+                Decision::PValue => {
+                    p > column.threshold || column.effect_size.is_some_and(|e| e < self.params.min_effect)
+                }
+                Decision::Score => self.params.alpha.is_some_and(|alpha| p > alpha),
+            });
+            if column.drifted && !by_chance {
+                column.reasons.push(DriftReason::Values);
+            }
+            for other in besides.0.into_iter().flatten() {
+                let p = adjusted.next().unwrap_or(1.0);
+                if p <= alpha && other.change >= self.params.min_effect {
+                    column.reasons.push(other.reason);
+                }
+            }
+            column.drifted = !column.reasons.is_empty();
+            column
+        };
+        found.into_iter().map(judge).collect()
+    }
+
+    /// All chunks of a column: the largest score, the smallest p-value, drifted when any chunk has.
+    fn chunked(
+        &self,
+        chunking: Chunking,
+        reference: &FeatureColumn,
+        current: &FeatureColumn,
+    ) -> Result<ColumnDrift, DriftError> {
+        let kind = if reference.as_numeric().is_some() { SampleKind::Numeric } else { SampleKind::Categorical };
         let rule = self.params.rule(kind);
-        let mut column = ColumnDrift {
+        let pair = (rule.method, rule.threshold);
+        let learnt = ChunkRule::learn(chunking, self.params.preset, pair, reference, reference.len())?;
+        let chunks = learnt.judge(current, &chunking.bounds(current.len()))?;
+        let whole = ColumnSample::new(current)?;
+        let mut column =
+            self.empty(reference.name(), rule.method, chunks.threshold, learnt.whole.as_sample(), whole.as_sample());
+        column.score = chunks.current.iter().flatten().copied().filter(|s| s.is_finite()).reduce(f64::max);
+        column.p_value = chunks.p_values.iter().flatten().copied().reduce(f64::min);
+        column.drifted = chunks.drifted.contains(&true);
+        if column.score.is_none() {
+            column.message = Some("not compared: no chunk of the current table has a score".to_owned());
+        }
+        column.chunks = Some(chunks);
+        Ok(column)
+    }
+
+    fn empty(
+        &self,
+        name: &str,
+        method: Method,
+        threshold: f64,
+        reference: Sample<'_>,
+        current: Sample<'_>,
+    ) -> ColumnDrift {
+        ColumnDrift {
             name: name.to_owned(),
-            kind,
-            method: rule.method,
+            kind: reference.kind(),
+            method,
             score: None,
             p_value: None,
-            threshold: rule.threshold,
-            decided_by: rule.method.decision(),
+            adjusted_p_value: None,
+            effect_size: None,
+            reasons: Vec::new(),
+            threshold,
+            decided_by: method.decision_in(self.params.preset),
             drifted: false,
             reference_rows: reference.rows(),
             current_rows: current.rows(),
             reference_nulls: reference.missing(),
             current_nulls: current.missing(),
+            chunks: None,
             message: None,
+        }
+    }
+
+    /// Compares two prepared samples of the column `name`, by themselves: as one column of one, so nothing is adjusted for other columns, and missing values
+    /// and new levels are left to [`DriftDetector::detect`].
+    ///
+    /// # Errors
+    /// When their kinds differ.
+    pub fn compare(&self, name: &str, reference: Sample<'_>, current: Sample<'_>) -> Result<ColumnDrift, DriftError> {
+        // evidently takes infinities for missing values.
+        let clean = |sample: Sample<'_>| match sample {
+            Sample::Numeric(sample) if self.params.preset == Preset::Evidently => sample.without_infinite(),
+            _ => None,
         };
+        let (clean_r, clean_c) = (clean(reference), clean(current));
+        let reference = clean_r.as_ref().map_or(reference, Sample::Numeric);
+        let current = clean_c.as_ref().map_or(current, Sample::Numeric);
+        let kind = reference.kind();
+        let (method, threshold) = self.params.rule(kind).choose(reference, current);
+        let mut column = self.empty(name, method, threshold, reference, current);
         let least = self.params.min_samples;
         if reference.rows().min(current.rows()) < least && kind == current.kind() {
             column.message = Some(format!(
@@ -89,10 +187,16 @@ impl DriftDetector {
             ));
             return Ok(column);
         }
-        match rule.method.measure(self.params.preset, kind).measure(reference, current) {
+        if self.params.adjust && method != Method::Ks {
+            column.effect_size = effect_size(reference, current);
+        }
+        match method.measure(self.params.preset, kind).measure(reference, current) {
             Ok(drift) => {
-                column.drifted = self.is_drift(rule.method.decision(), rule.threshold, drift);
+                column.drifted = self.is_drift(method, threshold, drift);
                 column.p_value = drift.p_value;
+                if self.params.adjust && method == Method::Ks {
+                    column.effect_size = Some(drift.distance);
+                }
                 if drift.distance.is_finite() {
                     column.score = Some(drift.distance);
                 } else {
@@ -107,9 +211,15 @@ impl DriftDetector {
         Ok(column)
     }
 
-    fn is_drift(&self, decision: Decision, threshold: f64, drift: Drift) -> bool {
-        match decision {
+    fn is_drift(&self, method: Method, threshold: f64, drift: Drift) -> bool {
+        let evidently = self.params.preset == Preset::Evidently;
+        match method.decision_in(self.params.preset) {
+            // evidently takes a p-value at the threshold for drift in two of its tests only.
+            Decision::PValue if evidently && !matches!(method, Method::CramerVonMises | Method::Ks) => {
+                drift.p_value.is_some_and(|p| p < threshold)
+            }
             Decision::PValue => drift.p_value.is_some_and(|p| p <= threshold),
+            Decision::Score if evidently && method == Method::Energy => drift.distance > threshold,
             Decision::Score => {
                 let by_chance = |alpha| drift.p_value.is_some_and(|p| p > alpha);
                 drift.distance >= threshold && !self.params.alpha.is_some_and(by_chance)
@@ -136,6 +246,28 @@ impl TryFrom<DriftParams> for DriftDetector {
 impl From<DriftDetector> for DriftParams {
     fn from(detector: DriftDetector) -> Self {
         detector.params
+    }
+}
+
+/// What else of a column can drift: missing values, new levels.
+struct Besides([Option<Beside>; 2]);
+
+struct Beside {
+    reason: DriftReason,
+    change: f64,
+    p_value: f64,
+}
+
+impl Besides {
+    fn of(reference: Sample<'_>, current: Sample<'_>) -> Self {
+        let beside = |reason, (change, p_value): (f64, f64)| Beside { reason, change, p_value };
+        // A column without missing values on either side has nothing to test, and must not dilute the others.
+        let holes = reference.missing() + current.missing() > 0;
+        let levels = match (reference, current) {
+            (Sample::Categorical(r), Sample::Categorical(c)) => Some(beside(DriftReason::NewLevels, new_levels(r, c))),
+            _ => None,
+        };
+        Self([holes.then(|| beside(DriftReason::MissingValues, missing(reference, current))), levels])
     }
 }
 

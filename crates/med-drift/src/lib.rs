@@ -1,6 +1,8 @@
 #![doc = include_str!("../README.md")]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
+mod chunks;
+mod decide;
 mod detect;
 mod error;
 mod levels;
@@ -11,11 +13,13 @@ mod report;
 mod sample;
 mod statistics;
 
+pub use chunks::{ChunkScores, ChunkSize, Chunking};
+pub use decide::benjamini_hochberg;
 pub use detect::DriftDetector;
 pub use error::{DriftError, Side};
 pub use levels::{LevelMerge, LevelRank};
 pub use measure::{Drift, DriftMeasure};
 pub use method::{Decision, Method};
 pub use params::{DriftParams, Preset, Rule, TableRule};
-pub use report::{ColumnDrift, DriftReport};
+pub use report::{ColumnDrift, DriftReason, DriftReport};
 pub use sample::{CategoricalSample, ColumnSample, NumericSample, Sample, SampleKind};

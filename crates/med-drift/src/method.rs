@@ -7,9 +7,9 @@ use med_schema::near_names;
 use serde::{Deserialize, Serialize};
 
 use crate::measure::{
-    AndersonDarling, ChiSquare, CramerVonMises, CramersV, Energy, GTest, Hellinger, JensenShannon, KolmogorovSmirnov,
-    KullbackLeibler, LInfinity, LevelPsi, Levene, MannWhitney, Psi, StdStability, StudentT, TotalVariation,
-    TrimmedEarthMover, Wasserstein, WelchT,
+    Alternative, AndersonDarling, Bins, ChiSquare, ChiSquareOneWay, CramerVonMises, CramersV, Energy, GTest, Hellinger,
+    JensenShannon, KolmogorovSmirnov, Kuiper, KullbackLeibler, LInfinity, LevelPsi, Levene, MannWhitney, MovedBy, Psi,
+    StdStability, StudentT, TotalVariation, TrimmedEarthMover, Wasserstein, WelchT, ZTest, Zeros,
 };
 use crate::{DriftError, DriftMeasure, Preset, SampleKind};
 
@@ -77,37 +77,59 @@ methods! {
     TTest "t_test" PValue "[`StudentT`]; numeric.",
     Welch "welch" PValue "[`WelchT`]; numeric.",
     Levene "levene" PValue "[`Levene`]; numeric.",
+    Kuiper "kuiper" Score "[`Kuiper`]; numeric.",
+    ZTest "z_test" PValue "[`ZTest`]; both kinds, for two levels.",
     StdStability "std_stability" Score "[`StdStability`]; numeric.",
 }
 
 impl Method {
+    /// What a verdict by this method rests on under `preset`: evidently goes by the p-value of `ks`.
+    pub fn decision_in(self, preset: Preset) -> Decision {
+        if preset == Preset::Evidently && self == Self::Ks { Decision::PValue } else { self.decision() }
+    }
+
     /// The measure with the parameters that `preset` gives it for columns of this kind.
     pub fn measure(self, preset: Preset, kind: SampleKind) -> Box<dyn DriftMeasure> {
+        let (evidently, nannyml) = (preset == Preset::Evidently, preset == Preset::Nannyml);
+        let deepchecks = preset == Preset::Deepchecks;
+        let bins = match preset {
+            Preset::Evidently => Bins::sturges(),
+            Preset::Nannyml => Bins::doane(),
+            _ => Bins::default(),
+        };
+        let zeros = if evidently { Zeros::Filled } else { Zeros::Floored };
         match self {
             Self::Ks => Box::new(KolmogorovSmirnov),
-            Self::Wasserstein => Box::new(Wasserstein),
+            Self::Kuiper => Box::new(Kuiper),
+            Self::Wasserstein if evidently => Box::new(Wasserstein { unit: MovedBy::StdOfAThousandth }),
+            Self::Wasserstein if nannyml => Box::new(Wasserstein { unit: MovedBy::Raw }),
+            Self::Wasserstein => Box::new(Wasserstein::default()),
             Self::Emd => Box::new(TrimmedEarthMover::default()),
-            Self::Psi if preset == Preset::Deepchecks && kind == SampleKind::Categorical => {
-                Box::new(LevelPsi::deepchecks())
-            }
-            Self::Psi => Box::new(Psi::default()),
-            Self::JensenShannon => Box::new(JensenShannon::default()),
-            Self::Hellinger => Box::new(Hellinger::default()),
-            Self::Kl => Box::new(KullbackLeibler::default()),
-            Self::Tv => Box::new(TotalVariation::default()),
-            Self::LInfinity => Box::new(LInfinity::default()),
-            Self::ChiSquare => Box::new(ChiSquare),
+            Self::Psi if deepchecks && kind == SampleKind::Categorical => Box::new(LevelPsi::deepchecks()),
+            Self::Psi => Box::new(Psi { bins, zeros }),
+            Self::JensenShannon => Box::new(JensenShannon { bins, natural: evidently }),
+            Self::Hellinger if evidently => Box::new(Hellinger { bins: Bins::sturges_of_distinct() }),
+            Self::Hellinger => Box::new(Hellinger { bins }),
+            Self::Kl => Box::new(KullbackLeibler { bins, zeros }),
+            Self::Tv => Box::new(TotalVariation { bins }),
+            Self::LInfinity => Box::new(LInfinity { bins }),
+            Self::ChiSquare if evidently => Box::new(ChiSquareOneWay),
+            Self::ChiSquare => Box::new(ChiSquare { yates: nannyml }),
             Self::GTest => Box::new(GTest),
-            Self::CramersV if preset == Preset::Deepchecks => Box::new(CramersV::deepchecks()),
+            Self::CramersV if deepchecks => Box::new(CramersV::deepchecks()),
             Self::CramersV => Box::new(CramersV::default()),
             Self::Anderson => Box::new(AndersonDarling),
-            Self::CramerVonMises => Box::new(CramerVonMises),
+            Self::CramerVonMises => Box::new(CramerVonMises { exact: evidently }),
             Self::Energy => Box::new(Energy),
-            Self::MannWhitney => Box::new(MannWhitney),
+            Self::MannWhitney if evidently => {
+                Box::new(MannWhitney { against: Alternative::CurrentLarger, exact: true })
+            }
+            Self::MannWhitney => Box::new(MannWhitney::default()),
             Self::TTest => Box::new(StudentT),
             Self::Welch => Box::new(WelchT),
             Self::Levene => Box::new(Levene),
             Self::StdStability => Box::new(StdStability),
+            Self::ZTest => Box::new(ZTest),
         }
     }
 
@@ -168,8 +190,8 @@ mod tests {
 
     #[test]
     fn an_unknown_name_lists_the_known_ones() {
-        let message = "kuiper".parse::<Method>().unwrap_err().to_string();
-        assert!(message.starts_with("there is no drift method \"kuiper\""), "{message}");
+        let message = "kuiperr".parse::<Method>().unwrap_err().to_string();
+        assert!(message.starts_with("there is no drift method \"kuiperr\""), "{message}");
         assert!(Method::ALL.iter().all(|m| message.contains(m.as_str())), "{message}");
     }
 }

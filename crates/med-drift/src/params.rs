@@ -2,7 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Decision, DriftError, Method, SampleKind};
+use crate::chunks::Chunking;
+use crate::levels::LevelTable;
+use crate::measure::walk;
+use crate::{Decision, DriftError, Method, Sample, SampleKind};
 
 /// A set of parameters that belong together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
@@ -13,6 +16,10 @@ pub enum Preset {
     Default,
     /// As deepchecks' feature drift: one large score is enough.
     Deepchecks,
+    /// As evidently's drift preset: the measure is chosen column by column, by the number of rows and of different values.
+    Evidently,
+    /// As NannyML's univariate drift: chunks of rows against thresholds learnt from the chunks of the reference.
+    Nannyml,
 }
 
 /// How columns of one kind are judged.
@@ -23,6 +30,46 @@ pub struct Rule {
     pub method: Method,
     /// Where drift begins: a score, or a p-value for methods that decide by it ([`Method::decision`]).
     pub threshold: f64,
+    /// With a value, references of up to 1000 rows are judged by a test in place of `method`, and drift begins at this p-value: evidently's choice,
+    /// see [`Rule::choose`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub small: Option<f64>,
+}
+
+/// References up to this size are small.
+const SMALL_ROWS: usize = 1000;
+/// Up to so many different values a numeric column is compared value by value.
+const FEW_VALUES: usize = 5;
+
+impl Rule {
+    /// The method for these samples and its threshold.
+    ///
+    /// It is `method`, unless `small` has a value. Then, with d the different values of both sides together:
+    ///
+    /// | rows of the reference | numeric | categorical |
+    /// | --- | --- | --- |
+    /// | up to 1000 | d > 5: `ks`, 3 to 5: `chi_square`, up to 2: `z_test` | d > 2: `chi_square`, up to 2: `z_test` |
+    /// | more | d > 5: `method`, up to 5: `jensen_shannon` | `method` |
+    pub fn choose(&self, reference: Sample<'_>, current: Sample<'_>) -> (Method, f64) {
+        let Some(small) = self.small else { return (self.method, self.threshold) };
+        let (rows, distinct, numeric) = match (reference, current) {
+            (Sample::Numeric(r), Sample::Numeric(c)) => {
+                (r.finite().len(), walk::distinct(r.finite(), c.finite()), true)
+            }
+            (Sample::Categorical(r), Sample::Categorical(c)) => (r.rows(), LevelTable::new(r, c).counts.len(), false),
+            _ => return (self.method, self.threshold),
+        };
+        if rows > SMALL_ROWS {
+            let method = if numeric && distinct <= FEW_VALUES { Method::JensenShannon } else { self.method };
+            return (method, self.threshold);
+        }
+        let method = match distinct {
+            0..=2 => Method::ZTest,
+            d if numeric && d > FEW_VALUES => Method::Ks,
+            _ => Method::ChiSquare,
+        };
+        (method, small)
+    }
 }
 
 /// When the whole table counts as drifted.
@@ -37,17 +84,19 @@ pub enum TableRule {
 
 /// Parameters of a [`DriftDetector`](crate::DriftDetector).
 ///
-/// | field | meaning | default | `deepchecks` | range |
-/// | --- | --- | --- | --- | --- |
-/// | `numeric` | rule for numbers | `ks` >= 0.1 | `ks` >= 0.2 | any method for numbers |
-/// | `categorical` | rule for names | `cramers_v` >= 0.1 | `cramers_v` >= 0.2 | any method for names |
-/// | `alpha` | a score over the threshold also needs a p-value at or below this, where the method has one | 0.05 | none | (0, 1) |
-/// | `min_samples` | fewer non-missing rows on a side: no score | 10 | 10 | >= 1 |
-/// | `table` | when the whole table has drifted | half of the columns | any column | share in (0, 1\] |
-/// | `preset` | whose parameters the measures take | `default` | `deepchecks` | |
+/// | field | meaning | default | `deepchecks` | `evidently` | `nannyml` | range |
+/// | --- | --- | --- | --- | --- | --- | --- |
+/// | `numeric` | rule for numbers | `ks` >= 0.1 | `ks` >= 0.2 | by size: [`Rule::choose`], 0.05 or 0.1 | `jensen_shannon` | any method for numbers |
+/// | `categorical` | rule for names | `cramers_v` >= 0.1 | `cramers_v` >= 0.2 | by size | `jensen_shannon` | any method for names |
+/// | `alpha` | a score over the threshold also needs a p-value at or below this, where the method has one | 0.05 | none | none | none | (0, 1) |
+/// | `min_samples` | fewer non-missing rows on a side: no score | 10 | 10 | 1 | chunks of any size | >= 1 |
+/// | `adjust` | p-values adjusted over all columns; missing values and new levels count | yes | no | no | no | |
+/// | `min_effect` | smallest change that counts beside a p-value | 0.02 | unused | unused | unused | \[0, 1) |
+/// | `table` | when the whole table has drifted | half of the columns | any column | half of the columns | any column | share in (0, 1\] |
+/// | `chunks` | judge chunks of rows | none | none | none | 10, mean + 3 sd | [`Chunking`] |
+/// | `preset` | whose parameters the measures take | `default` | `deepchecks` | `evidently` | `nannyml` | |
 ///
-/// The p-values are not corrected for the number of columns: of 20 columns one falls below 0.05 by chance, which is why the default also asks for
-/// a large score.
+/// Of 20 columns without drift one falls below 0.05 by chance: with `adjust` the p-values are adjusted for that, and a large score is asked for besides.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct DriftParams {
@@ -61,8 +110,16 @@ pub struct DriftParams {
     pub alpha: Option<f64>,
     /// Least non-missing rows a side.
     pub min_samples: usize,
+    /// Adjust the p-values of all columns for their number, and take a change of the share of missing values or of new levels for drift; see
+    /// [`benjamini_hochberg`](crate::benjamini_hochberg).
+    pub adjust: bool,
+    /// Smallest change that counts, whatever its p-value: of the share of missing values, of the share of rows with new levels, and the effect size beside
+    /// methods that decide by p-value. In \[0, 1); used with `adjust`.
+    pub min_effect: f64,
     /// When the whole table has drifted.
     pub table: TableRule,
+    /// Judge chunks of rows, in their order, against thresholds learnt from chunks of the reference; `None`: the current table as one.
+    pub chunks: Option<Chunking>,
 }
 
 impl Default for DriftParams {
@@ -74,33 +131,59 @@ impl Default for DriftParams {
 impl DriftParams {
     /// All parameters of a preset.
     pub fn preset(preset: Preset) -> Self {
-        let rule = |method| Rule { method, threshold: default_threshold(preset, method) };
-        let (alpha, table) = match preset {
-            Preset::Default => (Some(0.05), TableRule::Share(0.5)),
-            Preset::Deepchecks => (None, TableRule::AnyColumn),
+        let rule = |method| Rule { method, threshold: default_threshold(preset, method), small: None };
+        let base = Self {
+            preset,
+            numeric: rule(Method::Ks),
+            categorical: rule(Method::CramersV),
+            alpha: None,
+            min_samples: 1,
+            adjust: false,
+            min_effect: 0.02,
+            table: TableRule::AnyColumn,
+            chunks: None,
         };
-        let (numeric, categorical) = (rule(Method::Ks), rule(Method::CramersV));
-        Self { preset, numeric, categorical, alpha, min_samples: 10, table }
+        match preset {
+            Preset::Default => {
+                Self { alpha: Some(0.05), min_samples: 10, adjust: true, table: TableRule::Share(0.5), ..base }
+            }
+            Preset::Deepchecks => Self { min_samples: 10, ..base },
+            Preset::Evidently => {
+                let by_size = |method| Rule { small: Some(0.05), ..rule(method) };
+                let (numeric, categorical) = (by_size(Method::Wasserstein), by_size(Method::JensenShannon));
+                Self { numeric, categorical, table: TableRule::Share(0.5), ..base }
+            }
+            Preset::Nannyml => {
+                let both = rule(Method::JensenShannon);
+                Self { numeric: both, categorical: both, chunks: Some(Chunking::default()), ..base }
+            }
+        }
     }
 
     /// With this method, at its default threshold, for the kinds of columns it measures; other columns keep theirs.
     #[must_use]
     pub fn with_method(mut self, method: Method) -> Self {
-        let rule = Rule { method, threshold: default_threshold(self.preset, method) };
-        if method.supports(SampleKind::Numeric) {
+        let rule = Rule { method, threshold: default_threshold(self.preset, method), small: None };
+        let supports = |kind| method.measure(self.preset, kind).supports(kind);
+        if supports(SampleKind::Numeric) {
             self.numeric = rule;
         }
-        if method.supports(SampleKind::Categorical) {
+        if supports(SampleKind::Categorical) {
             self.categorical = rule;
         }
         self
     }
 
-    /// With this threshold for both kinds of columns.
+    /// With this threshold for both kinds of columns, in place of any that would be learnt.
     #[must_use]
     pub fn with_threshold(mut self, threshold: f64) -> Self {
-        self.numeric.threshold = threshold;
-        self.categorical.threshold = threshold;
+        for rule in [&mut self.numeric, &mut self.categorical] {
+            rule.threshold = threshold;
+            rule.small = rule.small.map(|_| threshold);
+        }
+        if let Some(chunks) = &mut self.chunks {
+            chunks.deviations = None;
+        }
         self
     }
 
@@ -119,22 +202,33 @@ impl DriftParams {
     pub fn validate(&self) -> Result<(), DriftError> {
         for kind in [SampleKind::Numeric, SampleKind::Categorical] {
             let rule = self.rule(kind);
-            if !rule.method.supports(kind) {
+            if !rule.method.measure(self.preset, kind).supports(kind) {
                 return Err(DriftError::Unsupported { method: rule.method.as_str(), kind });
             }
-            let (fits, expected) = match rule.method.decision() {
+            let (fits, expected) = match rule.method.decision_in(self.preset) {
                 Decision::Score => (rule.threshold.is_finite() && rule.threshold >= 0.0, "a number >= 0"),
                 Decision::PValue => (0.0 < rule.threshold && rule.threshold < 1.0, "a p-value between 0 and 1"),
             };
             if !fits {
                 return Err(DriftError::Parameter { parameter: "threshold", expected, found: rule.threshold });
             }
+            if let Some(small) = rule.small.filter(|&p| !(0.0 < p && p < 1.0)) {
+                let expected = "a p-value between 0 and 1";
+                return Err(DriftError::Parameter { parameter: "small", expected, found: small });
+            }
         }
         if let Some(alpha) = self.alpha.filter(|&a| !(0.0 < a && a < 1.0)) {
             return Err(DriftError::Parameter { parameter: "alpha", expected: "between 0 and 1", found: alpha });
         }
+        if !(0.0..1.0).contains(&self.min_effect) {
+            let expected = "at least 0 and below 1";
+            return Err(DriftError::Parameter { parameter: "min_effect", expected, found: self.min_effect });
+        }
         if self.min_samples == 0 {
             return Err(DriftError::Parameter { parameter: "min_samples", expected: "at least 1", found: 0.0 });
+        }
+        if let Some(chunks) = &self.chunks {
+            chunks.validate()?;
         }
         match self.table {
             TableRule::Share(share) if !(0.0 < share && share <= 1.0) => {
@@ -148,7 +242,9 @@ impl DriftParams {
 /// Where drift begins unless the caller says otherwise.
 fn default_threshold(preset: Preset, method: Method) -> f64 {
     match (preset, method) {
-        (_, m) if m.decision() == Decision::PValue => 0.05,
+        (Preset::Evidently, Method::Anderson | Method::CramerVonMises) => 0.1,
+        (_, m) if m.decision_in(preset) == Decision::PValue => 0.05,
+        (Preset::Evidently, Method::Psi) => 0.1,
         (Preset::Deepchecks, Method::Ks | Method::Emd | Method::CramersV | Method::Psi) => 0.2,
         (_, Method::Psi) => 0.2,
         _ => 0.1,

@@ -7,7 +7,30 @@ use serde::de::{MapAccess, Visitor};
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::{Decision, Method, Preset, SampleKind, TableRule};
+use crate::{ChunkScores, Decision, Method, Preset, SampleKind, TableRule};
+
+/// What of a column has drifted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum DriftReason {
+    /// The values.
+    Values,
+    /// The share of missing values.
+    MissingValues,
+    /// Rows with levels the reference does not have.
+    NewLevels,
+}
+
+impl fmt::Display for DriftReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Values => "values",
+            Self::MissingValues => "missing values",
+            Self::NewLevels => "new levels",
+        })
+    }
+}
 
 /// Drift of one column.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -24,6 +47,15 @@ pub struct ColumnDrift {
     /// How likely so large a distance is by chance, where the measure knows it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub p_value: Option<f64>,
+    /// `p_value` adjusted for the number of tests in the table, with [`DriftParams::adjust`](crate::DriftParams::adjust).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub adjusted_p_value: Option<f64>,
+    /// How large the difference is, whatever the method: the Kolmogorov-Smirnov distance, for names the total variation; in \[0, 1\].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub effect_size: Option<f64>,
+    /// What has drifted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reasons: Vec<DriftReason>,
     /// Where drift begins.
     pub threshold: f64,
     /// Whether the threshold is one of the score or of the p-value.
@@ -38,6 +70,9 @@ pub struct ColumnDrift {
     pub reference_nulls: usize,
     /// Rows of the current table that have none.
     pub current_nulls: usize,
+    /// Chunk by chunk, where the table is judged in chunks; `score` is then the largest of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chunks: Option<ChunkScores>,
     /// Why there is no score.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
@@ -110,6 +145,16 @@ impl ColumnDrift {
             .detail("current_nulls", self.current_nulls);
         if let Some(p) = self.p_value {
             result = result.detail("p_value", p);
+        }
+        if let Some(p) = self.adjusted_p_value {
+            result = result.detail("adjusted_p_value", p);
+        }
+        if self.reasons.iter().any(|&r| r != DriftReason::Values) {
+            let reasons: Vec<String> = self.reasons.iter().map(ToString::to_string).collect();
+            result = result.detail("reasons", reasons.clone());
+            if self.message.is_none() {
+                result = result.message(format!("drift of {}", reasons.join(" and ")));
+            }
         }
         match &self.message {
             Some(message) => result.message(message),

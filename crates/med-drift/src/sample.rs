@@ -6,7 +6,7 @@ use med_schema::{FeatureColumn, FeatureValues, MISSING};
 use serde::{Deserialize, Serialize};
 
 use crate::DriftError;
-use crate::statistics::Moments;
+use crate::statistics::{Moments, sorted_numbers};
 
 /// How the values of a column are compared. It comes from the caller and is never guessed from the values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -30,7 +30,8 @@ impl fmt::Display for SampleKind {
 /// Numbers in ascending order, missing values counted and set aside.
 ///
 /// Sorting is the one expensive step of most measures, so it is done here, once, and so are mean and variance. Those are
-/// summed in the order of the rows, as numpy does, so that another order may change their last digits. Time O(n log n), memory 8 bytes a row.
+/// summed in the order of the rows, as numpy does, so that another order may change their last digits. Time O(n), of small samples O(n log n);
+/// memory 8 bytes a row, 8 more while it sorts.
 ///
 /// ```
 /// use med_drift::NumericSample;
@@ -50,8 +51,7 @@ pub struct NumericSample {
 impl NumericSample {
     /// Prepares these values; NaN is missing, infinities are values.
     pub fn new(values: &[f64]) -> Self {
-        let mut sorted: Vec<f64> = values.iter().copied().filter(|v| !v.is_nan()).collect();
-        sorted.sort_unstable_by(f64::total_cmp);
+        let sorted = sorted_numbers(values);
         let start = sorted.partition_point(|&v| v == f64::NEG_INFINITY);
         let end = sorted.partition_point(|&v| v < f64::INFINITY);
         let missing = values.len() - sorted.len();
@@ -76,6 +76,19 @@ impl NumericSample {
     /// Rows without a value.
     pub fn missing(&self) -> usize {
         self.missing
+    }
+
+    /// The same with infinities taken for missing; `None` when there are none.
+    pub(crate) fn without_infinite(&self) -> Option<Self> {
+        let sorted = self.finite().to_vec();
+        let infinite = self.sorted.len() - sorted.len();
+        let finite = 0..sorted.len();
+        (infinite > 0).then_some(Self { sorted, finite, missing: self.missing + infinite, moments: self.moments })
+    }
+
+    /// Whether every row holds a whole number.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.missing == 0 && self.sorted.iter().all(|v| v.is_finite() && v.fract() == 0.0)
     }
 
     /// Moments of the finite values.

@@ -176,7 +176,7 @@ pub(crate) struct DriftArgs {
     /// Columns to take as categories, whatever their type; separated by commas.
     #[arg(long, value_delimiter = ',')]
     pub(crate) categorical: Vec<String>,
-    /// Measures and thresholds.
+    /// Measures and thresholds: `default`, or those of `deepchecks`, `evidently` or `nannyml` (chunks of rows in the order of the file).
     #[arg(long, default_value = "default")]
     pub(crate) preset: String,
     #[command(flatten)]

@@ -8,10 +8,13 @@ use super::{Drift, DriftMeasure, categorical};
 
 /// sum (O - E)^2 / E over the 2 x k table of counts by level, E from the margins; p from chi-square with k - 1 degrees of freedom.
 ///
-/// No continuity correction. This is the two-sample test, which treats both sides as random; testing the current counts
+/// No continuity correction unless asked for. This is the two-sample test, which treats both sides as random; testing the current counts
 /// against the reference's shares as if they were exact alarms far too often. 0 with p = 1 when there is only one level.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct ChiSquare;
+pub struct ChiSquare {
+    /// Yates' correction for two levels, as NannyML has it.
+    pub yates: bool,
+}
 
 impl DriftMeasure for ChiSquare {
     fn name(&self) -> &'static str {
@@ -26,7 +29,7 @@ impl DriftMeasure for ChiSquare {
         let (reference, current) = categorical(self, reference, current)?;
         let counts: Vec<[f64; 2]> =
             LevelTable::new(reference, current).counts.iter().map(|c| c.map(|n| n as f64)).collect();
-        let statistic = pearson(&counts, false);
+        let statistic = pearson(&counts, self.yates && counts.len() == 2);
         Ok(Drift::tested(statistic, chi_square_sf(statistic, counts.len() - 1)))
     }
 }

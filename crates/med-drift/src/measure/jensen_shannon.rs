@@ -16,6 +16,8 @@ use super::{Drift, DriftMeasure};
 pub struct JensenShannon {
     /// Bins of numeric columns.
     pub bins: Bins,
+    /// The natural logarithm in place of base 2: the same times sqrt(ln 2), at most 0.8326.
+    pub natural: bool,
 }
 
 impl DriftMeasure for JensenShannon {
@@ -32,7 +34,8 @@ impl DriftMeasure for JensenShannon {
         let part = |share: f64, mean: f64| if share > 0.0 { share * (share / mean).log2() } else { 0.0 };
         let sum: f64 = shares.iter().map(|&[p, q]| part(p, (p + q) / 2.0) + part(q, (p + q) / 2.0)).sum();
         // Rounding may leave a sum of two equal histograms a hair below 0, or of two disjoint ones above 2.
-        let distance = (sum / 2.0).clamp(0.0, 1.0).sqrt();
+        let unit = if self.natural { std::f64::consts::LN_2 } else { 1.0 };
+        let distance = ((sum / 2.0).clamp(0.0, 1.0) * unit).sqrt();
         Ok(Drift::distance(distance))
     }
 }

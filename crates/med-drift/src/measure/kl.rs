@@ -2,7 +2,7 @@
 
 use crate::{DriftError, Sample, SampleKind};
 
-use super::shares::{Bins, shares};
+use super::shares::{Bins, Zeros, shares};
 use super::{Drift, DriftMeasure};
 
 /// sum p ln(p / q) over shares p of the reference and q of the current sample, in nats.
@@ -14,10 +14,9 @@ use super::{Drift, DriftMeasure};
 pub struct KullbackLeibler {
     /// Bins of numeric columns.
     pub bins: Bins,
+    /// What is done about shares of 0. With [`Zeros::Filled`] the shares are then brought to a sum of 1 again.
+    pub zeros: Zeros,
 }
-
-/// Least share, so that an empty bin does not make the divergence infinite.
-const FLOOR: f64 = 0.0001;
 
 impl DriftMeasure for KullbackLeibler {
     fn name(&self) -> &'static str {
@@ -29,8 +28,15 @@ impl DriftMeasure for KullbackLeibler {
     }
 
     fn measure(&self, reference: Sample<'_>, current: Sample<'_>) -> Result<Drift, DriftError> {
-        let shares = shares(self, self.bins, reference, current)?;
-        let term = |&[p, q]: &[f64; 2]| p.max(FLOOR) * (p.max(FLOOR) / q.max(FLOOR)).ln();
+        let shares = self.zeros.replaced(shares(self, self.bins, reference, current)?);
+        let total = match self.zeros {
+            Zeros::Floored => [1.0, 1.0],
+            Zeros::Filled => [0, 1].map(|side| shares.iter().map(|s| s[side]).sum()),
+        };
+        let term = |&[p, q]: &[f64; 2]| {
+            let (p, q) = (p / total[0], q / total[1]);
+            p * (p / q).ln()
+        };
         let distance = shares.iter().map(term).sum::<f64>().max(0.0);
         Ok(Drift::distance(distance))
     }

@@ -1,10 +1,11 @@
 //! Measures of how far a current sample lies from a reference, one a file.
 //!
-//! Missing values are set aside before any measure runs. [`KolmogorovSmirnov`] and [`TrimmedEarthMover`] look at all
+//! Missing values are set aside before any measure runs. [`KolmogorovSmirnov`], [`Kuiper`] and [`TrimmedEarthMover`] look at all
 //! values, infinities included; every other numeric measure looks at the finite ones.
 
 mod anderson;
 mod chi_square;
+mod chi_square_one_way;
 mod cramer_von_mises;
 mod cramers_v;
 mod emd;
@@ -14,6 +15,7 @@ mod hellinger;
 mod jensen_shannon;
 mod kl;
 mod ks;
+mod kuiper;
 mod l_infinity;
 mod levene;
 mod mann_whitney;
@@ -22,9 +24,10 @@ mod shares;
 mod spread;
 mod t_test;
 mod total_variation;
-mod walk;
+pub(crate) mod walk;
 mod wasserstein;
 mod welch;
+mod z_test;
 
 use std::fmt;
 
@@ -32,6 +35,7 @@ use serde::{Deserialize, Serialize};
 
 pub use anderson::AndersonDarling;
 pub use chi_square::ChiSquare;
+pub use chi_square_one_way::ChiSquareOneWay;
 pub use cramer_von_mises::CramerVonMises;
 pub use cramers_v::CramersV;
 pub use emd::TrimmedEarthMover;
@@ -41,16 +45,18 @@ pub use hellinger::Hellinger;
 pub use jensen_shannon::JensenShannon;
 pub use kl::KullbackLeibler;
 pub use ks::KolmogorovSmirnov;
+pub use kuiper::Kuiper;
 pub use l_infinity::LInfinity;
 pub use levene::Levene;
-pub use mann_whitney::MannWhitney;
+pub use mann_whitney::{Alternative, MannWhitney};
 pub use psi::{LevelPsi, Psi};
-pub use shares::Bins;
+pub use shares::{Bins, Zeros};
 pub use spread::StdStability;
 pub use t_test::StudentT;
 pub use total_variation::TotalVariation;
-pub use wasserstein::Wasserstein;
+pub use wasserstein::{MovedBy, Wasserstein};
 pub use welch::WelchT;
+pub use z_test::ZTest;
 
 use crate::levels::{LevelMerge, LevelTable};
 use crate::statistics::Moments;

@@ -3,22 +3,22 @@
 use crate::levels::LevelMerge;
 use crate::{DriftError, Sample, SampleKind};
 
-use super::shares::{Bins, shares};
+use super::shares::{Bins, Zeros, shares};
 use super::{Drift, DriftMeasure, merged};
 
-/// Least share in [`Psi`].
-const FLOOR: f64 = 0.0001;
 /// Least share in [`LevelPsi`]; with it a single level adds at most about 4.6.
 const LEVEL_FLOOR: f64 = 0.01;
 
 /// sum (p - q) ln(p / q) over shares p of the reference and q of the current sample; in \[0, inf).
 ///
-/// p and q are by level, or by [`Bins`] for numbers. Shares below 0.0001 are raised to it; nothing is renormalised.
+/// p and q are by level, or by [`Bins`] for numbers. Shares below 0.0001 are raised to it, or only those of 0 ([`Zeros`]); nothing is renormalised.
 /// By the usual rule of thumb below 0.1 is stable and above 0.25 a large shift.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Psi {
     /// Bins of numeric columns.
     pub bins: Bins,
+    /// What is done about shares of 0.
+    pub zeros: Zeros,
 }
 
 impl DriftMeasure for Psi {
@@ -32,7 +32,8 @@ impl DriftMeasure for Psi {
 
     fn measure(&self, reference: Sample<'_>, current: Sample<'_>) -> Result<Drift, DriftError> {
         let shares = shares(self, self.bins, reference, current)?;
-        Ok(Drift::distance(shares.iter().map(|&[p, q]| term(p, q, FLOOR)).sum()))
+        let shares = self.zeros.replaced(shares);
+        Ok(Drift::distance(shares.iter().map(|&[p, q]| term(p, q, 0.0)).sum()))
     }
 }
 

@@ -3,7 +3,7 @@
 /// Calls `step(value, i, j)` for every distinct value of the two sorted slices in ascending order, where `i` and `j` are
 /// the numbers of values of each slice at or below it. -0 and 0 are one value.
 /// Neither slice may hold NaN. O(n + m).
-pub(super) fn pooled(reference: &[f64], current: &[f64], mut step: impl FnMut(f64, usize, usize)) {
+pub(crate) fn pooled(reference: &[f64], current: &[f64], mut step: impl FnMut(f64, usize, usize)) {
     let (mut i, mut j) = (0, 0);
     loop {
         let value = match (reference.get(i), current.get(j)) {
@@ -19,6 +19,13 @@ pub(super) fn pooled(reference: &[f64], current: &[f64], mut step: impl FnMut(f6
         }
         step(value, i, j);
     }
+}
+
+/// Different values of both sorted slices together.
+pub(crate) fn distinct(reference: &[f64], current: &[f64]) -> usize {
+    let mut values = 0;
+    pooled(reference, current, |_, _, _| values += 1);
+    values
 }
 
 /// The integral of `height(abs(F - G))` over the pooled range, where F and G are the step functions of the two sorted

@@ -8,7 +8,22 @@ use super::{Drift, DriftMeasure, finite, moments, walk};
 ///
 /// How far mass must be moved, in standard deviations; in \[0, inf). 0 when W1 is 0, infinite when only s is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Wasserstein;
+pub struct Wasserstein {
+    /// What W1 is divided by.
+    pub unit: MovedBy,
+}
+
+/// The unit of [`Wasserstein`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum MovedBy {
+    /// The standard deviation of the reference.
+    #[default]
+    Std,
+    /// The same, but at least 0.001, as evidently has it. The score of a column with a small spread depends on its unit.
+    StdOfAThousandth,
+    /// The unit of the column, as NannyML has it.
+    Raw,
+}
 
 impl DriftMeasure for Wasserstein {
     fn name(&self) -> &'static str {
@@ -23,7 +38,12 @@ impl DriftMeasure for Wasserstein {
         let (spread, _) = moments(self, reference, current, 1)?;
         let (reference, current) = finite(self, reference, current, 1)?;
         let moved = walk::integral(reference, current, |gap| gap);
-        let distance = if moved == 0.0 { 0.0 } else { moved / spread.std(0.0) };
+        let unit = match self.unit {
+            MovedBy::Std => spread.std(0.0),
+            MovedBy::StdOfAThousandth => spread.std(0.0).max(0.001),
+            MovedBy::Raw => 1.0,
+        };
+        let distance = if moved == 0.0 { 0.0 } else { moved / unit };
         Drift::checked(self.name(), Drift::distance(distance), "the standard deviation overflows")
     }
 }

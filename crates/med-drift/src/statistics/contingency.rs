@@ -17,6 +17,13 @@ pub(crate) fn pearson(counts: &[[f64; 2]], yates: bool) -> f64 {
     counts.iter().zip(expected(counts)).map(|(o, e)| term(o[0], e[0]) + term(o[1], e[1])).sum()
 }
 
+/// ln of C(m, c) / C(n + m, c): all of c rows drawn fall among m of n + m.
+pub(crate) fn ln_binomial_tail(n: u64, m: u64, c: u64) -> f64 {
+    // Beyond this the probability is 0 to any use, or the reference is too small to say.
+    let c = c.min(m).min(100_000);
+    (0..c).map(|i| ((m - i) as f64 / (n + m - i) as f64).ln()).sum()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

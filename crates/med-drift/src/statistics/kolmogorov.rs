@@ -54,6 +54,19 @@ pub(crate) fn kolmogorov_limit(x: f64) -> f64 {
     2.0 * (1..=6).map(term).sum::<f64>()
 }
 
+/// Kuiper's limit: P(sqrt(nm / (n + m)) V > x), 2 sum (4 k^2 x^2 - 1) e^(-2 k^2 x^2), for large samples.
+pub(crate) fn kuiper_limit(x: f64) -> f64 {
+    // Below this the probability is 1 to fifteen digits, and the series cancels.
+    if x < 0.4 {
+        return 1.0;
+    }
+    let term = |k: i32| {
+        let square = f64::from(k * k) * x * x;
+        (4.0 * square - 1.0) * (-2.0 * square).exp()
+    };
+    (2.0 * (1..=12).map(term).sum::<f64>()).clamp(0.0, 1.0)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -88,6 +101,14 @@ mod tests {
                 assert!((found - expected).abs() <= 1e-14 * expected, "{n} {m} {gap}: {found} is not {expected}");
             }
         }
+    }
+
+    #[test]
+    fn kuipers_limit_is_that_of_the_tables() {
+        for (x, expected) in [(1.620, 0.1), (1.747, 0.05), (2.001, 0.01)] {
+            assert!((kuiper_limit(x) / expected - 1.0).abs() < 0.01, "{x}: {}", kuiper_limit(x));
+        }
+        assert!(kuiper_limit(0.4) > 0.999_999);
     }
 
     #[test]

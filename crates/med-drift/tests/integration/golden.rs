@@ -11,23 +11,26 @@ use med_drift::{ColumnSample, Drift, DriftError, DriftMeasure, LevelMerge, Level
 use med_schema::FeatureColumn;
 use serde_json::Value;
 
-fn folder() -> PathBuf {
+pub(crate) fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/goldens/drift")
 }
 
+fn sample(case: &Path, side: &str, name: &str, kind: &str) -> ColumnSample {
+    ColumnSample::new(&column(case, side, name, kind)).unwrap()
+}
+
 /// One side of one column. The files hold no quotes; an empty field is missing.
-fn sample(case: &Path, side: &str, column: &str, kind: &str) -> ColumnSample {
+pub(crate) fn column(case: &Path, side: &str, column: &str, kind: &str) -> FeatureColumn {
     let text = std::fs::read_to_string(case.join(format!("{side}.csv"))).unwrap();
     let mut lines = text.strip_suffix('\n').unwrap_or(&text).split('\n');
     let place = lines.next().unwrap().split(',').position(|name| name == column).unwrap();
     let fields = lines.map(|line| line.split(',').nth(place).unwrap()).map(|f| Some(f).filter(|f| !f.is_empty()));
-    let column = if kind == "numeric" {
+    if kind == "numeric" {
         let number = |f: Option<&str>| f.map_or(f64::NAN, |f| f.parse().unwrap());
         FeatureColumn::numeric(column, fields.map(number).collect::<Vec<f64>>())
     } else {
         FeatureColumn::from_texts(column, fields)
-    };
-    ColumnSample::new(&column).unwrap()
+    }
 }
 
 fn merge(max_levels: usize, rank: LevelRank) -> LevelMerge {
@@ -40,12 +43,16 @@ type Case = (&'static str, Box<dyn DriftMeasure>, fn(Drift) -> f64);
 fn histograms(bins: Bins) -> Vec<Case> {
     let distance: fn(Drift) -> f64 = |d| d.distance;
     vec![
-        ("psi", Box::new(Psi { bins }), distance),
-        ("jensen_shannon_distance_base2", Box::new(JensenShannon { bins }), distance),
+        ("psi", Box::new(Psi { bins, ..Psi::default() }), distance),
+        ("jensen_shannon_distance_base2", Box::new(JensenShannon { bins, natural: false }), distance),
         ("hellinger", Box::new(Hellinger { bins }), distance),
         ("total_variation", Box::new(TotalVariation { bins }), distance),
         ("l_infinity", Box::new(LInfinity { bins }), distance),
-        ("kl_reference_to_current_nats_eps", Box::new(KullbackLeibler { bins }), distance),
+        (
+            "kl_reference_to_current_nats_eps",
+            Box::new(KullbackLeibler { bins, ..KullbackLeibler::default() }),
+            distance,
+        ),
     ]
 }
 
@@ -75,23 +82,23 @@ fn cases(method: &str) -> Vec<Case> {
         "deepchecks.psi_top3_test" => psi(merge(3, LevelRank::Current)),
         "formula.quantile_bins_10" | "formula.levels" => histograms(Bins::default()),
         "formula.std_stability" => value(Box::new(StdStability)),
-        "formula.wasserstein_over_std_reference" => value(Box::new(Wasserstein)),
+        "formula.wasserstein_over_std_reference" => value(Box::<Wasserstein>::default()),
         "scipy.energy_distance" => value(Box::new(Energy)),
         "scipy.ks_2samp_auto" => test!(KolmogorovSmirnov),
-        "scipy.cramervonmises_2samp_asymptotic" => test!(CramerVonMises),
+        "scipy.cramervonmises_2samp_asymptotic" => test!(CramerVonMises::default()),
         "scipy.anderson_ksamp_midrank" => test!(AndersonDarling),
-        "scipy.mannwhitneyu_two_sided_asymptotic" => test!(MannWhitney),
+        "scipy.mannwhitneyu_two_sided_asymptotic" => test!(MannWhitney::default()),
         "scipy.ttest_ind_pooled" => test!(StudentT),
         "scipy.ttest_ind_welch" => test!(WelchT),
         "scipy.levene_median" => test!(Levene),
-        "scipy.chi2_contingency" => test!(ChiSquare),
+        "scipy.chi2_contingency" => test!(ChiSquare::default()),
         "scipy.g_test_contingency" => test!(GTest),
         other => panic!("no measure for {other}"),
     }
 }
 
 /// JSON has no word for numbers that are not finite; the files hold them as texts.
-fn number(value: &Value) -> f64 {
+pub(crate) fn number(value: &Value) -> f64 {
     value.as_f64().unwrap_or_else(|| value.as_str().unwrap().parse().unwrap())
 }
 

@@ -188,6 +188,11 @@ fn drift_is_none_within_and_found_between() {
         (&moved["columns"]["age"]["drifted"], &moved["columns"]["bmi"]["drifted"]),
         (&true.into(), &false.into())
     );
+    let preset = |name| ["drift", "--reference", "train.csv", "--current", "older.csv", "--preset", name];
+    let evidently = med(folder, &preset("evidently")).json();
+    assert!(evidently["columns"]["age"]["drifted"] == true, "{evidently}");
+    let nannyml = med(folder, &preset("nannyml")).json();
+    assert!(nannyml["columns"]["age"]["chunks"]["drifted"].as_array().is_some_and(|c| c.len() >= 10), "{nannyml}");
     let stds = ["drift", "--reference", "train.csv", "--current", "test.csv", "--method", "std_stability"];
     assert_eq!(med(folder, &stds).json()["columns"]["age"]["method"], "std_stability");
     assert_eq!(med(folder, &[&stds[..6], &["nonsense"]].concat()).code, 2);

@@ -1,0 +1,112 @@
+//! Verdicts that look at all columns together: the false-discovery rate, missing values, new levels.
+//!
+//! Every column brings up to three tests: of its values, of its share of missing values and, for names, of levels that the reference does not have. Their
+//! p-values are adjusted together by the step-up procedure of Benjamini and Hochberg, so that the expected share of false alarms among the alarms is at most
+//! alpha, whatever the number of columns. It holds for independent tests and for those with positive regression dependence.
+//!
+//! Benjamini, Y. and Hochberg, Y. (1995). Controlling the false discovery rate. *J. R. Statistical Society B* 57, 289-300.
+
+use crate::measure::walk;
+use crate::statistics::{chi_square_sf, ln_binomial_tail, pearson};
+use crate::{CategoricalSample, Sample};
+
+/// Adjusted p-values, in the order of `p_values`: the smallest level of the false-discovery rate at which each is rejected.
+///
+/// The i-th smallest of k is multiplied by k / i, then none may be above a larger one's. O(k log k).
+pub fn benjamini_hochberg(p_values: &[f64]) -> Vec<f64> {
+    let mut order: Vec<usize> = (0..p_values.len()).collect();
+    order.sort_by(|&a, &b| p_values[a].total_cmp(&p_values[b]));
+    let k = p_values.len() as f64;
+    let mut adjusted = vec![1.0; p_values.len()];
+    let mut least = 1.0_f64;
+    for (position, &i) in order.iter().enumerate().rev() {
+        least = least.min(p_values[i] * (k / (position + 1) as f64));
+        adjusted[i] = least;
+    }
+    adjusted
+}
+
+/// How large a difference is, on one scale for all methods: the largest difference between the two shares of rows at or below a value (the Kolmogorov-Smirnov
+/// distance), for names half the sum of the differences of shares (total variation). In \[0, 1\]; `None` when a side is empty.
+pub(crate) fn effect_size(reference: Sample<'_>, current: Sample<'_>) -> Option<f64> {
+    let (n, m) = (reference.rows() as f64, current.rows() as f64);
+    if n == 0.0 || m == 0.0 {
+        return None;
+    }
+    match (reference, current) {
+        (Sample::Numeric(r), Sample::Numeric(c)) => {
+            let mut gap = 0.0_f64;
+            walk::pooled(r.values(), c.values(), |_, i, j| gap = gap.max((i as f64 / n - j as f64 / m).abs()));
+            Some(gap)
+        }
+        (Sample::Categorical(r), Sample::Categorical(c)) => {
+            let counts = crate::levels::LevelTable::new(r, c).counts;
+            Some(counts.iter().map(|&[r, c]| (r as f64 / n - c as f64 / m).abs()).sum::<f64>() / 2.0)
+        }
+        _ => None,
+    }
+}
+
+/// Change of the share of missing values, and the p-value of Pearson's chi-square with Yates' correction; 0 and 1 when neither side misses a value.
+pub(crate) fn missing(reference: Sample<'_>, current: Sample<'_>) -> (f64, f64) {
+    let share = |s: Sample<'_>| s.missing() as f64 / (s.rows() + s.missing()).max(1) as f64;
+    let change = (share(reference) - share(current)).abs();
+    if change == 0.0 {
+        return (0.0, 1.0);
+    }
+    let table =
+        [[reference.rows() as f64, current.rows() as f64], [reference.missing() as f64, current.missing() as f64]];
+    if table.iter().any(|row| row[0] + row[1] == 0.0) || (0..2).any(|side| table[0][side] + table[1][side] == 0.0) {
+        return (change, 1.0);
+    }
+    (change, chi_square_sf(pearson(&table, true), 1))
+}
+
+/// Share of the current rows whose level the reference does not have, and its p-value.
+///
+/// Without drift the c rows of a level all fall into the current side with probability C(m, c) / C(n + m, c). The p-value is that of the most
+/// frequent new level times the number of levels (Bonferroni), as that level was picked from among all.
+pub(crate) fn new_levels(reference: &CategoricalSample, current: &CategoricalSample) -> (f64, f64) {
+    let table = crate::levels::LevelTable::new(reference, current);
+    let unseen = || table.counts.iter().filter(|c| c[0] == 0).map(|c| c[1]);
+    let (rows, most) = (unseen().sum::<u64>(), unseen().max().unwrap_or(0));
+    if rows == 0 || reference.rows() == 0 {
+        return (0.0, 1.0);
+    }
+    let tail = ln_binomial_tail(reference.rows() as u64, current.rows() as u64, most).exp();
+    (rows as f64 / current.rows() as f64, (tail * table.counts.len() as f64).min(1.0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::NumericSample;
+
+    #[test]
+    fn adjusted_p_values_are_those_of_the_paper() {
+        let p = [0.039, 0.001, 0.205, 0.008, 0.041];
+        let expected = [0.05125, 0.005, 0.205, 0.02, 0.05125];
+        for (found, expected) in benjamini_hochberg(&p).into_iter().zip(expected) {
+            assert!((found - expected).abs() < 1e-12, "{found} {expected}");
+        }
+        assert!(benjamini_hochberg(&[]).is_empty());
+    }
+
+    #[test]
+    fn new_levels_and_missing_values_are_tested() {
+        let levels = ["a".to_owned(), "b".to_owned()];
+        let reference = CategoricalSample::new(&[0; 30], &levels).unwrap();
+        let current = CategoricalSample::new(&[0, 0, 0, 1, 1, 1], &levels).unwrap();
+        // All three rows of b among the 6 of 36: 6 * 5 * 4 / (36 * 35 * 34), for the larger of two levels.
+        let (share, p) = new_levels(&reference, &current);
+        assert!((share - 0.5).abs() < 1e-15 && (p - 2.0 * 120.0 / 42840.0).abs() < 1e-12, "{p}");
+        assert_eq!(new_levels(&reference, &reference), (0.0, 1.0));
+        let whole = NumericSample::new(&[1.0; 40]);
+        let mut values = [1.0; 40];
+        values[..20].fill(f64::NAN);
+        let half = NumericSample::new(&values);
+        let (change, p) = missing(Sample::Numeric(&whole), Sample::Numeric(&half));
+        assert!(change == 0.5 && p < 1e-5, "{p}");
+        assert_eq!(missing(Sample::Numeric(&whole), Sample::Numeric(&whole)), (0.0, 1.0));
+    }
+}
