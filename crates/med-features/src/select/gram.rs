@@ -106,7 +106,7 @@ impl Gram {
 }
 
 /// To mean 0 and population standard deviation 1; `None` of a constant or an infinite value.
-fn standardise(x: &[f64]) -> Option<Vec<f64>> {
+pub(super) fn standardise(x: &[f64]) -> Option<Vec<f64>> {
     if x.len() < 2 || is_constant(x) {
         return None;
     }

@@ -39,6 +39,7 @@ pub enum Better {
 /// | `stepwise_aic`, `stepwise_bic` | fall of the criterion when chosen by forward steps, in order of choice | larger | no | score > 0 |
 /// | `lasso` | standardised coefficient of the lasso, penalty by BIC | stronger | no | score not 0 |
 /// | `stability` | share of 100 half-samples on which the lasso keeps it | larger | no | score >= 0.6 |
+/// | `knockoff` | penalty at which it enters the lasso before its [knockoff](crate::select::knockoff_threshold), negative after it | larger | no | false-discovery rate 0.1 |
 ///
 /// (q: the p-value adjusted by [Benjamini and Hochberg](crate::statistic::benjamini_hochberg).)
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -77,11 +78,13 @@ pub enum SelectionMethod {
     Lasso,
     /// `stability`
     Stability,
+    /// `knockoff`
+    Knockoff,
 }
 
 impl SelectionMethod {
     /// All methods there are.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::StdStability,
         Self::Variance,
         Self::Pearson,
@@ -98,6 +101,7 @@ impl SelectionMethod {
         Self::StepwiseBic,
         Self::Lasso,
         Self::Stability,
+        Self::Knockoff,
     ];
 
     /// Its name.
@@ -119,6 +123,7 @@ impl SelectionMethod {
             Self::StepwiseBic => "stepwise_bic",
             Self::Lasso => "lasso",
             Self::Stability => "stability",
+            Self::Knockoff => "knockoff",
         }
     }
 
@@ -155,6 +160,11 @@ impl SelectionMethod {
         )
     }
 
+    /// Whether it can hold a false-discovery rate: by p-values, or by knockoffs.
+    pub fn controls_fdr(self) -> bool {
+        self.has_p_values() || self == Self::Knockoff
+    }
+
     /// The rule it keeps features by when none is given; see the table above.
     pub fn default_keep(self) -> Keep {
         match self {
@@ -162,6 +172,7 @@ impl SelectionMethod {
             Self::Variance | Self::MutualInfo | Self::StepwiseAic | Self::StepwiseBic | Self::Lasso => {
                 Keep::Threshold(0.0)
             }
+            Self::Knockoff => Keep::Fdr(0.1),
             Self::Stability => Keep::Threshold(0.6),
             Self::Vif => Keep::Threshold(10.0),
             Self::Mrmr => Keep::Top(10),

@@ -5,6 +5,7 @@ use std::cmp::Ordering;
 use med_schema::{FeatureColumn, FeatureMatrix, MISSING};
 use rayon::prelude::*;
 
+use super::knockoff::knockoff;
 use super::linear::{self, Complete};
 use super::{Better, Evidence, MrmrScheme, SelectionMethod, mrmr};
 use crate::FeatureError;
@@ -61,7 +62,9 @@ pub(super) fn score(method: SelectionMethod, evidence: &Evidence<'_>) -> Result<
         }
         SelectionMethod::Mrmr => return Ok(in_order_of_choice(columns, y)),
         SelectionMethod::StepwiseAic | SelectionMethod::StepwiseBic => return Ok(by_linear_model(method, columns, y)),
-        SelectionMethod::Lasso | SelectionMethod::Stability => by_linear_model(method, columns, y),
+        SelectionMethod::Lasso | SelectionMethod::Stability | SelectionMethod::Knockoff => {
+            by_linear_model(method, columns, y)
+        }
         _ => columns.par_iter().map(|c| alone(method, c, y, test)).collect::<Result<_, _>>()?,
     };
     scored.sort_by(|a, b| order(method.better(), a, b));
@@ -231,6 +234,7 @@ fn by_linear_model(method: SelectionMethod, columns: &[FeatureColumn], y: &[f64]
     let found = match method {
         SelectionMethod::StepwiseAic => linear::stepwise(&data, false),
         SelectionMethod::StepwiseBic => linear::stepwise(&data, true),
+        SelectionMethod::Knockoff => spread(knockoff(&data)),
         SelectionMethod::Lasso => spread(linear::lasso(&data)),
         _ => spread(linear::stability(&data)),
     };

@@ -18,6 +18,7 @@ mod tail;
 pub use anova::{Anova, anova};
 pub use correlation::{mid_ranks, pearson, spearman};
 pub use distance::distance_correlation;
+pub(crate) use joint::symmetric_eigen;
 pub use joint::{Joint, joint};
 pub use kendall::kendall;
 pub use matrix::CorrelationMatrix;

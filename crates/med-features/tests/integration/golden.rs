@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use med_features::select::{MrmrScheme, mrmr};
+use med_features::select::{MrmrScheme, knockoff_threshold, mrmr};
 use med_features::statistic::{anova, benjamini_hochberg, std_stability};
 use med_features::{Evidence, FeatureScore, Keep, Selection, SelectionMethod, Selector};
 use med_schema::{Dataset, FeatureMatrix};
@@ -244,6 +244,19 @@ fn stability_is_that_of_other_half_samples() {
             let found = scores[name.as_str().unwrap()].score.unwrap();
             let error = (share * (1.0 - share)).max(0.02) * (1.0 / 40.0 + 1.0 / 100.0);
             assert!((found - share).abs() <= 3.0 * error.sqrt(), "{case} {name}: {found} against {share}");
+        }
+    }
+}
+
+#[test]
+fn knockoff_thresholds_are_those_of_the_rule() {
+    for case in CASES {
+        for golden in json(&format!("goldens/features/{case}.json"))["knockoff_threshold"]["cases"].as_array().unwrap()
+        {
+            let w: Vec<f64> = serde_json::from_value(golden["W"].clone()).unwrap();
+            let offset = usize::try_from(golden["offset"].as_u64().unwrap()).unwrap();
+            let found = knockoff_threshold(&w, golden["q"].as_f64().unwrap(), offset);
+            assert_eq!(found, golden["threshold"].as_f64(), "{case} {golden}");
         }
     }
 }
