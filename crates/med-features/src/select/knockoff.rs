@@ -59,7 +59,7 @@ pub(super) fn knockoff(data: &Complete) -> Option<Vec<f64>> {
     let x = Array2::from_shape_vec((p, n), originals.concat()).ok()?;
     let (eigenvalues, vectors) = symmetric_eigen(x.dot(&x.t()) / n as f64);
     let least = eigenvalues.iter().copied().fold(f64::INFINITY, f64::min);
-    if !(least > SINGULAR) {
+    if !least.is_finite() || least <= SINGULAR {
         return None;
     }
     // A hair less than the bound, so that rounding leaves no negative variance.

@@ -255,6 +255,6 @@ fn by_linear_model(method: SelectionMethod, columns: &[FeatureColumn], y: &[f64]
     scored.extend(categorical.map(|c| Scored::new(c).because("categorical: the method is for numeric features")));
     // Those without a score last, by name; the sort is stable, so the order of choice stays.
     let place = |s: &Scored| s.value.is_none().then(|| s.feature.clone());
-    scored.sort_by(|a, b| place(a).cmp(&place(b)));
+    scored.sort_by_key(place);
     scored
 }
