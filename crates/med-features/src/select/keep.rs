@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::knockoff_threshold;
 use super::score::Scored;
 use super::selection::{FeatureScore, Selection};
 use super::{Better, SelectionMethod};
@@ -17,7 +18,8 @@ pub enum Keep {
     /// Scores on the good side of this: at most it where smaller is better; at least it, in absolute value where stronger is
     /// better, otherwise. At threshold 0, scores strictly above it: a variance or an information of 0 is none.
     Threshold(f64),
-    /// Adjusted p-values (Benjamini and Hochberg) at or below this: the expected share of false finds among those kept.
+    /// Adjusted p-values (Benjamini and Hochberg) at or below this: the expected share of false finds among those kept. For
+    /// knockoffs, scores at or above the [threshold](super::knockoff_threshold) of this rate.
     Fdr(f64),
 }
 
@@ -28,7 +30,7 @@ impl Keep {
             Self::Top(0) => refuse("top", "at least 1", "0".to_owned()),
             Self::Threshold(x) if x.is_nan() => refuse("threshold", "a number", x.to_string()),
             Self::Fdr(q) if !(q > 0.0 && q < 1.0) => refuse("fdr", "a number strictly between 0 and 1", q.to_string()),
-            Self::Fdr(_) if !method.has_p_values() => Err(FeatureError::NoPValues { method }),
+            Self::Fdr(_) if !method.controls_fdr() => Err(FeatureError::NoPValues { method }),
             _ => Ok(()),
         }
     }
@@ -37,10 +39,17 @@ impl Keep {
     pub(super) fn decide(self, method: SelectionMethod, scored: Vec<Scored>) -> Selection {
         let p_values: Vec<Option<f64>> = scored.iter().map(|s| s.p_value).collect();
         let adjusted = if method.has_p_values() { benjamini_hochberg(&p_values) } else { vec![None; scored.len()] };
+        let knockoffs: Vec<f64> = match (method, self) {
+            (SelectionMethod::Knockoff, Self::Fdr(_)) => scored.iter().filter_map(|s| s.value).collect(),
+            _ => Vec::new(),
+        };
         let scores = scored.into_iter().zip(adjusted).enumerate().map(|(rank, (s, p_adjusted))| {
             let selected = match (self, s.value) {
                 (Self::Top(k), value) => rank < k && value.is_some(),
                 (Self::Threshold(x), Some(value)) => passes(method.better(), value, x),
+                (Self::Fdr(q), Some(w)) if method == SelectionMethod::Knockoff => {
+                    knockoff_threshold(&knockoffs, q, 1).is_some_and(|t| w >= t)
+                }
                 (Self::Fdr(q), _) => p_adjusted.is_some_and(|p| p <= q),
                 (Self::Threshold(_), None) => false,
             };

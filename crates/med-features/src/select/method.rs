@@ -35,6 +35,11 @@ pub enum Better {
 /// | `vif` | [variance inflation](crate::statistic::joint) | smaller | no | score <= 10 |
 /// | `partial_correlation` | [correlation given all others](crate::statistic::joint) | stronger | yes | q <= 0.05 |
 /// | `mrmr` | [relevance less redundancy](crate::select::mrmr), in order of choice | larger | no | first 10 |
+/// | `distance_correlation` | [distance correlation](crate::statistic::distance_correlation) with the target | larger | yes | q <= 0.05 |
+/// | `stepwise_aic`, `stepwise_bic` | fall of the criterion when chosen by forward steps, in order of choice | larger | no | score > 0 |
+/// | `lasso` | standardised coefficient of the lasso, penalty by BIC | stronger | no | score not 0 |
+/// | `stability` | share of 100 half-samples on which the lasso keeps it | larger | no | score >= 0.6 |
+/// | `knockoff` | penalty at which it enters the lasso before its [knockoff](crate::select::knockoff_threshold), negative after it | larger | no | false-discovery rate 0.1 |
 ///
 /// (q: the p-value adjusted by [Benjamini and Hochberg](crate::statistic::benjamini_hochberg).)
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -63,11 +68,23 @@ pub enum SelectionMethod {
     PartialCorrelation,
     /// `mrmr`
     Mrmr,
+    /// `distance_correlation`
+    DistanceCorrelation,
+    /// `stepwise_aic`
+    StepwiseAic,
+    /// `stepwise_bic`
+    StepwiseBic,
+    /// `lasso`
+    Lasso,
+    /// `stability`
+    Stability,
+    /// `knockoff`
+    Knockoff,
 }
 
 impl SelectionMethod {
     /// All methods there are.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 17] = [
         Self::StdStability,
         Self::Variance,
         Self::Pearson,
@@ -79,6 +96,12 @@ impl SelectionMethod {
         Self::Vif,
         Self::PartialCorrelation,
         Self::Mrmr,
+        Self::DistanceCorrelation,
+        Self::StepwiseAic,
+        Self::StepwiseBic,
+        Self::Lasso,
+        Self::Stability,
+        Self::Knockoff,
     ];
 
     /// Its name.
@@ -95,6 +118,12 @@ impl SelectionMethod {
             Self::Vif => "vif",
             Self::PartialCorrelation => "partial_correlation",
             Self::Mrmr => "mrmr",
+            Self::DistanceCorrelation => "distance_correlation",
+            Self::StepwiseAic => "stepwise_aic",
+            Self::StepwiseBic => "stepwise_bic",
+            Self::Lasso => "lasso",
+            Self::Stability => "stability",
+            Self::Knockoff => "knockoff",
         }
     }
 
@@ -102,8 +131,8 @@ impl SelectionMethod {
     pub fn better(self) -> Better {
         match self {
             Self::StdStability | Self::Vif => Better::Smaller,
-            Self::Pearson | Self::Spearman | Self::Kendall | Self::PartialCorrelation => Better::Stronger,
-            Self::Variance | Self::FTest | Self::AnovaF | Self::MutualInfo | Self::Mrmr => Better::Larger,
+            Self::Pearson | Self::Spearman | Self::Kendall | Self::PartialCorrelation | Self::Lasso => Better::Stronger,
+            _ => Better::Larger,
         }
     }
 
@@ -121,15 +150,30 @@ impl SelectionMethod {
     pub fn has_p_values(self) -> bool {
         matches!(
             self,
-            Self::Pearson | Self::Spearman | Self::Kendall | Self::FTest | Self::AnovaF | Self::PartialCorrelation
+            Self::Pearson
+                | Self::Spearman
+                | Self::Kendall
+                | Self::FTest
+                | Self::AnovaF
+                | Self::PartialCorrelation
+                | Self::DistanceCorrelation
         )
+    }
+
+    /// Whether it can hold a false-discovery rate: by p-values, or by knockoffs.
+    pub fn controls_fdr(self) -> bool {
+        self.has_p_values() || self == Self::Knockoff
     }
 
     /// The rule it keeps features by when none is given; see the table above.
     pub fn default_keep(self) -> Keep {
         match self {
             Self::StdStability => Keep::Threshold(0.1),
-            Self::Variance | Self::MutualInfo => Keep::Threshold(0.0),
+            Self::Variance | Self::MutualInfo | Self::StepwiseAic | Self::StepwiseBic | Self::Lasso => {
+                Keep::Threshold(0.0)
+            }
+            Self::Knockoff => Keep::Fdr(0.1),
+            Self::Stability => Keep::Threshold(0.6),
             Self::Vif => Keep::Threshold(10.0),
             Self::Mrmr => Keep::Top(10),
             _ => Keep::Fdr(0.05),
@@ -188,6 +232,6 @@ mod tests {
         assert!(
             error.starts_with("there is no selection method \"pearsn\" (did you mean pearson?); there are std_sta")
         );
-        assert!("lasso".parse::<SelectionMethod>().unwrap_err().to_string().contains("mrmr"));
+        assert!("lassoo".parse::<SelectionMethod>().unwrap_err().to_string().contains("mrmr"));
     }
 }

@@ -6,10 +6,13 @@
 //! target.
 //!
 //! Scores and p-values are computed over the rows where the feature has a value (univariate methods) or over the rows complete
-//! in all numeric features (`vif`, `partial_correlation`, `mrmr`). A p-value of a model fitted *after* selection on the same
+//! in all numeric features (`vif`, `partial_correlation`, `mrmr`, `stepwise_aic`, `stepwise_bic`, `lasso`, `stability`, `knockoff`). A p-value of a model fitted *after* selection on the same
 //! rows is too small: judge models on the test part.
 
+mod gram;
 mod keep;
+mod knockoff;
+mod linear;
 mod method;
 mod mrmr;
 mod redundancy;
@@ -17,6 +20,7 @@ mod score;
 mod selection;
 
 pub use keep::Keep;
+pub use knockoff::knockoff_threshold;
 pub use method::{Better, SelectionMethod};
 pub use mrmr::{MrmrScheme, mrmr};
 pub use redundancy::{Dropped, FittedRedundancy, RedundancyFilter};

@@ -5,11 +5,13 @@ use std::cmp::Ordering;
 use med_schema::{FeatureColumn, FeatureMatrix, MISSING};
 use rayon::prelude::*;
 
+use super::knockoff::knockoff;
+use super::linear::{self, Complete};
 use super::{Better, Evidence, MrmrScheme, SelectionMethod, mrmr};
 use crate::FeatureError;
 use crate::statistic::{
-    Tested, anova, complete_pairs, is_constant, joint, kendall, mutual_information, pearson, spearman, std_stability,
-    variance,
+    Tested, anova, complete_pairs, distance_correlation, is_constant, joint, kendall, mutual_information, pearson,
+    spearman, std_stability, variance,
 };
 
 /// A feature with its statistic, which may be infinite here.
@@ -59,6 +61,10 @@ pub(super) fn score(method: SelectionMethod, evidence: &Evidence<'_>) -> Result<
             jointly(method, columns, (!y.is_empty()).then_some(y))
         }
         SelectionMethod::Mrmr => return Ok(in_order_of_choice(columns, y)),
+        SelectionMethod::StepwiseAic | SelectionMethod::StepwiseBic => return Ok(by_linear_model(method, columns, y)),
+        SelectionMethod::Lasso | SelectionMethod::Stability | SelectionMethod::Knockoff => {
+            by_linear_model(method, columns, y)
+        }
         _ => columns.par_iter().map(|c| alone(method, c, y, test)).collect::<Result<_, _>>()?,
     };
     scored.sort_by(|a, b| order(method.better(), a, b));
@@ -110,6 +116,7 @@ fn alone(
                 SelectionMethod::Pearson => scored.tested(pearson(&x, &y)),
                 SelectionMethod::Spearman => scored.tested(spearman(&x, &y)),
                 SelectionMethod::Kendall => scored.tested(kendall(&x, &y)),
+                SelectionMethod::DistanceCorrelation => scored.tested(distance_correlation(&x, &y)),
                 SelectionMethod::FTest => of_line(scored, &x, &y),
                 SelectionMethod::MutualInfo => scored.with(mutual_information(&x, &y), None),
                 // Scored together or above.
@@ -210,5 +217,44 @@ fn in_order_of_choice(columns: &[FeatureColumn], y: &[f64]) -> Vec<Scored> {
         .collect();
     rest.sort_by(|a, b| a.feature.cmp(&b.feature));
     scored.append(&mut rest);
+    scored
+}
+
+/// Numeric features by a small linear model; in order of choice when stepwise.
+fn by_linear_model(method: SelectionMethod, columns: &[FeatureColumn], y: &[f64]) -> Vec<Scored> {
+    let mut numeric: Vec<(&FeatureColumn, &[f64])> =
+        columns.iter().filter_map(|c| Some((c, c.as_numeric()?))).collect();
+    // By name, so that the order of columns does not decide ties.
+    numeric.sort_by(|a, b| a.0.name().cmp(b.0.name()));
+    let values: Vec<&[f64]> = numeric.iter().map(|(_, values)| *values).collect();
+    let data = Complete::of(&values, y);
+    let spread = |found: Option<Vec<f64>>| -> Vec<(usize, Option<f64>)> {
+        data.kept.iter().enumerate().map(|(at, &j)| (j, found.as_ref().map(|f| f[at]))).collect()
+    };
+    let found = match method {
+        SelectionMethod::StepwiseAic => linear::stepwise(&data, false),
+        SelectionMethod::StepwiseBic => linear::stepwise(&data, true),
+        SelectionMethod::Knockoff => spread(knockoff(&data)),
+        SelectionMethod::Lasso => spread(linear::lasso(&data)),
+        _ => spread(linear::stability(&data)),
+    };
+    let of = |&(j, value): &(usize, Option<f64>)| {
+        let scored = Scored::new(numeric[j].0).with(value, None);
+        match value {
+            Some(_) => scored,
+            None => scored.because("not defined: other features determine it or the target, or too few complete rows"),
+        }
+    };
+    let mut scored: Vec<Scored> = found.iter().map(of).collect();
+    for (j, (column, _)) in numeric.iter().enumerate() {
+        if found.iter().all(|f| f.0 != j) {
+            scored.push(Scored::new(column).because("a constant over the complete rows, or too few of them"));
+        }
+    }
+    let categorical = columns.iter().filter(|c| c.as_numeric().is_none());
+    scored.extend(categorical.map(|c| Scored::new(c).because("categorical: the method is for numeric features")));
+    // Those without a score last, by name; the sort is stable, so the order of choice stays.
+    let place = |s: &Scored| s.value.is_none().then(|| s.feature.clone());
+    scored.sort_by_key(place);
     scored
 }

@@ -95,7 +95,7 @@ impl PseudoInverse {
 
 /// Eigenvalues and (in columns) eigenvectors by cyclic Jacobi rotations: slow beyond some hundred columns, and accurate for
 /// the small eigenvalues that variance inflation hangs on.
-fn symmetric_eigen(mut a: Array2<f64>) -> (Vec<f64>, Array2<f64>) {
+pub(crate) fn symmetric_eigen(mut a: Array2<f64>) -> (Vec<f64>, Array2<f64>) {
     const SWEEPS: usize = 60;
     let n = a.nrows();
     let mut vectors = Array2::<f64>::eye(n);

@@ -6,6 +6,7 @@
 
 mod anova;
 mod correlation;
+mod distance;
 mod joint;
 mod kendall;
 mod matrix;
@@ -16,6 +17,8 @@ mod tail;
 
 pub use anova::{Anova, anova};
 pub use correlation::{mid_ranks, pearson, spearman};
+pub use distance::distance_correlation;
+pub(crate) use joint::symmetric_eigen;
 pub use joint::{Joint, joint};
 pub use kendall::kendall;
 pub use matrix::CorrelationMatrix;

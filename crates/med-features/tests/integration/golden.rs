@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use med_features::select::{MrmrScheme, mrmr};
+use med_features::select::{MrmrScheme, knockoff_threshold, mrmr};
 use med_features::statistic::{anova, benjamini_hochberg, std_stability};
 use med_features::{Evidence, FeatureScore, Keep, Selection, SelectionMethod, Selector};
 use med_schema::{Dataset, FeatureMatrix};
@@ -190,4 +190,74 @@ fn std_stability_is_that_of_the_written_formula() {
         }
     }
     assert!(compared > 20, "{compared}");
+}
+
+#[test]
+fn distance_correlation_is_statsmodels() {
+    for case in CASES {
+        check(case, SelectionMethod::DistanceCorrelation, "/distance_correlation", None, 1e-9);
+    }
+}
+
+#[test]
+fn forward_steps_are_those_of_statsmodels() {
+    for case in CASES {
+        for (method, key, name) in
+            [(SelectionMethod::StepwiseAic, "forward_aic", "aic"), (SelectionMethod::StepwiseBic, "forward_bic", "bic")]
+        {
+            let (train, expected) = problem(case);
+            let path = expected["stepwise"][key]["path"].as_array().unwrap();
+            let selection = select(&train, method);
+            assert!(selection.selected().eq(path.iter().map(|step| step["added"].as_str().unwrap())), "{case} {key}");
+            let scores = selection.scores();
+            assert_eq!(scores.len(), train.x().n_columns());
+            for at in 1..path.len() {
+                let fall = path[at - 1][name].as_f64().unwrap() - path[at][name].as_f64().unwrap();
+                close(scores[at].score.unwrap(), fall, 1e-8, case);
+            }
+        }
+    }
+}
+
+#[test]
+fn the_lasso_by_bic_keeps_what_the_exact_path_keeps() {
+    for case in CASES {
+        let (train, expected) = problem(case);
+        let mut names: Vec<String> = serde_json::from_value(expected["lasso_lars_bic"]["selected"].clone()).unwrap();
+        let selection = select(&train, SelectionMethod::Lasso);
+        let mut found: Vec<&str> = selection.selected().collect();
+        names.sort();
+        found.sort_unstable();
+        assert_eq!(found, names, "{case}");
+    }
+}
+
+/// Other half-samples than the file's 40: within three standard errors of both.
+#[test]
+fn stability_is_that_of_other_half_samples() {
+    for case in CASES {
+        let (train, expected) = problem(case);
+        let stability = &expected["stability_selection"];
+        let selection = select(&train, SelectionMethod::Stability);
+        let scores = by_feature(&selection);
+        for (at, name) in stability["names"].as_array().unwrap().iter().enumerate() {
+            let share = stability["frequency_at_0.1"][at].as_f64().unwrap();
+            let found = scores[name.as_str().unwrap()].score.unwrap();
+            let error = (share * (1.0 - share)).max(0.02) * (1.0 / 40.0 + 1.0 / 100.0);
+            assert!((found - share).abs() <= 3.0 * error.sqrt(), "{case} {name}: {found} against {share}");
+        }
+    }
+}
+
+#[test]
+fn knockoff_thresholds_are_those_of_the_rule() {
+    for case in CASES {
+        for golden in json(&format!("goldens/features/{case}.json"))["knockoff_threshold"]["cases"].as_array().unwrap()
+        {
+            let w: Vec<f64> = serde_json::from_value(golden["W"].clone()).unwrap();
+            let offset = usize::try_from(golden["offset"].as_u64().unwrap()).unwrap();
+            let found = knockoff_threshold(&w, golden["q"].as_f64().unwrap(), offset);
+            assert_eq!(found, golden["threshold"].as_f64(), "{case} {golden}");
+        }
+    }
 }

@@ -119,6 +119,11 @@ proptest! {
         let numbers: Vec<f64> = values.iter().map(|&v| v as f64).collect();
         prop_assert_eq!(sum(&numbers), values.iter().sum::<i64>() as f64);
     }
+}
+
+proptest! {
+    // Every method, some of which fit a hundred models.
+    #![proptest_config(ProptestConfig::with_cases(3))]
 
     #[test]
     fn the_order_of_columns_does_not_matter(seed: u64) {

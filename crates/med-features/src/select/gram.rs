@@ -1,0 +1,118 @@
+//! Small linear models on second moments: a least-squares sweep and the lasso.
+
+use ndarray::Array2;
+
+use crate::statistic::{is_constant, mean, sum};
+
+/// A feature whose variance given those swept is at or below this share of its own is determined by them.
+const DETERMINED: f64 = 1e-10;
+const PASSES: usize = 10_000;
+const CONVERGED: f64 = 1e-9;
+
+/// Products of columns with mean 0 and population variance 1, over n; the target likewise. Over rows complete in all columns.
+#[derive(Debug, Clone)]
+pub(super) struct Gram {
+    /// `X'X / n`, features x features.
+    pub(super) xx: Array2<f64>,
+    /// `X'y / n`
+    pub(super) xy: Vec<f64>,
+    /// `y'y / n`, 1 unless swept.
+    pub(super) yy: f64,
+    /// Rows.
+    pub(super) n: usize,
+}
+
+impl Gram {
+    /// Of columns without missing values, none of them constant. O(n p^2).
+    pub(super) fn of(columns: &[Vec<f64>], y: &[f64]) -> Option<Self> {
+        let n = y.len();
+        let standardised: Vec<Vec<f64>> = columns.iter().map(|c| standardise(c)).collect::<Option<_>>()?;
+        let y = standardise(y)?;
+        let p = columns.len();
+        let x = Array2::from_shape_vec((p, n), standardised.concat()).ok()?;
+        let xx = x.dot(&x.t()) / n as f64;
+        let xy = (x.dot(&ndarray::ArrayView1::from(&y)) / n as f64).to_vec();
+        Some(Self { xx, xy, yy: 1.0, n })
+    }
+
+    /// Share of the target's variance (of what is left) that feature `j` takes; `None` when those swept determine it.
+    pub(super) fn gain(&self, j: usize) -> Option<f64> {
+        let own = self.xx[(j, j)];
+        (own > DETERMINED && self.yy > 0.0).then(|| (self.xy[j] * self.xy[j] / (own * self.yy)).clamp(0.0, 1.0))
+    }
+
+    /// Takes out of all features and the target what feature `j` says of them (one step of Gauss and Jordan's elimination).
+    pub(super) fn sweep(&mut self, j: usize) {
+        let (own, with_y) = (self.xx[(j, j)], self.xy[j]);
+        let row = self.xx.row(j).to_owned();
+        for a in 0..row.len() {
+            let share = row[a] / own;
+            self.xx.row_mut(a).scaled_add(-share, &row);
+            self.xy[a] -= share * with_y;
+        }
+        self.yy -= with_y * with_y / own;
+    }
+
+    /// The smallest penalty at which all coefficients are 0.
+    pub(super) fn largest_penalty(&self) -> f64 {
+        self.xy.iter().fold(0.0, |most: f64, c| most.max(c.abs()))
+    }
+
+    /// Moves `b` to the minimum of `||y - Xb||^2 / (2n) + penalty ||b||_1` by cyclic coordinate descent on the products (Friedman,
+    /// Hastie and Tibshirani, 2010), from where it is.
+    pub(super) fn lasso(&self, penalty: f64, b: &mut [f64]) {
+        let p = b.len();
+        let mut left: Vec<f64> =
+            (0..p).map(|j| self.xy[j] - (0..p).map(|k| self.xx[(j, k)] * b[k]).sum::<f64>()).collect();
+        for _ in 0..PASSES {
+            let mut moved = 0.0_f64;
+            for j in 0..p {
+                let own = self.xx[(j, j)];
+                let pull = left[j] + own * b[j];
+                let new = pull.signum() * (pull.abs() - penalty).max(0.0) / own;
+                let step = new - b[j];
+                if step != 0.0 {
+                    (0..p).for_each(|k| left[k] -= self.xx[(k, j)] * step);
+                    b[j] = new;
+                    moved = moved.max(step.abs());
+                }
+            }
+            if moved <= CONVERGED {
+                break;
+            }
+        }
+    }
+
+    /// `||y - Xb||^2 / n`
+    pub(super) fn residual(&self, b: &[f64]) -> f64 {
+        let p = b.len();
+        let fitted: f64 = (0..p).map(|j| b[j] * (0..p).map(|k| self.xx[(j, k)] * b[k]).sum::<f64>()).sum();
+        let shared: f64 = b.iter().zip(&self.xy).map(|(b, c)| b * c).sum();
+        (self.yy - 2.0 * shared + fitted).max(0.0)
+    }
+
+    /// What least squares on all features leave of the target's variance, and how many of them were independent.
+    pub(super) fn least_squares(&self) -> (f64, usize) {
+        let mut left = self.clone();
+        let mut rank = 0;
+        for j in 0..self.xy.len() {
+            if left.xx[(j, j)] > DETERMINED {
+                left.sweep(j);
+                rank += 1;
+            }
+        }
+        (left.yy.max(0.0), rank)
+    }
+}
+
+/// To mean 0 and population standard deviation 1; `None` of a constant or an infinite value.
+pub(super) fn standardise(x: &[f64]) -> Option<Vec<f64>> {
+    if x.len() < 2 || is_constant(x) {
+        return None;
+    }
+    let centre = mean(x)?;
+    let centred: Vec<f64> = x.iter().map(|v| v - centre).collect();
+    let squares: Vec<f64> = centred.iter().map(|v| v * v).collect();
+    let std = (sum(&squares) / x.len() as f64).sqrt();
+    (std.is_finite() && std > 0.0).then(|| centred.iter().map(|v| v / std).collect())
+}
