@@ -109,7 +109,7 @@ pub enum SuiteError {
 
 /// What keeps one expectation from running. It becomes the message of an errored result, and holds no cell of the table.
 ///
-/// Written down it is its message, and read again a [`RunError::Recorded`].
+/// Written down it is its message, and read again a [`RunError::Recorded`]; [`RunError::NotJson`] stays what it is.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RunError {
@@ -214,15 +214,30 @@ pub enum RunError {
     },
 }
 
+/// How an error is written down: as its message, but for what moves with the rows of its part.
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+enum Written {
+    NotJson { column: String, row: u64 },
+    Message(String),
+}
+
 impl Serialize for RunError {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+        match self {
+            Self::NotJson { column, row } => Written::NotJson { column: column.clone(), row: *row },
+            other => Written::Message(other.to_string()),
+        }
+        .serialize(serializer)
     }
 }
 
 impl<'de> Deserialize<'de> for RunError {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer).map(Self::Recorded)
+        Ok(match Written::deserialize(deserializer)? {
+            Written::NotJson { column, row } => Self::NotJson { column, row },
+            Written::Message(message) => Self::Recorded(message),
+        })
     }
 }
 

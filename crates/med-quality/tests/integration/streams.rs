@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 
 use med_quality::{Level, PlanOptions, Suite, column, columns, table};
+use med_schema::{CsvOptions, Table};
 use polars::prelude::*;
 use serde_json::json;
 
@@ -89,4 +90,22 @@ fn a_column_of_another_type_is_an_error_of_its_expectations() {
     let result = plan.judge(&metrics).result(Level::Summary);
     let raised: Vec<bool> = result.results.iter().map(|r| r.exception_info.raised_exception).collect();
     assert_eq!(raised, [false, false, false, false, false, true, true, true, true, true, true]);
+}
+
+/// An error that names a row names the row of the whole, also when its part was written down and read again.
+#[test]
+fn errors_of_parts_name_rows_of_the_whole() {
+    let suite = r#"{"name": "s", "expectations": [{"type": "expect_column_values_to_match_json_schema",
+        "kwargs": {"column": "t", "json_schema": {"type": "object"}}}]}"#;
+    let suite = Suite::from_json(suite).unwrap();
+    let table = Table::from_csv(b"t\n{}\n{}\n{}\nno\n", &CsvOptions::default()).unwrap();
+    let plan = suite.plan(table.frame().schema(), PlanOptions::from(Level::Basic));
+    let mut metrics = plan.start();
+    for (start, n) in [(0, 1), (1, 3)] {
+        let part = serde_json::to_string(&plan.scan(&table.frame().slice(start, n))).unwrap();
+        metrics.merge(serde_json::from_str(&part).unwrap()).unwrap();
+    }
+    let report = plan.judge(&metrics).report();
+    let message = serde_json::to_string(&report.results[0]).unwrap();
+    assert!(message.contains("row 3: the text is not JSON"), "{message}");
 }
