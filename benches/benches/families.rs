@@ -32,6 +32,7 @@ pub(crate) const FAMILIES: &[Family] = &[
     family("glm_tweedie", r#"{"power": 1.5}"#, 1_000_000),
     family("two_part", "{}", 100_000),
     family("log_ols", "{}", 100_000),
+    family("eee", "{}", 100_000),
     family("decision_tree", "{}", 1_000_000),
     family("random_forest", r#"{"n_trees": 10}"#, 1_000_000),
     family("extra_trees", r#"{"n_trees": 10}"#, 1_000_000),

@@ -37,10 +37,10 @@ pub use glm::{
     Unseen, WeightMeaning,
 };
 pub use health::{
-    BoxCox, CopasTest, FirstPart, HosmerLemeshow, LinkTest, LogOls, LogOlsModel, LogOlsParams, MarginalEffect,
-    ParkTest, PartSummary, ResetTest, Smearing, TwoPart, TwoPartCalibration, TwoPartEngine, TwoPartModel,
-    TwoPartParams, TwoPartSummary, box_cox, box_cox_regression, copas_test, hosmer_lemeshow, link_test, park_test,
-    reset_test,
+    BoxCox, CopasTest, Eee, EeeErrors, EeeModel, EeeParams, FirstPart, HosmerLemeshow, LinkTest, LogOls, LogOlsModel,
+    LogOlsParams, MarginalEffect, ParkTest, PartSummary, ResetTest, Smearing, TwoPart, TwoPartCalibration,
+    TwoPartEngine, TwoPartModel, TwoPartParams, TwoPartSummary, box_cox, box_cox_regression, copas_test,
+    hosmer_lemeshow, link_test, park_test, reset_test,
 };
 pub use interval::{Conformal, Interval, ResidualQuantiles, cv_plus, interval_scale};
 pub use knn::{Knn, KnnModel, KnnParams, Weighting};

@@ -6,9 +6,10 @@ use serde_json::Value;
 
 use crate::parameters::from_json;
 use crate::{
-    DecisionTree, ElasticNet, ExtraTrees, FitError, Gbdt, GbdtModel, Glm, GlmGamma, GlmModel, GlmPoisson, GlmTweedie,
-    Knn, KnnModel, Lasso, LightGbmError, LightGbmModel, Linear, LinearModel, LogOls, LogOlsModel, Model,
-    ParameterError, PredictError, RandomForest, Regressor, Ridge, Svr, SvrModel, TreeEnsemble, TwoPart, TwoPartModel,
+    DecisionTree, Eee, EeeModel, ElasticNet, ExtraTrees, FitError, Gbdt, GbdtModel, Glm, GlmGamma, GlmModel,
+    GlmPoisson, GlmTweedie, Knn, KnnModel, Lasso, LightGbmError, LightGbmModel, Linear, LinearModel, LogOls,
+    LogOlsModel, Model, ParameterError, PredictError, RandomForest, Regressor, Ridge, Svr, SvrModel, TreeEnsemble,
+    TwoPart, TwoPartModel,
 };
 
 macro_rules! models {
@@ -127,6 +128,8 @@ models! {
     TwoPart = "two_part": TwoPart => TwoPartModel,
     /// Least squares on the logarithm.
     LogOls = "log_ols": LogOls => LogOlsModel,
+    /// Extended estimating equations.
+    Eee = "eee": Eee => EeeModel,
     ; imported:
     /// A model that LightGBM trained.
     LightGbm = "lightgbm": LightGbmModel,
@@ -196,7 +199,7 @@ mod tests {
             error("spline", Value::Null),
             "there is no model \"spline\"; there are linear, ridge, lasso, elastic_net, decision_tree, \
              random_forest, extra_trees, gbdt, knn, svr, glm, glm_gamma, glm_poisson, glm_tweedie, \
-             two_part, log_ols"
+             two_part, log_ols, eee"
         );
         assert!(error("gbdt", json!({ "num_leafs": 3 })).contains("did you mean num_leaves"));
         assert_eq!(error("gbdt", json!({ "max_bin": 400 })), "parameter max_bin of gbdt: expected 2 to 255, found 400");

@@ -298,7 +298,7 @@ fn takes(model: &str) -> Takes {
         "linear" => Takes::Contrasts,
         "ridge" | "lasso" | "elastic_net" => Takes::Levels,
         "glm" | "glm_gamma" | "glm_poisson" | "glm_tweedie" => Takes::Logarithms,
-        "two_part" | "log_ols" => Takes::LogarithmsAndContrasts,
+        "two_part" | "log_ols" | "eee" => Takes::LogarithmsAndContrasts,
         "knn" | "svr" => Takes::Distances,
         _ => Takes::Everything,
     }

@@ -53,7 +53,7 @@ fn predict(spec: &ModelSpec, train: &Dataset, x: &FeatureMatrix) -> Vec<f64> {
 fn tolerance(spec: &ModelSpec) -> f64 {
     match spec.name() {
         // Iterate to a tolerance.
-        "lasso" | "elastic_net" | "glm" | "glm_gamma" | "glm_poisson" | "glm_tweedie" | "two_part" => 1e-5,
+        "lasso" | "elastic_net" | "glm" | "glm_gamma" | "glm_poisson" | "glm_tweedie" | "two_part" | "eee" => 1e-5,
         _ => 1e-8,
     }
 }

@@ -36,6 +36,7 @@ fn a_model_goes_from_training_to_prediction() {
         "glm_tweedie",
         "two_part",
         "log_ols",
+        "eee",
     ] {
         let train = ["train", "--data", "train.csv", "--test", "test.csv", "--target", "annual_medical_cost"];
         let done = med(folder, &[&train[..], &["--model", model, "--out", "m.json", "--seed", "1"]].concat()).passed();
