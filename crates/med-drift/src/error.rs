@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::SampleKind;
+use crate::{Preset, SampleKind};
 
 /// One of the two samples that are compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -65,6 +65,12 @@ pub enum DriftError {
         reference: Vec<String>,
         /// Columns of the reference that the current table has not.
         current: Vec<String>,
+    },
+    /// A preset that needs the rows, given profiles.
+    #[error("the preset {} needs rows, profiles do not have them; use default or deepchecks", .preset.as_str())]
+    NeedsRows {
+        /// The preset.
+        preset: Preset,
     },
     /// Tables without columns.
     #[error("there are no columns to compare")]

@@ -9,6 +9,7 @@ mod levels;
 pub mod measure;
 mod method;
 mod params;
+mod profiles;
 mod report;
 mod sample;
 mod statistics;

@@ -3,5 +3,6 @@
 
 mod golden;
 mod presets;
+mod profiles;
 mod properties;
 mod tables;
