@@ -68,7 +68,8 @@ impl DriftDetector {
         current: &FeatureColumn,
     ) -> Result<(ColumnDrift, Option<Besides>), DriftError> {
         if let Some(chunking) = self.params.chunks {
-            return Ok((self.chunked(chunking, reference, current)?, None));
+            let learnt = self.learn(chunking, reference)?;
+            return Ok((self.chunked(&learnt, &chunking.bounds(current.len()), current)?, None));
         }
         let (r, c) = rayon::join(|| ColumnSample::new(reference), || ColumnSample::new(current));
         let (r, c) = (r?, c?);
@@ -112,26 +113,23 @@ impl DriftDetector {
         found.into_iter().map(judge).collect()
     }
 
+    /// Learns the thresholds of a column's chunks.
+    pub(crate) fn learn(&self, chunking: Chunking, reference: &FeatureColumn) -> Result<ChunkRule, DriftError> {
+        let rule = self.params.rule(kind_of(reference));
+        ChunkRule::learn(chunking, self.params.preset, (rule.method, rule.threshold), reference, reference.len())
+    }
+
     /// All chunks of a column: the largest score, the smallest p-value, drifted when any chunk has.
-    fn chunked(
+    pub(crate) fn chunked(
         &self,
-        chunking: Chunking,
-        reference: &FeatureColumn,
+        learnt: &ChunkRule,
+        bounds: &[(usize, usize)],
         current: &FeatureColumn,
     ) -> Result<ColumnDrift, DriftError> {
-        let kind = if reference.as_numeric().is_some() { SampleKind::Numeric } else { SampleKind::Categorical };
-        let rule = self.params.rule(kind);
-        let pair = (rule.method, rule.threshold);
-        let learnt = ChunkRule::learn(chunking, self.params.preset, pair, reference, reference.len())?;
-        let chunks = learnt.judge(current, &chunking.bounds(current.len()))?;
+        let chunks = learnt.judge(current, bounds)?;
         let whole = ColumnSample::new(current)?;
-        let mut column = self.empty(
-            reference.name(),
-            rule.method,
-            chunks.threshold,
-            learnt.whole.as_sample().into(),
-            whole.as_sample().into(),
-        );
+        let (r, c) = (learnt.whole.as_sample().into(), whole.as_sample().into());
+        let mut column = self.empty(current.name(), learnt.method, chunks.threshold, r, c);
         column.score = chunks.current.iter().flatten().copied().filter(|s| s.is_finite()).reduce(f64::max);
         column.p_value = chunks.p_values.iter().flatten().copied().reduce(f64::min);
         column.drifted = chunks.drifted.contains(&true);
@@ -288,33 +286,43 @@ impl From<Sample<'_>> for Extent {
     }
 }
 
+/// How a column is compared.
+pub(crate) fn kind_of(column: &FeatureColumn) -> SampleKind {
+    if column.as_numeric().is_some() { SampleKind::Numeric } else { SampleKind::Categorical }
+}
+
 /// The columns of both sides by name.
 fn paired<'a>(
     reference: &'a FeatureMatrix,
     current: &'a FeatureMatrix,
 ) -> Result<Vec<(&'a FeatureColumn, &'a FeatureColumn)>, DriftError> {
-    let absent = |from: &FeatureMatrix, of: &FeatureMatrix| -> Vec<String> {
-        of.names().filter(|name| from.names().all(|n| n != *name)).map(str::to_owned).collect()
-    };
-    let (lacks_reference, lacks_current) = (absent(reference, current), absent(current, reference));
+    let sides: Vec<(&str, SampleKind)> = reference.columns().iter().map(|c| (c.name(), kind_of(c))).collect();
+    Ok(reference.columns().iter().zip(by_name(&sides, current)?).collect())
+}
+
+/// The columns of the current side in the order of the reference's.
+pub(crate) fn by_name<'a>(
+    reference: &[(&str, SampleKind)],
+    current: &'a FeatureMatrix,
+) -> Result<Vec<&'a FeatureColumn>, DriftError> {
+    let known = |name: &str| reference.iter().any(|(n, _)| *n == name);
+    let lacks_reference: Vec<String> = current.names().filter(|n| !known(n)).map(str::to_owned).collect();
+    let found: Vec<Option<&FeatureColumn>> =
+        reference.iter().map(|(name, _)| current.columns().iter().find(|c| c.name() == *name)).collect();
+    let absent = reference.iter().zip(&found).filter(|(_, c)| c.is_none());
+    let lacks_current: Vec<String> = absent.map(|((name, _), _)| (*name).to_owned()).collect();
     if !(lacks_reference.is_empty() && lacks_current.is_empty()) {
         return Err(DriftError::MissingColumns { reference: lacks_reference, current: lacks_current });
     }
-    if reference.n_columns() == 0 {
+    if reference.is_empty() {
         return Err(DriftError::NoColumns);
     }
-    let pairs: Vec<(&FeatureColumn, &FeatureColumn)> = reference
-        .columns()
+    let columns: Vec<&FeatureColumn> = found.into_iter().flatten().collect();
+    let different: Vec<(String, SampleKind, SampleKind)> = reference
         .iter()
-        .filter_map(|r| current.columns().iter().find(|c| c.name() == r.name()).map(|c| (r, c)))
-        .collect();
-    let kind = |column: &FeatureColumn| {
-        if column.as_numeric().is_some() { SampleKind::Numeric } else { SampleKind::Categorical }
-    };
-    let different: Vec<(String, SampleKind, SampleKind)> = pairs
-        .iter()
-        .map(|(r, c)| (r.name().to_owned(), kind(r), kind(c)))
+        .zip(&columns)
+        .map(|((name, kind), c)| ((*name).to_owned(), *kind, kind_of(c)))
         .filter(|(_, reference, current)| reference != current)
         .collect();
-    if different.is_empty() { Ok(pairs) } else { Err(DriftError::KindsDiffer { columns: different }) }
+    if different.is_empty() { Ok(columns) } else { Err(DriftError::KindsDiffer { columns: different }) }
 }

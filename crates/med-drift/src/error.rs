@@ -72,6 +72,12 @@ pub enum DriftError {
         /// The preset.
         preset: Preset,
     },
+    /// Chunks that were made for another table.
+    #[error("a chunk has rows beyond the {table} of the table")]
+    ChunkRows {
+        /// Rows of the table.
+        table: usize,
+    },
     /// Tables without columns.
     #[error("there are no columns to compare")]
     NoColumns,
