@@ -34,7 +34,11 @@ pub(crate) enum Command {
     #[command(after_help = "Example:\n  med profile --data clients.parquet --suggest-suite suite.json")]
     Profile(ProfileArgs),
     /// Measures drift between two files, per column and over the whole table.
-    #[command(after_help = "Example:\n  med drift --reference 2024.csv --current 2025.csv --categorical plan,region")]
+    ///
+    /// A side may be a profile that `med profile --out` wrote: drift then needs no rows of it.
+    #[command(
+        after_help = "Examples:\n  med drift --reference 2024.csv --current 2025.csv --categorical plan,region\n  med drift --reference 2024.profile.json --current 2025.csv\n  med drift --reference 2024.csv --current 2025.csv --time paid_on --period month"
+    )]
     Drift(DriftArgs),
     /// Scores features by a written-out statistic.
     #[command(
@@ -161,10 +165,10 @@ pub(crate) struct ProfileArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct DriftArgs {
-    /// The reference.
+    /// The reference: CSV, Parquet, or a profile (`.json`).
     #[arg(long)]
     pub(crate) reference: PathBuf,
-    /// What is compared with it.
+    /// What is compared with it, in the same formats.
     #[arg(long)]
     pub(crate) current: PathBuf,
     /// One measure for all columns; without it the preset chooses.
@@ -179,6 +183,15 @@ pub(crate) struct DriftArgs {
     /// Measures and thresholds: `default`, or those of `deepchecks`, `evidently` or `nannyml` (chunks of rows in the order of the file).
     #[arg(long, default_value = "default")]
     pub(crate) preset: String,
+    /// Judge the current file period by period of `--time`; the calendar is that of UTC.
+    #[arg(long, value_parser = ["day", "week", "month", "quarter", "year"], requires = "time", conflicts_with = "chunk_rows")]
+    pub(crate) period: Option<String>,
+    /// The column with the date or time of a row.
+    #[arg(long)]
+    pub(crate) time: Option<String>,
+    /// Judge the current file in chunks of so many rows.
+    #[arg(long)]
+    pub(crate) chunk_rows: Option<usize>,
     #[command(flatten)]
     pub(crate) read: ReadArgs,
 }

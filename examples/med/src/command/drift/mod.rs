@@ -1,6 +1,9 @@
 //! `med drift`
 
-use anyhow::{Context, bail};
+mod chunked;
+mod profiled;
+
+use anyhow::{Context, bail, ensure};
 use med_drift::{DriftDetector, DriftParams, DriftReport, Method, Preset};
 use med_schema::{Column, Kind, Role, Schema, Table, ValueType, near_names};
 use serde::ser::SerializeMap;
@@ -13,6 +16,12 @@ use crate::table_file::{Ignored, usable};
 
 pub(crate) fn run(args: &DriftArgs) -> anyhow::Result<Outcome> {
     let detector = detector(args)?;
+    let chunks_asked = args.chunk_rows.is_some() || args.period.is_some();
+    if profiled::is_profile(&args.reference) || profiled::is_profile(&args.current) {
+        ensure!(!chunks_asked, "--period and --chunk-rows need rows, and a profile has none");
+        let (report, ignored, schema) = profiled::detect(&detector, args)?;
+        return finish(&report, &ignored, &schema);
+    }
     let reference = args.read.read(&args.reference)?;
     let current = args.read.read(&args.current)?;
     let schema = common_schema(&reference, &current, args)?;
@@ -24,10 +33,21 @@ pub(crate) fn run(args: &DriftArgs) -> anyhow::Result<Outcome> {
     let (names, ignored) = usable(&schema, &[])?;
     let reference = with_kinds(reread(reference, &args.reference)?, &schema)?;
     let current = with_kinds(reread(current, &args.current)?, &schema)?;
-    let names = || names.iter().map(String::as_str);
-    let report = detector.detect(&reference.features(names())?, &current.features(names())?)?;
+    let features = |table: &Table| table.features(names.iter().map(String::as_str));
+    if let Some((chunks, without_time)) = chunked::cut(args, &current)? {
+        let (result, drifted) =
+            chunked::judge(detector, &features(&reference)?, &features(&current)?, (&chunks, without_time))?;
+        output::json(&result)?;
+        return Ok(Outcome::of(!drifted));
+    }
+    let report = detector.detect(&features(&reference)?, &features(&current)?)?;
+    finish(&report, &ignored, &schema)
+}
+
+/// Prints the report, and what it means.
+fn finish(report: &DriftReport, ignored: &[Ignored], schema: &Schema) -> anyhow::Result<Outcome> {
     let kinds = ignored.iter().map(|i| Ok(schema.column(&i.column)?.kind)).collect::<anyhow::Result<Vec<_>>>()?;
-    let result = Printed { columns: Columns { measured: &report, ignored: &ignored, kinds: &kinds }, report: &report };
+    let result = Printed { columns: Columns { measured: report, ignored, kinds: &kinds }, report };
     output::json(&result)?;
     let compared = report.columns.iter().any(|c| c.score.is_some());
     if !compared {

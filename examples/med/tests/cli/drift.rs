@@ -1,0 +1,88 @@
+//! `med drift` beyond two tables: stored profiles, chunks.
+
+use std::fmt::Write;
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use super::med;
+
+/// `rows` clients a month from 2025-01 on; from the month `from` on their costs are higher.
+fn clients(folder: &Path, name: &str, months: usize, rows: usize, from: usize) {
+    let mut text = "paid_on,cost,visits,plan\n".to_owned();
+    for i in 0..months * rows {
+        let month = i / rows;
+        let cost = (i * 7919 % 1000) as f64 + 0.5 + if month >= from { 600.0 } else { 0.0 };
+        let plan = ["gold", "silver", "tin"][i % 3];
+        writeln!(text, "2025-{:02}-{:02},{cost},{},{plan}", month + 1, 1 + i % 28, i % 7).unwrap();
+    }
+    std::fs::write(folder.join(name), text).unwrap();
+}
+
+#[test]
+fn a_stored_profile_stands_for_its_rows() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    clients(folder, "old.csv", 4, 500, 9);
+    clients(folder, "new.csv", 2, 500, 0);
+    for name in ["old", "new"] {
+        let (data, out) = (format!("{name}.csv"), format!("{name}.json"));
+        med(folder, &["profile", "--data", &data, "--out", &out]).passed();
+    }
+    let drift = |reference: &str, current: &str, more: &[&str]| -> Value {
+        let found = med(folder, &[&["drift", "--reference", reference, "--current", current], more].concat());
+        assert_eq!(found.code, 0, "{}", found.stderr);
+        found.json()
+    };
+    let rows = drift("old.csv", "new.csv", &[]);
+    for (reference, current) in [("old.json", "new.json"), ("old.json", "new.csv"), ("old.csv", "new.json")] {
+        let found = drift(reference, current, &[]);
+        assert_eq!(found["share_drifted"], rows["share_drifted"]);
+        for name in ["cost", "visits", "plan"] {
+            let (found, rows) = (&found["columns"][name], &rows["columns"][name]);
+            let keys = ["score", "p_value", "adjusted_p_value", "drifted", "kind", "reference_rows"];
+            assert!(keys.iter().all(|key| found[key] == rows[key]), "{reference} {name}: {found} {rows}");
+            assert_eq!(found["score_error"], json!(0.0));
+        }
+        assert_eq!(found["columns"]["paid_on"]["score"], Value::Null);
+    }
+    assert_eq!(
+        (&rows["columns"]["cost"]["drifted"], &rows["columns"]["plan"]["drifted"]),
+        (&json!(true), &json!(false))
+    );
+    let psi = drift("old.json", "new.csv", &["--method", "psi"]);
+    assert!(psi["columns"]["cost"]["score"].as_f64().is_some_and(|s| s > 0.2), "{psi}");
+    let refused = |more: &[&str]| {
+        med(folder, &[&["drift", "--reference", "old.json", "--current", "new.csv"], more].concat()).refused()
+    };
+    assert!(refused(&["--preset", "evidently"]).contains("needs rows"));
+    assert!(refused(&["--chunk-rows", "10"]).contains("a profile has none"));
+    std::fs::write(folder.join("other.json"), "{}").unwrap();
+    let error = med(folder, &["drift", "--reference", "other.json", "--current", "new.csv"]).refused();
+    assert!(error.contains("not a profile"), "{error}");
+}
+
+#[test]
+fn every_month_has_a_verdict() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    clients(folder, "old.csv", 4, 300, 9);
+    clients(folder, "new.csv", 6, 300, 4);
+    let base = ["drift", "--reference", "old.csv", "--current", "new.csv"];
+    let run = |more: &[&str]| med(folder, &[&base[..], more].concat());
+    let months = run(&["--time", "paid_on", "--period", "month"]);
+    let found = months.json();
+    let verdicts: Vec<(&str, bool)> = found["chunks"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|c| (c["chunk"].as_str().unwrap(), c["columns"]["cost"]["drifted"].as_bool().unwrap()))
+        .collect();
+    let expected = [1, 2, 3, 4, 5, 6].map(|m| (format!("2025-{m:02}-01"), m > 4));
+    assert_eq!(verdicts, expected.iter().map(|(m, d)| (m.as_str(), *d)).collect::<Vec<_>>());
+    assert_eq!((&found["rows_without_time"], &found["chunks"][0]["rows"]), (&json!(0), &json!(300)));
+    let rows = run(&["--chunk-rows", "900"]).json();
+    assert_eq!(rows["chunks"].as_array().unwrap().len(), 2);
+    assert!(run(&["--time", "cost", "--period", "month"]).refused().contains("expected dates or times"));
+    assert_eq!(run(&["--period", "month"]).code, 2);
+}
