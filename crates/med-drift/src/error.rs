@@ -101,6 +101,30 @@ pub enum DriftError {
         /// Why.
         reason: &'static str,
     },
+    /// A learner that failed.
+    #[error("the learner failed: {message}")]
+    Learner {
+        /// What it says.
+        message: String,
+    },
+    /// Another number of values than rows.
+    #[error("expected one {what} a row, {expected}, found {found}")]
+    Length {
+        /// What the values are.
+        what: &'static str,
+        /// Rows.
+        expected: usize,
+        /// Values.
+        found: usize,
+    },
+    /// A value that is not finite where all must be.
+    #[error("row {row}: the {what} is not a finite number")]
+    NotFinite {
+        /// What the value is.
+        what: &'static str,
+        /// The row, from 0.
+        row: usize,
+    },
     /// A categorical code without a level.
     #[error("row {row}: code {code} has no level, there are {levels}")]
     Code {
