@@ -2,20 +2,25 @@
 //!
 //! Spearman's rank correlation r of each pair of columns is taken on both sides, over the rows that have both values. Without change
 //!
-//! z = (atanh r_ref - atanh r_cur) / sqrt(v_ref + v_cur),  v = (1 + r^2 / 2) / (n - 3)
+//! z = (atanh r_ref - atanh r_cur) / sqrt(v_ref + v_cur)
 //!
-//! is standard normal for large samples (Bonett and Wright 2000). Ranks make it blind to shifts and to any monotone change of a column by itself, and heavy
-//! tails harmless. The p-values of all pairs are adjusted together by Benjamini and Hochberg. Names are ranked by the share of their level in the reference, which
-//! sees a relation with how common a level is.
+//! is standard normal for large samples, where v is the variance of atanh r on a side: the mean of the squared influences of its rows over n (1 - r^2)^2. With F and G
+//! the mid-distribution functions of the two columns, u = F(x) - 1/2, w = G(y) - 1/2 and C = mean of u w, the influence of a row (x, y) on C is
 //!
-//! Bonett, D. G. and Wright, T. A. (2000). Sample size requirements for estimating Pearson, Kendall and Spearman correlations. *Psychometrika* 65, 23-28.
-//! Time O((n + m) (p log n + p^2)) for p columns.
+//! u w + mean of 1(x <= X) w + mean of 1(y <= Y) u - 3 C,  half where equal,
+//!
+//! and r = C / sqrt(mean of u^2 mean of w^2) has that of a quotient. So the test holds for any form of dependence, and with ties; formulas in r alone hold for the normal
+//! distribution only. Ranks make it blind to shifts and to any monotone change of a column by itself, and heavy tails harmless. The p-values of all pairs are adjusted
+//! together by Benjamini and Hochberg. Names are ranked by the share of their level in the reference, which sees a relation with how common a level is.
+//!
+//! Hampel, F. R. (1974). The influence curve and its role in robust estimation. *JASA* 69, 383-393. Croux, C. and Dehon, C. (2010). Influence functions of the
+//! Spearman and Kendall correlation measures. *Statistical Methods and Applications* 19, 497-515. Time O((n + m) (p log n + p^2)) for p columns.
 
 use med_schema::{FeatureColumn, FeatureMatrix, FeatureValues, MISSING};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use crate::statistics::{midranks, normal_sf};
+use crate::statistics::normal_sf;
 use crate::{DriftError, benjamini_hochberg};
 
 use super::design::Design;
@@ -73,7 +78,7 @@ pub struct PairChange {
     pub drifted: bool,
 }
 
-/// Compares the correlations of all pairs of columns. Pairs with fewer than four rows, or in which a column does not vary, are left out.
+/// Compares the correlations of all pairs of columns. Pairs with fewer than ten rows, or in which a column does not vary, are left out.
 ///
 /// # Errors
 /// When the sides have other columns, or a parameter is outside its range.
@@ -90,7 +95,7 @@ pub fn correlation_change(
         return Err(DriftError::Parameter { parameter: "min_effect", expected, found: params.min_effect });
     }
     let design = Design::fit(reference)?;
-    let (r, c) = rayon::join(|| ranks(&design, reference, reference), || ranks(&design, reference, current));
+    let (r, c) = rayon::join(|| ordered(&design, reference, reference), || ordered(&design, reference, current));
     let (r, c) = (r?, c?);
     let names: Vec<&str> = design.names().collect();
     let places: Vec<(usize, usize)> =
@@ -113,11 +118,21 @@ pub fn correlation_change(
     })
 }
 
-/// Ranks of each column, missing values NaN.
-fn ranks(design: &Design, reference: &FeatureMatrix, table: &FeatureMatrix) -> Result<Vec<Vec<f64>>, DriftError> {
-    let columns = design.align(table)?;
-    let of = reference.columns();
-    Ok(columns.into_par_iter().zip(of).map(|(column, reference)| midranks(&scores(column, reference))).collect())
+/// A column with its rows in ascending order; missing values have no place.
+struct Ordered {
+    values: Vec<f64>,
+    order: Vec<u32>,
+}
+
+fn ordered(design: &Design, reference: &FeatureMatrix, table: &FeatureMatrix) -> Result<Vec<Ordered>, DriftError> {
+    let of = |(column, reference): (&FeatureColumn, &FeatureColumn)| {
+        let values = scores(column, reference);
+        let mut order: Vec<u32> = values.iter().zip(0_u32..).filter(|(v, _)| !v.is_nan()).map(|(_, row)| row).collect();
+        let value = |row: &u32| values[*row as usize] + 0.0;
+        order.sort_unstable_by(|a, b| value(a).total_cmp(&value(b)).then(a.cmp(b)));
+        Ordered { values, order }
+    };
+    Ok(design.align(table)?.into_par_iter().zip(reference.columns()).map(of).collect())
 }
 
 fn scores(column: &FeatureColumn, reference: &FeatureColumn) -> Vec<f64> {
@@ -135,30 +150,130 @@ fn scores(column: &FeatureColumn, reference: &FeatureColumn) -> Vec<f64> {
     codes.iter().map(|&code| if code == MISSING { f64::NAN } else { of[code as usize] }).collect()
 }
 
-fn pair(names: [&str; 2], reference: [&[f64]; 2], current: [&[f64]; 2]) -> Option<PairChange> {
-    let ((r, n), (c, m)) = (pearson(reference[0], reference[1])?, pearson(current[0], current[1])?);
-    let variance = |r: f64, n: f64| (1.0 + r * r / 2.0) / (n - 3.0);
-    // Correlations of one have no finite transform.
-    let transformed = |r: f64| r.clamp(-1.0 + 1e-12, 1.0 - 1e-12).atanh();
-    let z = (transformed(r) - transformed(c)) / (variance(r, n) + variance(c, m)).sqrt();
-    let p_value = (2.0 * normal_sf(z.abs())).min(1.0);
+fn pair(names: [&str; 2], reference: [&Ordered; 2], current: [&Ordered; 2]) -> Option<PairChange> {
+    let (r, c) = (Spearman::of(reference)?, Spearman::of(current)?);
+    let z = (r.r.atanh() - c.r.atanh()).abs() / (r.variance + c.variance).sqrt();
+    // Two correlations of one are equal, and one of them differs from any other.
+    let p_value = match r.r == c.r {
+        true => 1.0,
+        false if z.is_nan() => 0.0,
+        false => (2.0 * normal_sf(z)).min(1.0),
+    };
     let [first, second] = names.map(str::to_owned);
-    Some(PairChange { first, second, reference: r, current: c, p_value, adjusted_p_value: 1.0, drifted: false })
+    Some(PairChange { first, second, reference: r.r, current: c.r, p_value, adjusted_p_value: 1.0, drifted: false })
 }
 
-/// Correlation over the rows where both are there, and their number; `None` when there are fewer than four or a side does not vary.
-fn pearson(x: &[f64], y: &[f64]) -> Option<(f64, f64)> {
-    let both = || x.iter().zip(y).filter(|(x, y)| !x.is_nan() && !y.is_nan());
-    let (n, sums) = both().fold((0.0, [0.0, 0.0]), |(n, s), (x, y)| (n + 1.0, [s[0] + x, s[1] + y]));
-    if n < 4.0 {
-        return None;
+/// Spearman's correlation and the variance of its inverse hyperbolic tangent.
+struct Spearman {
+    r: f64,
+    variance: f64,
+}
+
+/// Fewer rows have no normal distribution.
+const LEAST_ROWS: usize = 10;
+
+impl Spearman {
+    /// `None` when too few rows have both values, or one side does not vary.
+    fn of([x, y]: [&Ordered; 2]) -> Option<Self> {
+        let both = |row: u32| !x.values[row as usize].is_nan() && !y.values[row as usize].is_nan();
+        let of = |column: &Ordered| -> Vec<u32> { column.order.iter().copied().filter(|&row| both(row)).collect() };
+        let (x_order, y_order) = (of(x), of(y));
+        let rows = x_order.len();
+        if rows < LEAST_ROWS {
+            return None;
+        }
+        let (u, w) = (centred(x, &x_order), centred(y, &y_order));
+        let n = rows as f64;
+        let mean = |a: &[f64], b: &[f64]| x_order.iter().map(|&i| a[i as usize] * b[i as usize]).sum::<f64>() / n;
+        let (xx, yy, xy) = (mean(&u, &u), mean(&w, &w), mean(&u, &w));
+        if xx <= 0.0 || yy <= 0.0 {
+            return None;
+        }
+        let r = (xy / (xx * yy).sqrt()).clamp(-1.0, 1.0);
+        let (x_w, x_u) = (above(x, &x_order, &w), above(x, &x_order, &u));
+        let (y_u, y_w) = (above(y, &y_order, &u), above(y, &y_order, &w));
+        let influence = |i: usize| {
+            let of_xy = u[i] * w[i] + x_w[i] + y_u[i] - 3.0 * xy;
+            let (of_xx, of_yy) = (u[i] * u[i] + 2.0 * x_u[i] - 3.0 * xx, w[i] * w[i] + 2.0 * y_w[i] - 3.0 * yy);
+            of_xy / (xx * yy).sqrt() - r / 2.0 * (of_xx / xx + of_yy / yy)
+        };
+        let squares: f64 = x_order.iter().map(|&i| influence(i as usize).powi(2)).sum();
+        let slope = 1.0 - r * r;
+        Some(Self { r, variance: squares / (n * (n - 1.0)) / (slope * slope) })
     }
-    // Ranks are whole or half, so that sums of them are exact far beyond any table.
-    let (mean_x, mean_y) = (sums[0] / n, sums[1] / n);
-    let (mut xx, mut yy, mut xy) = (0.0, 0.0, 0.0);
-    for (x, y) in both() {
-        let (x, y) = (x - mean_x, y - mean_y);
-        (xx, yy, xy) = (xx + x * x, yy + y * y, xy + x * y);
+}
+
+/// Calls `group` with each run of rows of equal value, ascending.
+fn ties(column: &Ordered, order: &[u32], mut group: impl FnMut(&[u32])) {
+    let value = |place: usize| column.values[order[place] as usize];
+    let mut first = 0;
+    while first < order.len() {
+        let mut end = first + 1;
+        while end < order.len() && value(end) == value(first) {
+            end += 1;
+        }
+        group(&order[first..end]);
+        first = end;
     }
-    (xx > 0.0 && yy > 0.0).then(|| ((xy / (xx * yy).sqrt()).clamp(-1.0, 1.0), n))
+}
+
+/// F(x) - 1/2 of each row; 0 for rows without a place.
+fn centred(column: &Ordered, order: &[u32]) -> Vec<f64> {
+    let mut centred = vec![0.0; column.values.len()];
+    let (n, mut before) = (order.len() as f64, 0.0);
+    ties(column, order, |rows| {
+        let middle = (before + rows.len() as f64 / 2.0) / n - 0.5;
+        rows.iter().for_each(|&row| centred[row as usize] = middle);
+        before += rows.len() as f64;
+    });
+    centred
+}
+
+/// The mean over all rows of `of` where the row's value is above this one's, half where equal.
+fn above(column: &Ordered, order: &[u32], of: &[f64]) -> Vec<f64> {
+    let n = order.len() as f64;
+    let mut rest: f64 = order.iter().map(|&row| of[row as usize]).sum();
+    let mut above = vec![0.0; column.values.len()];
+    ties(column, order, |rows| {
+        let own: f64 = rows.iter().map(|&row| of[row as usize]).sum();
+        let mean = (rest - own / 2.0) / n;
+        rows.iter().for_each(|&row| above[row as usize] = mean);
+        rest -= own;
+    });
+    above
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn column(values: &[f64]) -> Ordered {
+        let mut order: Vec<u32> = (0..values.len() as u32).filter(|&i| !values[i as usize].is_nan()).collect();
+        order.sort_by(|&a, &b| values[a as usize].total_cmp(&values[b as usize]));
+        Ordered { values: values.to_vec(), order }
+    }
+
+    #[test]
+    fn the_correlation_of_ranks_with_ties_and_holes() {
+        let x = [1.0, 2.0, 2.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0, 10.0, f64::NAN, 3.0];
+        let y = [2.0, 1.0, 3.0, 4.0, 6.0, 5.0, 8.0, 7.0, 10.0, 9.0, 1.0, f64::NAN];
+        let found = Spearman::of([&column(&x), &column(&y)]).unwrap();
+        // Midranks 1, 2.5, 2.5, 4, ... against 2, 1, 3, 4, 6, 5, 8, 7, 10, 9.
+        let (rx, ry) = ([1.0, 2.5, 2.5, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0, 10.0], &y[..10]);
+        let sum = |f: &dyn Fn(f64, f64) -> f64| rx.iter().zip(ry).map(|(a, b)| f(a - 5.5, b - 5.5)).sum::<f64>();
+        let expected = sum(&|a, b| a * b) / (sum(&|a, _| a * a) * sum(&|_, b| b * b)).sqrt();
+        assert!((found.r - expected).abs() < 1e-14, "{} {expected}", found.r);
+        assert!(Spearman::of([&column(&x[..9]), &column(&y[..9])]).is_none());
+        assert!(Spearman::of([&column(&[1.0; 12]), &column(&y)]).is_none());
+    }
+
+    /// Of independent columns n times the variance tends to 1, that of ranks.
+    #[test]
+    fn the_variance_of_no_correlation_is_one_over_n() {
+        let n = 4001_u64;
+        let x: Vec<f64> = (0..n).map(|i| (i * 1237 % n) as f64).collect();
+        let y: Vec<f64> = (0..n).map(|i| (i * i * 17 % n) as f64).collect();
+        let found = Spearman::of([&column(&x), &column(&y)]).unwrap();
+        assert!(found.r.abs() < 0.05 && (found.variance * n as f64 - 1.0).abs() < 0.1, "{}", found.variance * n as f64);
+    }
 }

@@ -10,7 +10,7 @@
 //! | `mse` | (y - p)^2 | mean | sd / sqrt n |
 //! | `rmse` | (y - p)^2 | root of the mean | sd / (2 sqrt(n mean)) |
 //!
-//! sd and mean are those of the reference's losses. A chunk alarms when its estimate is not strictly between mean - d sd and mean + d sd of the losses that the chunks of the
+//! sd (divisor n) and mean are those of the reference's losses. A chunk alarms when its estimate is not strictly between mean - d sd and mean + d sd of the losses that the chunks of the
 //! reference really had (not below 0). The estimates of the reference's own chunks come from learners that did not see them, so that they tell how good an estimate is;
 //! NannyML, whose method this is, estimates them with the learner that was fitted on them.
 
@@ -165,7 +165,7 @@ impl LossEstimator {
         let (lower, upper) = ((moments.mean - width).max(0.0), moments.mean + width);
         let estimated = means(losses);
         let error = |(start, end): (usize, usize)| {
-            let of_mean = learnt.moments.std(1.0) / ((end - start) as f64).sqrt();
+            let of_mean = learnt.moments.std(0.0) / ((end - start) as f64).sqrt();
             if metric == LossMetric::Rmse { of_mean / (2.0 * learnt.moments.mean.sqrt()) } else { of_mean }
         };
         MetricEstimate {

@@ -7,7 +7,8 @@
 //! and s the median distance between two of 1,000 pooled rows. Up to `full_rows` rows on both sides together, all pairs count, and the p-value comes from shuffling the rows
 //! between the sides (s stays, as it does not know the sides): exact in that one plus the shuffles at least as far, over one plus all shuffles, is a p-value. Beyond that the
 //! rows are put in a random order and cut into k = max(32, (n + m) / 256) blocks with rows of both sides; the mean of the blocks' estimates is compared with their standard
-//! error. They are independent and all of mean 0 without drift, so that the mean is about normal. Every row takes part, and time is O((n + m) 256 p) rather than O((n + m)^2 p).
+//! error by Student's t. They are independent and all of mean 0 without drift, so that the mean is about normal; as their distribution leans to the right, blocks of few rows alarm
+//! too seldom. Every row takes part, and time is O((n + m) 256 p) rather than O((n + m)^2 p).
 //!
 //! Gretton, A. and others (2012). A kernel two-sample test. *J. Machine Learning Research* 13, 723-773. Zaremba, W., Gretton, A. and Blaschko, M. (2013). B-tests:
 //! low variance kernel two-sample tests. *NIPS* 26.

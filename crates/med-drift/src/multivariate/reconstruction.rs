@@ -81,8 +81,8 @@ pub struct ReconstructionDrift {
     pub reference_chunks: Vec<f64>,
     /// Mean errors of the chunks of the current table.
     pub chunks: Vec<f64>,
-    /// Standard errors of those: the standard deviation of the reference's errors over the root of the chunk's rows.
-    pub sampling_errors: Vec<f64>,
+    /// Standard errors of those: the standard deviation of a chunk's errors over the root of its rows; `None` of a single row.
+    pub sampling_errors: Vec<Option<f64>>,
     /// A chunk above this has drifted.
     pub upper: f64,
     /// A chunk below this has drifted.
@@ -132,8 +132,11 @@ impl Reconstruction {
         }
         let errors = Errors::of(&self.design.encode(current)?, &self.components);
         let chunks = chunk_means(&errors.rows, &self.params.chunks);
-        let sd = self.errors.moments.std(1.0);
         let bounds = self.params.chunks.bounds(errors.rows.len());
+        let sampling_error = |(start, end): (usize, usize)| {
+            let of = Moments::of(&errors.rows[start..end]);
+            (of.rows > 1.0).then(|| of.std(1.0) / of.rows.sqrt())
+        };
         let (reference, now) = (self.errors.moments, errors.moments);
         let effect_size =
             if now.mean == reference.mean { 0.0 } else { (now.mean - reference.mean) / reference.std(0.0) };
@@ -151,7 +154,7 @@ impl Reconstruction {
             p_value,
             drifted: effect_size.abs() >= self.params.min_effect && p_value.is_some_and(|p| p <= self.params.alpha),
             reference_chunks: self.reference_chunks.clone(),
-            sampling_errors: bounds.iter().map(|(start, end)| sd / ((end - start) as f64).sqrt()).collect(),
+            sampling_errors: bounds.into_iter().map(sampling_error).collect(),
             chunks_drifted: chunks.iter().map(|&v| !(self.band[0] < v && v < self.band[1])).collect(),
             chunks,
             upper: self.band[1],

@@ -3,6 +3,7 @@
 
 mod golden;
 mod monitor;
+mod multivariate;
 mod presets;
 mod profiles;
 mod properties;
