@@ -37,7 +37,7 @@ pub(crate) enum Command {
     ///
     /// A side may be a profile that `med profile --out` wrote: drift then needs no rows of it.
     #[command(
-        after_help = "Examples:\n  med drift --reference 2024.csv --current 2025.csv --categorical plan,region\n  med drift --reference 2024.profile.json --current 2025.csv\n  med drift --reference 2024.csv --current 2025.csv --time paid_on --period month"
+        after_help = "Examples:\n  med drift --reference 2024.csv --current 2025.csv --categorical plan,region\n  med drift --reference 2024.profile.json --current 2025.csv\n  med drift --reference 2024.csv --current 2025.csv --time paid_on --period month\n  med drift --reference 2024.csv --current 2025.csv --multivariate --target cost --prediction predicted --estimate-loss"
     )]
     Drift(DriftArgs),
     /// Scores features by a written-out statistic.
@@ -192,6 +192,22 @@ pub(crate) struct DriftArgs {
     /// Judge the current file in chunks of so many rows.
     #[arg(long)]
     pub(crate) chunk_rows: Option<usize>,
+    /// Compare all columns together too: principal components, correlations, maximum mean discrepancy, and a boosted classifier that says which
+    /// columns tell the two files apart.
+    #[arg(long, conflicts_with_all = ["chunk_rows", "period"])]
+    pub(crate) multivariate: bool,
+    /// The column with what is predicted: no feature, but compared by itself (label drift). The current file may lack it.
+    #[arg(long, conflicts_with_all = ["chunk_rows", "period"])]
+    pub(crate) target: Option<String>,
+    /// The column with a model's predictions: no feature, but compared by itself, and with `--target` the residuals too.
+    #[arg(long, conflicts_with_all = ["chunk_rows", "period"])]
+    pub(crate) prediction: Option<String>,
+    /// Estimate the model's loss on the current file without its targets, by boosted trees that learn the losses of the reference.
+    #[arg(long, requires_all = ["target", "prediction"])]
+    pub(crate) estimate_loss: bool,
+    /// Of folds, draws and shuffles.
+    #[arg(long, default_value_t = 0)]
+    pub(crate) seed: u64,
     #[command(flatten)]
     pub(crate) read: ReadArgs,
 }

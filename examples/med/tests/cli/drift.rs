@@ -86,3 +86,66 @@ fn every_month_has_a_verdict() {
     assert!(run(&["--time", "cost", "--period", "month"]).refused().contains("expected dates or times"));
     assert_eq!(run(&["--period", "month"]).code, 2);
 }
+
+/// `rows` clients whose `y` follows `x` by `slope`, a prediction of their cost that is right up to noise that grows with `x`, and the cost itself.
+fn predicted(folder: &Path, name: &str, rows: usize, (slope, least, bias): (f64, f64, f64), with_cost: bool) {
+    let mut text = format!("x,y,plan,predicted{}\n", if with_cost { ",cost" } else { "" });
+    let noise = |i: usize, by: usize| (i * by % 1009) as f64 / 1009.0 - 0.5;
+    for i in 0..rows {
+        let x = least + (1.0 - least) * (noise(i, 7919) + 0.5);
+        let y = slope * (x - 0.5) + 0.2 * noise(i, 6151);
+        let predicted = 1000.0 + 500.0 * x;
+        write!(text, "{x},{y},{},{predicted}", ["gold", "tin"][i % 2]).unwrap();
+        if with_cost {
+            write!(text, ",{}", predicted + bias + 800.0 * x * noise(i, 3571)).unwrap();
+        }
+        text.push('\n');
+    }
+    std::fs::write(folder.join(name), text).unwrap();
+}
+
+#[test]
+fn all_columns_together_outcomes_and_the_loss_to_expect() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    predicted(folder, "old.csv", 1000, (1.0, 0.0, 0.0), true);
+    predicted(folder, "same.csv", 900, (1.0, 0.0, 0.0), true);
+    predicted(folder, "turned.csv", 800, (-1.0, 0.0, 0.0), true);
+    predicted(folder, "biased.csv", 800, (1.0, 0.0, 300.0), true);
+    predicted(folder, "hard.csv", 800, (1.0, 0.8, 0.0), false);
+    let names = ["--target", "cost", "--prediction", "predicted"];
+    let run = |current: &str, more: &[&str]| {
+        med(folder, &[&["drift", "--reference", "old.csv", "--current", current], &names[..], more].concat())
+    };
+    let same = run("same.csv", &["--multivariate", "--estimate-loss"]).passed();
+    let all = &same["multivariate"];
+    assert!(["reconstruction", "correlation", "mmd", "classifier"].iter().all(|m| all[m]["drifted"] == false), "{all}");
+    assert_eq!((&same["outcomes"]["drifted"], &same["loss"]["drifted"]), (&json!(false), &json!(false)));
+    assert!(same["columns"].get("cost").is_none() && same["columns"]["x"]["drifted"] == false);
+    assert_eq!(run("same.csv", &["--multivariate"]).passed()["multivariate"], *all, "seeded");
+
+    let turned = run("turned.csv", &["--multivariate"]);
+    assert_eq!(turned.code, 1);
+    let turned = turned.json();
+    assert_eq!(turned["columns"]["x"]["drifted"], false);
+    let pair = &turned["multivariate"]["correlation"]["pairs"][0];
+    assert_eq!((&pair["first"], &pair["second"], &pair["drifted"]), (&json!("x"), &json!("y"), &json!(true)));
+    let classifier = &turned["multivariate"]["classifier"];
+    assert!(classifier["drifted"] == true && classifier["auc"].as_f64().unwrap() > 0.9, "{classifier}");
+    assert_ne!(classifier["importances"][0]["name"], "plan");
+
+    let biased = run("biased.csv", &[]);
+    assert_eq!(biased.code, 1);
+    let outcomes = &biased.json()["outcomes"]["columns"];
+    let drifted = |name: &str| outcomes[name]["drifted"] == true;
+    assert!(drifted("target") && drifted("residual") && !drifted("prediction"), "{outcomes}");
+
+    // Errors grow with x, and these rows have large ones: more loss is to be expected, without a single target.
+    let hard = run("hard.csv", &["--estimate-loss"]).json();
+    let mae = &hard["loss"]["metrics"][0];
+    assert_eq!((&mae["metric"], &hard["loss"]["drifted"]), (&json!("mae"), &json!(true)));
+    let whole = mae["whole"].as_f64().unwrap();
+    assert!((whole / (800.0 * 0.9 / 4.0) - 1.0).abs() < 0.15, "{mae}");
+    assert!(hard["outcomes"]["columns"].get("target").is_none());
+    assert!(run("hard.csv", &["--chunk-rows", "10"]).code == 2);
+}
