@@ -5,6 +5,7 @@ mod chunks;
 mod decide;
 mod detect;
 mod error;
+pub mod leakage;
 mod levels;
 pub mod measure;
 mod method;

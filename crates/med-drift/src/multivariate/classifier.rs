@@ -149,11 +149,11 @@ impl ClassifierParams {
     }
 }
 
-pub(super) fn failed(error: &LearnerError) -> DriftError {
+pub(crate) fn failed(error: &LearnerError) -> DriftError {
     DriftError::Learner { message: error.to_string() }
 }
 
-pub(super) fn take(x: &FeatureMatrix, rows: &[usize]) -> Result<FeatureMatrix, DriftError> {
+pub(crate) fn take(x: &FeatureMatrix, rows: &[usize]) -> Result<FeatureMatrix, DriftError> {
     x.take(rows).map_err(|_| DriftError::ChunkRows { table: x.n_rows() })
 }
 

@@ -26,6 +26,7 @@ use serde::{Deserialize, Serialize};
 use crate::DriftError;
 
 pub use classifier::{ClassifierDrift, ClassifierParams, ColumnImportance, domain_classifier};
+pub(crate) use classifier::{failed, take};
 pub use correlation::{CorrelationChange, CorrelationParams, PairChange, correlation_change};
 pub use learner::{Learner, LearnerError, Predictor};
 pub use loss::{LossEstimates, LossEstimator, LossMetric, LossParams, MetricEstimate};
