@@ -205,6 +205,13 @@ pub(crate) struct DriftArgs {
     /// Estimate the model's loss on the current file without its targets, by boosted trees that learn the losses of the reference.
     #[arg(long, requires_all = ["target", "prediction"])]
     pub(crate) estimate_loss: bool,
+    /// Take the reference for a training part and the current file for its test part, and check that neither knows the other: rows, keys, dates, new
+    /// categories and spellings, and with `--target` how well each column predicts it on either part.
+    #[arg(long, conflicts_with_all = ["chunk_rows", "period"])]
+    pub(crate) leakage: bool,
+    /// The columns that name a row, for `--leakage`; separated by commas.
+    #[arg(long, value_delimiter = ',', requires = "leakage")]
+    pub(crate) key: Vec<String>,
     /// Of folds, draws and shuffles.
     #[arg(long, default_value_t = 0)]
     pub(crate) seed: u64,

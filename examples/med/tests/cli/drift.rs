@@ -149,3 +149,39 @@ fn all_columns_together_outcomes_and_the_loss_to_expect() {
     assert!(hard["outcomes"]["columns"].get("target").is_none());
     assert!(run("hard.csv", &["--chunk-rows", "10"]).code == 2);
 }
+
+#[test]
+fn a_split_that_leaks_is_found() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let part = |name: &str, from: usize, plan: &str, copied: usize| {
+        let mut text = "client,seen,age,plan,cost\n".to_owned();
+        for i in from..from + 300 {
+            // The first rows of the test part are clients and rows of the training part.
+            let i = if i - from < copied { i - from } else { i };
+            let plan = if i % 3 == 0 { plan } else { "tin" };
+            writeln!(text, "c{i},2025-{:02}-01,{},{plan},{}", 1 + i / 100, 20 + i * 37 % 61, 100 + i * 7919 % 1009)
+                .unwrap();
+        }
+        std::fs::write(folder.join(name), text).unwrap();
+    };
+    part("train.csv", 0, "gold", 0);
+    part("clean.csv", 300, "gold", 0);
+    part("leaky.csv", 300, "Gold!", 60);
+    let run = |current: &str| {
+        let options = ["--leakage", "--key", "client", "--time", "seen", "--target", "cost", "--preset", "deepchecks"];
+        med(folder, &[&["drift", "--reference", "train.csv", "--current", current], &options[..]].concat())
+    };
+    let clean = run("clean.csv").passed();
+    let names = |found: &Value, verdict: &str| -> Vec<String> {
+        let results = found["leakage"]["results"].as_array().unwrap().iter();
+        results.filter(|r| r["verdict"] == verdict).map(|r| r["check"].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(names(&clean, "passed").len(), 8, "{}", clean["leakage"]);
+    let leaky = run("leaky.csv");
+    assert_eq!(leaky.code, 1);
+    let failed = names(&leaky.json(), "failed");
+    let expected =
+        ["new_categories", "string_variants", "key_leakage", "date_duplicates", "date_overlap", "samples_mix"];
+    assert_eq!(failed, expected);
+}

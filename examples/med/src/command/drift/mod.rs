@@ -1,12 +1,13 @@
 //! `med drift`
 
 mod chunked;
+mod leakage;
 mod profiled;
 mod together;
 
 use anyhow::{Context, bail, ensure};
 use med_drift::{DriftDetector, DriftParams, DriftReport, Method, Preset};
-use med_schema::{Column, Kind, Role, Schema, Table, ValueType, near_names};
+use med_schema::{Column, Kind, Role, Schema, Table, ValueType, Verdict, near_names};
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value, json};
@@ -20,10 +21,10 @@ pub(crate) fn run(args: &DriftArgs) -> anyhow::Result<Outcome> {
     let detector = detector(args)?;
     let chunks_asked = args.chunk_rows.is_some() || args.period.is_some();
     if profiled::is_profile(&args.reference) || profiled::is_profile(&args.current) {
-        let of_rows = args.multivariate || args.target.is_some() || args.prediction.is_some();
+        let of_rows = args.multivariate || args.leakage || args.target.is_some() || args.prediction.is_some();
         ensure!(
             !chunks_asked && !of_rows,
-            "--period, --chunk-rows, --multivariate, --target and --prediction need rows, and a profile has none"
+            "--period, --chunk-rows, --multivariate, --leakage, --target and --prediction need rows, and a profile has none"
         );
         let (report, ignored, schema) = profiled::detect(&detector, args)?;
         return finish(&report, (&ignored, &schema), (Map::new(), false));
@@ -38,7 +39,7 @@ pub(crate) fn run(args: &DriftArgs) -> anyhow::Result<Outcome> {
     };
     let (mut names, ignored) = usable(&schema, &[])?;
     let outcomes = together::outcome_columns(args);
-    names.retain(|name| !outcomes.contains(&name.as_str()));
+    names.retain(|name| !outcomes.contains(&name.as_str()) && !args.key.contains(name));
     let reference = with_kinds(reread(reference, &args.reference)?, &schema)?;
     let current = with_kinds(reread(current, &args.current)?, &schema)?;
     let features = |table: &Table| table.features(names.iter().map(String::as_str));
@@ -50,7 +51,13 @@ pub(crate) fn run(args: &DriftArgs) -> anyhow::Result<Outcome> {
     }
     let (x_reference, x_current) = (features(&reference)?, features(&current)?);
     let report = detector.detect(&x_reference, &x_current)?;
-    let more = together::detect(&detector, args, [&reference, &current], [&x_reference, &x_current])?;
+    let (tables, features) = ([&reference, &current], [&x_reference, &x_current]);
+    let mut more = together::detect(&detector, args, tables, features)?;
+    if args.leakage {
+        let report = leakage::report(args, tables, features)?;
+        more.1 |= report.verdict() != Verdict::Passed;
+        more.0.insert("leakage".to_owned(), serde_json::to_value(report)?);
+    }
     finish(&report, (&ignored, &schema), more)
 }
 

@@ -29,7 +29,8 @@ pub(super) fn detect(
         params.reconstruction.chunks = chunking(x_reference);
         params.mmd.seed = args.seed;
         params.classifier.seed = args.seed;
-        let learner = Boosted::new(&json!({ "objective": "regression", "num_iterations": 50, "num_leaves": 15 }))?;
+        let learner =
+            Trees::new("gbdt", &json!({ "objective": "regression", "num_iterations": 50, "num_leaves": 15 }))?;
         let report = multivariate(x_reference, x_current, Some(&learner), &params)?;
         drifted |= report.drifted;
         found.insert("multivariate".to_owned(), serde_json::to_value(report)?);
@@ -55,7 +56,7 @@ pub(super) fn detect(
         if args.estimate_loss {
             let known = "--estimate-loss needs the target in the reference and the prediction in both files";
             let (Some(y), Some(p), Some(now)) = (r.target, r.prediction, c.prediction) else { anyhow::bail!(known) };
-            let learner = Boosted::new(&json!({ "objective": "regression" }))?;
+            let learner = Trees::new("gbdt", &json!({ "objective": "regression" }))?;
             let params = LossParams { chunks: chunking(x_reference), seed: args.seed, ..LossParams::default() };
             let fitted = LossEstimator::fit(x_reference, p, y, &learner, params).context("--estimate-loss")?;
             let estimates = fitted.estimate(x_current, now).context("--estimate-loss")?;
@@ -71,16 +72,16 @@ fn chunking(reference: &FeatureMatrix) -> Chunking {
     Chunking { size: ChunkSize::Rows((reference.n_rows() / 10).max(1)), ..Chunking::default() }
 }
 
-/// Gradient-boosted trees.
-struct Boosted(ModelSpec);
+/// A model as a learner.
+pub(super) struct Trees(ModelSpec);
 
-impl Boosted {
-    fn new(params: &Value) -> anyhow::Result<Self> {
-        Ok(Self(ModelSpec::parse("gbdt", params)?))
+impl Trees {
+    pub(super) fn new(model: &str, params: &Value) -> anyhow::Result<Self> {
+        Ok(Self(ModelSpec::parse(model, params)?))
     }
 }
 
-impl Learner for Boosted {
+impl Learner for Trees {
     fn fit(&self, x: &FeatureMatrix, y: &[f64]) -> Result<Box<dyn Predictor>, LearnerError> {
         let model = self.0.fit(&Dataset::new(x.clone(), "learnt", y.to_vec())?)?;
         // Levels that the fit did not see are missing values to trees.
