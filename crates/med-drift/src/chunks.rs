@@ -81,7 +81,7 @@ pub struct ChunkScores {
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct ChunkRule {
     pub(crate) whole: ColumnSample,
-    method: Method,
+    pub(crate) method: Method,
     preset: Preset,
     scores: Vec<Option<f64>>,
     threshold: f64,

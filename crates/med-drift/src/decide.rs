@@ -6,9 +6,10 @@
 //!
 //! Benjamini, Y. and Hochberg, Y. (1995). Controlling the false discovery rate. *J. R. Statistical Society B* 57, 289-300.
 
+use crate::detect::Extent;
 use crate::measure::walk;
 use crate::statistics::{chi_square_sf, ln_binomial_tail, pearson};
-use crate::{CategoricalSample, Sample};
+use crate::{CategoricalSample, DriftReason, Sample};
 
 /// Adjusted p-values, in the order of `p_values`: the smallest level of the false-discovery rate at which each is rejected.
 ///
@@ -47,18 +48,49 @@ pub(crate) fn effect_size(reference: Sample<'_>, current: Sample<'_>) -> Option<
     }
 }
 
+/// What else of a column can drift: missing values, new levels.
+pub(crate) struct Besides([Option<Beside>; 2]);
+
+#[derive(Clone, Copy)]
+pub(crate) struct Beside {
+    pub(crate) reason: DriftReason,
+    pub(crate) change: f64,
+    pub(crate) p_value: f64,
+}
+
+impl Besides {
+    pub(crate) fn of(reference: Sample<'_>, current: Sample<'_>) -> Self {
+        let levels = match (reference, current) {
+            (Sample::Categorical(r), Sample::Categorical(c)) => Some(new_levels(r, c)),
+            _ => None,
+        };
+        Self::from_extents(reference.into(), current.into(), levels)
+    }
+
+    /// `new_levels`: share of the current rows with new levels, and its p-value.
+    pub(crate) fn from_extents(reference: Extent, current: Extent, new_levels: Option<(f64, f64)>) -> Self {
+        let beside = |reason, (change, p_value): (f64, f64)| Beside { reason, change, p_value };
+        // A column without missing values on either side has nothing to test, and must not dilute the others.
+        let holes = reference.missing + current.missing > 0;
+        Self([
+            holes.then(|| beside(DriftReason::MissingValues, missing(reference, current))),
+            new_levels.map(|found| beside(DriftReason::NewLevels, found)),
+        ])
+    }
+
+    pub(crate) fn tests(&self) -> impl Iterator<Item = Beside> {
+        self.0.into_iter().flatten()
+    }
+}
+
 /// Change of the share of missing values, and the p-value of Pearson's chi-square with Yates' correction; 0 and 1 when neither side misses a value.
-pub(crate) fn missing(reference: Sample<'_>, current: Sample<'_>) -> (f64, f64) {
-    let share = |s: Sample<'_>| s.missing() as f64 / (s.rows() + s.missing()).max(1) as f64;
+fn missing(reference: Extent, current: Extent) -> (f64, f64) {
+    let share = |s: Extent| s.missing as f64 / (s.rows + s.missing).max(1) as f64;
     let change = (share(reference) - share(current)).abs();
     if change == 0.0 {
         return (0.0, 1.0);
     }
-    let table =
-        [[reference.rows() as f64, current.rows() as f64], [reference.missing() as f64, current.missing() as f64]];
-    if table.iter().any(|row| row[0] + row[1] == 0.0) || (0..2).any(|side| table[0][side] + table[1][side] == 0.0) {
-        return (change, 1.0);
-    }
+    let table = [[reference.missing as f64, current.missing as f64], [reference.rows as f64, current.rows as f64]];
     (change, chi_square_sf(pearson(&table, true), 1))
 }
 
@@ -66,15 +98,19 @@ pub(crate) fn missing(reference: Sample<'_>, current: Sample<'_>) -> (f64, f64) 
 ///
 /// Without drift the c rows of a level all fall into the current side with probability C(m, c) / C(n + m, c). The p-value is that of the most
 /// frequent new level times the number of levels (Bonferroni), as that level was picked from among all.
-pub(crate) fn new_levels(reference: &CategoricalSample, current: &CategoricalSample) -> (f64, f64) {
+fn new_levels(reference: &CategoricalSample, current: &CategoricalSample) -> (f64, f64) {
     let table = crate::levels::LevelTable::new(reference, current);
     let unseen = || table.counts.iter().filter(|c| c[0] == 0).map(|c| c[1]);
-    let (rows, most) = (unseen().sum::<u64>(), unseen().max().unwrap_or(0));
-    if rows == 0 || reference.rows() == 0 {
+    let rows = [reference.rows() as u64, current.rows() as u64];
+    new_levels_of(rows, unseen().sum(), unseen().max().unwrap_or(0), table.counts.len())
+}
+
+/// The same from the rows of both sides, the rows with new levels, those of the most frequent of them, and the number of levels on both sides.
+pub(crate) fn new_levels_of([n, m]: [u64; 2], new: u64, most: u64, levels: usize) -> (f64, f64) {
+    if new == 0 || n == 0 {
         return (0.0, 1.0);
     }
-    let tail = ln_binomial_tail(reference.rows() as u64, current.rows() as u64, most).exp();
-    (rows as f64 / current.rows() as f64, (tail * table.counts.len() as f64).min(1.0))
+    (new as f64 / m as f64, (ln_binomial_tail(n, m, most).exp() * levels as f64).min(1.0))
 }
 
 #[cfg(test)]
@@ -105,8 +141,8 @@ mod tests {
         let mut values = [1.0; 40];
         values[..20].fill(f64::NAN);
         let half = NumericSample::new(&values);
-        let (change, p) = missing(Sample::Numeric(&whole), Sample::Numeric(&half));
+        let (change, p) = missing(Sample::Numeric(&whole).into(), Sample::Numeric(&half).into());
         assert!(change == 0.5 && p < 1e-5, "{p}");
-        assert_eq!(missing(Sample::Numeric(&whole), Sample::Numeric(&whole)), (0.0, 1.0));
+        assert_eq!(missing(Sample::Numeric(&whole).into(), Sample::Numeric(&whole).into()), (0.0, 1.0));
     }
 }

@@ -5,7 +5,7 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::chunks::{ChunkRule, Chunking};
-use crate::decide::{benjamini_hochberg, effect_size, missing, new_levels};
+use crate::decide::{Besides, benjamini_hochberg, effect_size};
 use crate::{
     ColumnDrift, ColumnSample, Decision, Drift, DriftError, DriftParams, DriftReason, DriftReport, Method, Preset,
     Sample, SampleKind, TableRule,
@@ -47,6 +47,11 @@ impl DriftDetector {
         let pairs = paired(reference, current)?;
         let found: Vec<(ColumnDrift, Option<Besides>)> =
             pairs.into_par_iter().map(|(r, c)| self.column(r, c)).collect::<Result<_, DriftError>>()?;
+        Ok(self.report(found))
+    }
+
+    /// The verdict on the table.
+    pub(crate) fn report(&self, found: Vec<(ColumnDrift, Option<Besides>)>) -> DriftReport {
         let columns = self.adjusted(found);
         let drifted = columns.iter().filter(|c| c.drifted).count();
         let share_drifted = drifted as f64 / columns.len() as f64;
@@ -54,7 +59,7 @@ impl DriftDetector {
             TableRule::AnyColumn => drifted > 0,
             TableRule::Share(share) => share_drifted >= share,
         };
-        Ok(DriftReport { preset: self.params.preset, table: self.params.table, columns, share_drifted, drifted: whole })
+        DriftReport { preset: self.params.preset, table: self.params.table, columns, share_drifted, drifted: whole }
     }
 
     fn column(
@@ -63,7 +68,8 @@ impl DriftDetector {
         current: &FeatureColumn,
     ) -> Result<(ColumnDrift, Option<Besides>), DriftError> {
         if let Some(chunking) = self.params.chunks {
-            return Ok((self.chunked(chunking, reference, current)?, None));
+            let learnt = self.learn(chunking, reference)?;
+            return Ok((self.chunked(&learnt, &chunking.bounds(current.len()), current)?, None));
         }
         let (r, c) = rayon::join(|| ColumnSample::new(reference), || ColumnSample::new(current));
         let (r, c) = (r?, c?);
@@ -77,7 +83,7 @@ impl DriftDetector {
         for (column, besides) in &found {
             if let Some(besides) = besides {
                 p_values.extend(column.p_value);
-                p_values.extend(besides.0.iter().flatten().map(|b| b.p_value));
+                p_values.extend(besides.tests().map(|b| b.p_value));
             }
         }
         let mut adjusted = benjamini_hochberg(&p_values).into_iter();
@@ -95,7 +101,7 @@ impl DriftDetector {
             if column.drifted && !by_chance {
                 column.reasons.push(DriftReason::Values);
             }
-            for other in besides.0.into_iter().flatten() {
+            for other in besides.tests() {
                 let p = adjusted.next().unwrap_or(1.0);
                 if p <= alpha && other.change >= self.params.min_effect {
                     column.reasons.push(other.reason);
@@ -107,21 +113,23 @@ impl DriftDetector {
         found.into_iter().map(judge).collect()
     }
 
+    /// Learns the thresholds of a column's chunks.
+    pub(crate) fn learn(&self, chunking: Chunking, reference: &FeatureColumn) -> Result<ChunkRule, DriftError> {
+        let rule = self.params.rule(kind_of(reference));
+        ChunkRule::learn(chunking, self.params.preset, (rule.method, rule.threshold), reference, reference.len())
+    }
+
     /// All chunks of a column: the largest score, the smallest p-value, drifted when any chunk has.
-    fn chunked(
+    pub(crate) fn chunked(
         &self,
-        chunking: Chunking,
-        reference: &FeatureColumn,
+        learnt: &ChunkRule,
+        bounds: &[(usize, usize)],
         current: &FeatureColumn,
     ) -> Result<ColumnDrift, DriftError> {
-        let kind = if reference.as_numeric().is_some() { SampleKind::Numeric } else { SampleKind::Categorical };
-        let rule = self.params.rule(kind);
-        let pair = (rule.method, rule.threshold);
-        let learnt = ChunkRule::learn(chunking, self.params.preset, pair, reference, reference.len())?;
-        let chunks = learnt.judge(current, &chunking.bounds(current.len()))?;
+        let chunks = learnt.judge(current, bounds)?;
         let whole = ColumnSample::new(current)?;
-        let mut column =
-            self.empty(reference.name(), rule.method, chunks.threshold, learnt.whole.as_sample(), whole.as_sample());
+        let (r, c) = (learnt.whole.as_sample().into(), whole.as_sample().into());
+        let mut column = self.empty(current.name(), learnt.method, chunks.threshold, r, c);
         column.score = chunks.current.iter().flatten().copied().filter(|s| s.is_finite()).reduce(f64::max);
         column.p_value = chunks.p_values.iter().flatten().copied().reduce(f64::min);
         column.drifted = chunks.drifted.contains(&true);
@@ -132,19 +140,20 @@ impl DriftDetector {
         Ok(column)
     }
 
-    fn empty(
+    pub(crate) fn empty(
         &self,
         name: &str,
         method: Method,
         threshold: f64,
-        reference: Sample<'_>,
-        current: Sample<'_>,
+        reference: Extent,
+        current: Extent,
     ) -> ColumnDrift {
         ColumnDrift {
             name: name.to_owned(),
-            kind: reference.kind(),
+            kind: reference.kind,
             method,
             score: None,
+            score_error: None,
             p_value: None,
             adjusted_p_value: None,
             effect_size: None,
@@ -152,13 +161,47 @@ impl DriftDetector {
             threshold,
             decided_by: method.decision_in(self.params.preset),
             drifted: false,
-            reference_rows: reference.rows(),
-            current_rows: current.rows(),
-            reference_nulls: reference.missing(),
-            current_nulls: current.missing(),
+            reference_rows: reference.rows,
+            current_rows: current.rows,
+            reference_nulls: reference.missing,
+            current_nulls: current.missing,
             chunks: None,
             message: None,
         }
+    }
+
+    /// Why a column has no score, if a side has too few rows for one.
+    pub(crate) fn too_short(&self, column: &ColumnDrift) -> Option<String> {
+        let (rows, least) = (column.reference_rows.min(column.current_rows), self.params.min_samples);
+        (rows < least).then(|| {
+            format!(
+                "not compared: {} and {} rows have a value, at least {least} are needed on each side",
+                column.reference_rows, column.current_rows
+            )
+        })
+    }
+
+    /// Writes what a measure found into the column, with the verdict on it.
+    ///
+    /// # Errors
+    /// Those that are not about the samples.
+    pub(crate) fn judge(&self, column: &mut ColumnDrift, found: Result<Drift, DriftError>) -> Result<(), DriftError> {
+        match found {
+            Ok(drift) => {
+                column.drifted = self.is_drift(column.method, column.threshold, drift);
+                column.p_value = drift.p_value;
+                if drift.distance.is_finite() {
+                    column.score = Some(drift.distance);
+                } else {
+                    column.message = Some("the score is infinite: one side does not vary at all".to_owned());
+                }
+            }
+            Err(undefined @ (DriftError::NotDefined { .. } | DriftError::TooFewRows { .. })) => {
+                column.message = Some(format!("not compared: {undefined}"));
+            }
+            Err(error) => return Err(error),
+        }
+        Ok(())
     }
 
     /// Compares two prepared samples of the column `name`, by themselves: as one column of one, so nothing is adjusted for other columns, and missing values
@@ -177,36 +220,16 @@ impl DriftDetector {
         let current = clean_c.as_ref().map_or(current, Sample::Numeric);
         let kind = reference.kind();
         let (method, threshold) = self.params.rule(kind).choose(reference, current);
-        let mut column = self.empty(name, method, threshold, reference, current);
-        let least = self.params.min_samples;
-        if reference.rows().min(current.rows()) < least && kind == current.kind() {
-            column.message = Some(format!(
-                "not compared: {} and {} rows have a value, at least {least} are needed on each side",
-                reference.rows(),
-                current.rows()
-            ));
+        let mut column = self.empty(name, method, threshold, reference.into(), current.into());
+        if let Some(message) = self.too_short(&column).filter(|_| kind == current.kind()) {
+            column.message = Some(message);
             return Ok(column);
         }
-        if self.params.adjust && method != Method::Ks {
-            column.effect_size = effect_size(reference, current);
-        }
-        match method.measure(self.params.preset, kind).measure(reference, current) {
-            Ok(drift) => {
-                column.drifted = self.is_drift(method, threshold, drift);
-                column.p_value = drift.p_value;
-                if self.params.adjust && method == Method::Ks {
-                    column.effect_size = Some(drift.distance);
-                }
-                if drift.distance.is_finite() {
-                    column.score = Some(drift.distance);
-                } else {
-                    column.message = Some("the score is infinite: one side does not vary at all".to_owned());
-                }
-            }
-            Err(undefined @ (DriftError::NotDefined { .. } | DriftError::TooFewRows { .. })) => {
-                column.message = Some(format!("not compared: {undefined}"));
-            }
-            Err(error) => return Err(error),
+        self.judge(&mut column, method.measure(self.params.preset, kind).measure(reference, current))?;
+        if self.params.adjust {
+            // The score of `ks` is the effect size itself.
+            column.effect_size =
+                column.score.filter(|_| method == Method::Ks).or_else(|| effect_size(reference, current));
         }
         Ok(column)
     }
@@ -249,26 +272,23 @@ impl From<DriftDetector> for DriftParams {
     }
 }
 
-/// What else of a column can drift: missing values, new levels.
-struct Besides([Option<Beside>; 2]);
-
-struct Beside {
-    reason: DriftReason,
-    change: f64,
-    p_value: f64,
+/// How many rows of a side have a value, and how many have none.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Extent {
+    pub(crate) kind: SampleKind,
+    pub(crate) rows: usize,
+    pub(crate) missing: usize,
 }
 
-impl Besides {
-    fn of(reference: Sample<'_>, current: Sample<'_>) -> Self {
-        let beside = |reason, (change, p_value): (f64, f64)| Beside { reason, change, p_value };
-        // A column without missing values on either side has nothing to test, and must not dilute the others.
-        let holes = reference.missing() + current.missing() > 0;
-        let levels = match (reference, current) {
-            (Sample::Categorical(r), Sample::Categorical(c)) => Some(beside(DriftReason::NewLevels, new_levels(r, c))),
-            _ => None,
-        };
-        Self([holes.then(|| beside(DriftReason::MissingValues, missing(reference, current))), levels])
+impl From<Sample<'_>> for Extent {
+    fn from(sample: Sample<'_>) -> Self {
+        Self { kind: sample.kind(), rows: sample.rows(), missing: sample.missing() }
     }
+}
+
+/// How a column is compared.
+pub(crate) fn kind_of(column: &FeatureColumn) -> SampleKind {
+    if column.as_numeric().is_some() { SampleKind::Numeric } else { SampleKind::Categorical }
 }
 
 /// The columns of both sides by name.
@@ -276,28 +296,33 @@ fn paired<'a>(
     reference: &'a FeatureMatrix,
     current: &'a FeatureMatrix,
 ) -> Result<Vec<(&'a FeatureColumn, &'a FeatureColumn)>, DriftError> {
-    let absent = |from: &FeatureMatrix, of: &FeatureMatrix| -> Vec<String> {
-        of.names().filter(|name| from.names().all(|n| n != *name)).map(str::to_owned).collect()
-    };
-    let (lacks_reference, lacks_current) = (absent(reference, current), absent(current, reference));
+    let sides: Vec<(&str, SampleKind)> = reference.columns().iter().map(|c| (c.name(), kind_of(c))).collect();
+    Ok(reference.columns().iter().zip(by_name(&sides, current)?).collect())
+}
+
+/// The columns of the current side in the order of the reference's.
+pub(crate) fn by_name<'a>(
+    reference: &[(&str, SampleKind)],
+    current: &'a FeatureMatrix,
+) -> Result<Vec<&'a FeatureColumn>, DriftError> {
+    let known = |name: &str| reference.iter().any(|(n, _)| *n == name);
+    let lacks_reference: Vec<String> = current.names().filter(|n| !known(n)).map(str::to_owned).collect();
+    let found: Vec<Option<&FeatureColumn>> =
+        reference.iter().map(|(name, _)| current.columns().iter().find(|c| c.name() == *name)).collect();
+    let absent = reference.iter().zip(&found).filter(|(_, c)| c.is_none());
+    let lacks_current: Vec<String> = absent.map(|((name, _), _)| (*name).to_owned()).collect();
     if !(lacks_reference.is_empty() && lacks_current.is_empty()) {
         return Err(DriftError::MissingColumns { reference: lacks_reference, current: lacks_current });
     }
-    if reference.n_columns() == 0 {
+    if reference.is_empty() {
         return Err(DriftError::NoColumns);
     }
-    let pairs: Vec<(&FeatureColumn, &FeatureColumn)> = reference
-        .columns()
+    let columns: Vec<&FeatureColumn> = found.into_iter().flatten().collect();
+    let different: Vec<(String, SampleKind, SampleKind)> = reference
         .iter()
-        .filter_map(|r| current.columns().iter().find(|c| c.name() == r.name()).map(|c| (r, c)))
-        .collect();
-    let kind = |column: &FeatureColumn| {
-        if column.as_numeric().is_some() { SampleKind::Numeric } else { SampleKind::Categorical }
-    };
-    let different: Vec<(String, SampleKind, SampleKind)> = pairs
-        .iter()
-        .map(|(r, c)| (r.name().to_owned(), kind(r), kind(c)))
+        .zip(&columns)
+        .map(|((name, kind), c)| ((*name).to_owned(), *kind, kind_of(c)))
         .filter(|(_, reference, current)| reference != current)
         .collect();
-    if different.is_empty() { Ok(pairs) } else { Err(DriftError::KindsDiffer { columns: different }) }
+    if different.is_empty() { Ok(columns) } else { Err(DriftError::KindsDiffer { columns: different }) }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::SampleKind;
+use crate::{Preset, SampleKind};
 
 /// One of the two samples that are compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -66,6 +66,18 @@ pub enum DriftError {
         /// Columns of the reference that the current table has not.
         current: Vec<String>,
     },
+    /// A preset that needs the rows, given profiles.
+    #[error("the preset {} needs rows, profiles do not have them; use default or deepchecks", .preset.as_str())]
+    NeedsRows {
+        /// The preset.
+        preset: Preset,
+    },
+    /// Chunks that were made for another table.
+    #[error("a chunk has rows beyond the {table} of the table")]
+    ChunkRows {
+        /// Rows of the table.
+        table: usize,
+    },
     /// Tables without columns.
     #[error("there are no columns to compare")]
     NoColumns,
@@ -88,6 +100,30 @@ pub enum DriftError {
         method: &'static str,
         /// Why.
         reason: &'static str,
+    },
+    /// A learner that failed.
+    #[error("the learner failed: {message}")]
+    Learner {
+        /// What it says.
+        message: String,
+    },
+    /// Another number of values than rows.
+    #[error("expected one {what} a row, {expected}, found {found}")]
+    Length {
+        /// What the values are.
+        what: &'static str,
+        /// Rows.
+        expected: usize,
+        /// Values.
+        found: usize,
+    },
+    /// A value that is not finite where all must be.
+    #[error("row {row}: the {what} is not a finite number")]
+    NotFinite {
+        /// What the value is.
+        what: &'static str,
+        /// The row, from 0.
+        row: usize,
     },
     /// A categorical code without a level.
     #[error("row {row}: code {code} has no level, there are {levels}")]

@@ -22,6 +22,18 @@ pub enum Preset {
     Nannyml,
 }
 
+impl Preset {
+    /// Its name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Default => "default",
+            Self::Deepchecks => "deepchecks",
+            Self::Evidently => "evidently",
+            Self::Nannyml => "nannyml",
+        }
+    }
+}
+
 /// How columns of one kind are judged.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -44,6 +44,10 @@ pub struct ColumnDrift {
     pub method: Method,
     /// The distance; larger is more drift. `None` when it is not defined, infinite, or there are too few rows: see `message`.
     pub score: Option<f64>,
+    /// From profiles: how far `score` can be from the score of the rows, 0 where it is that score. With 99 % confidence for numbers, for sure for names;
+    /// `None` when there is no bound.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub score_error: Option<f64>,
     /// How likely so large a distance is by chance, where the measure knows it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub p_value: Option<f64>,
@@ -143,6 +147,9 @@ impl ColumnDrift {
             .detail("current_rows", self.current_rows)
             .detail("reference_nulls", self.reference_nulls)
             .detail("current_nulls", self.current_nulls);
+        if let Some(error) = self.score_error {
+            result = result.detail("score_error", error);
+        }
         if let Some(p) = self.p_value {
             result = result.detail("p_value", p);
         }

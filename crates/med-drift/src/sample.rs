@@ -63,6 +63,12 @@ impl NumericSample {
         Self { sorted, finite: start..end, missing, moments }
     }
 
+    /// Prepares values that are there, with so many missing besides.
+    pub(crate) fn with_missing(values: &[f64], missing: usize) -> Self {
+        let sample = Self::new(values);
+        Self { missing: sample.missing + missing, ..sample }
+    }
+
     /// The values that are there, ascending, infinities included.
     pub fn values(&self) -> &[f64] {
         &self.sorted
@@ -133,8 +139,12 @@ impl CategoricalSample {
                 None => return Err(DriftError::Code { row, code, levels: levels.len() }),
             }
         }
-        let mut counts: Vec<(String, u64)> =
-            levels.iter().zip(by_code).filter(|&(_, n)| n > 0).map(|(l, n)| (l.clone(), n)).collect();
+        let counts = levels.iter().zip(by_code).filter(|&(_, n)| n > 0).map(|(l, n)| (l.clone(), n)).collect();
+        Ok(Self::from_counts(counts, missing))
+    }
+
+    /// Of levels that are counted already, each at least once.
+    pub(crate) fn from_counts(mut counts: Vec<(String, u64)>, missing: usize) -> Self {
         counts.sort_unstable();
         // A list of levels may hold one text twice; its rows belong together.
         counts.dedup_by(|later, first| {
@@ -144,7 +154,8 @@ impl CategoricalSample {
             }
             same
         });
-        Ok(Self { counts, rows: codes.len() - missing, missing })
+        let rows = counts.iter().map(|(_, count)| *count as usize).sum();
+        Self { counts, rows, missing }
     }
 
     /// Level and number of rows, ascending by level, each at least 1.

@@ -34,7 +34,11 @@ pub(crate) enum Command {
     #[command(after_help = "Example:\n  med profile --data clients.parquet --suggest-suite suite.json")]
     Profile(ProfileArgs),
     /// Measures drift between two files, per column and over the whole table.
-    #[command(after_help = "Example:\n  med drift --reference 2024.csv --current 2025.csv --categorical plan,region")]
+    ///
+    /// A side may be a profile that `med profile --out` wrote: drift then needs no rows of it.
+    #[command(
+        after_help = "Examples:\n  med drift --reference 2024.csv --current 2025.csv --categorical plan,region\n  med drift --reference 2024.profile.json --current 2025.csv\n  med drift --reference 2024.csv --current 2025.csv --time paid_on --period month\n  med drift --reference 2024.csv --current 2025.csv --multivariate --target cost --prediction predicted --estimate-loss"
+    )]
     Drift(DriftArgs),
     /// Scores features by a written-out statistic.
     #[command(
@@ -161,10 +165,10 @@ pub(crate) struct ProfileArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct DriftArgs {
-    /// The reference.
+    /// The reference: CSV, Parquet, or a profile (`.json`).
     #[arg(long)]
     pub(crate) reference: PathBuf,
-    /// What is compared with it.
+    /// What is compared with it, in the same formats.
     #[arg(long)]
     pub(crate) current: PathBuf,
     /// One measure for all columns; without it the preset chooses.
@@ -179,6 +183,38 @@ pub(crate) struct DriftArgs {
     /// Measures and thresholds: `default`, or those of `deepchecks`, `evidently` or `nannyml` (chunks of rows in the order of the file).
     #[arg(long, default_value = "default")]
     pub(crate) preset: String,
+    /// Judge the current file period by period of `--time`; the calendar is that of UTC.
+    #[arg(long, value_parser = ["day", "week", "month", "quarter", "year"], requires = "time", conflicts_with = "chunk_rows")]
+    pub(crate) period: Option<String>,
+    /// The column with the date or time of a row.
+    #[arg(long)]
+    pub(crate) time: Option<String>,
+    /// Judge the current file in chunks of so many rows.
+    #[arg(long)]
+    pub(crate) chunk_rows: Option<usize>,
+    /// Compare all columns together too: principal components, correlations, maximum mean discrepancy, and a boosted classifier that says which
+    /// columns tell the two files apart.
+    #[arg(long, conflicts_with_all = ["chunk_rows", "period"])]
+    pub(crate) multivariate: bool,
+    /// The column with what is predicted: no feature, but compared by itself (label drift). The current file may lack it.
+    #[arg(long, conflicts_with_all = ["chunk_rows", "period"])]
+    pub(crate) target: Option<String>,
+    /// The column with a model's predictions: no feature, but compared by itself, and with `--target` the residuals too.
+    #[arg(long, conflicts_with_all = ["chunk_rows", "period"])]
+    pub(crate) prediction: Option<String>,
+    /// Estimate the model's loss on the current file without its targets, by boosted trees that learn the losses of the reference.
+    #[arg(long, requires_all = ["target", "prediction"])]
+    pub(crate) estimate_loss: bool,
+    /// Take the reference for a training part and the current file for its test part, and check that neither knows the other: rows, keys, dates, new
+    /// categories and spellings, and with `--target` how well each column predicts it on either part.
+    #[arg(long, conflicts_with_all = ["chunk_rows", "period"])]
+    pub(crate) leakage: bool,
+    /// The columns that name a row, for `--leakage`; separated by commas.
+    #[arg(long, value_delimiter = ',', requires = "leakage")]
+    pub(crate) key: Vec<String>,
+    /// Of folds, draws and shuffles.
+    #[arg(long, default_value_t = 0)]
+    pub(crate) seed: u64,
     #[command(flatten)]
     pub(crate) read: ReadArgs,
 }

@@ -40,12 +40,16 @@ impl DriftMeasure for KolmogorovSmirnov {
             distance = distance.max((i as f64 / n as f64 - j as f64 / m as f64).abs());
             gap = gap.max((i as u128 * m as u128).abs_diff(j as u128 * n as u128));
         });
-        let p_value = if n.max(m) <= EXACT_ROWS {
-            kolmogorov_exact(n, m, gap as u64)
-        } else {
-            let (n, m) = (n as f64, m as f64);
-            kolmogorov_limit(distance * (n * m / (n + m)).sqrt())
-        };
-        Ok(Drift::tested(distance, p_value))
+        Ok(Drift::tested(distance, p_value(n, m, distance, gap)))
+    }
+}
+
+/// P(D >= distance) without drift; `gap` is the distance times n m.
+pub(crate) fn p_value(n: usize, m: usize, distance: f64, gap: u128) -> f64 {
+    if n.max(m) <= EXACT_ROWS {
+        kolmogorov_exact(n, m, gap as u64)
+    } else {
+        let (n, m) = (n as f64, m as f64);
+        kolmogorov_limit(distance * (n * m / (n + m)).sqrt())
     }
 }

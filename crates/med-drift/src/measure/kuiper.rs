@@ -38,7 +38,12 @@ impl DriftMeasure for Kuiper {
             below = below.max(-gap);
         });
         let distance = (above + below).min(1.0);
-        let root = (n * m / (n + m)).sqrt();
-        Ok(Drift::tested(distance, kuiper_limit(distance * (root + 0.155 + 0.24 / root))))
+        Ok(Drift::tested(distance, p_value(n, m, distance)))
     }
+}
+
+/// P(V >= distance) without drift, for n and m rows.
+pub(crate) fn p_value(n: f64, m: f64, distance: f64) -> f64 {
+    let root = (n * m / (n + m)).sqrt();
+    kuiper_limit(distance * (root + 0.155 + 0.24 / root))
 }

@@ -94,10 +94,13 @@ impl Bins {
     }
 }
 
+/// Bins of the default.
+pub(crate) const DECILES: usize = 10;
+
 /// Ten bins of equal share.
 impl Default for Bins {
     fn default() -> Self {
-        Self(Rule::Quantiles(10))
+        Self(Rule::Quantiles(DECILES))
     }
 }
 
@@ -112,7 +115,7 @@ pub enum Zeros {
 }
 
 /// The share that stands for none.
-const FLOOR: f64 = 0.0001;
+pub(crate) const FLOOR: f64 = 0.0001;
 
 impl Zeros {
     pub(super) fn replaced(self, mut shares: Vec<[f64; 2]>) -> Vec<[f64; 2]> {
@@ -164,7 +167,12 @@ pub(super) fn by_value(reference: &[f64], current: &[f64]) -> Vec<[usize; 2]> {
 
 /// The edges between bins of equal share.
 fn inner_edges(reference: &[f64], k: usize) -> Vec<f64> {
-    let mut edges: Vec<f64> = (0..=k).map(|i| quantile(reference, i as f64 / k as f64)).collect();
+    inner(&(0..=k).map(|i| quantile(reference, i as f64 / k as f64)).collect::<Vec<_>>())
+}
+
+/// What is left of the quantiles at 0, 1/k, ..., 1 as edges between open bins: each once, without the smallest and the largest value.
+pub(crate) fn inner(quantiles: &[f64]) -> Vec<f64> {
+    let mut edges = quantiles.to_vec();
     edges.dedup();
     edges.pop();
     edges.drain(..1.min(edges.len()));

@@ -1,5 +1,6 @@
 //! Stability of the standard deviation.
 
+use crate::statistics::Moments;
 use crate::{DriftError, Sample, SampleKind};
 
 use super::{Drift, DriftMeasure, moments};
@@ -21,6 +22,12 @@ impl DriftMeasure for StdStability {
 
     fn measure(&self, reference: Sample<'_>, current: Sample<'_>) -> Result<Drift, DriftError> {
         let (r, c) = moments(self, reference, current, 2)?;
+        self.of_moments(r, c)
+    }
+}
+
+impl StdStability {
+    pub(crate) fn of_moments(self, r: Moments, c: Moments) -> Result<Drift, DriftError> {
         let (s_ref, s_cur) = (r.std(1.0), c.std(1.0));
         let total = s_ref + s_cur;
         let distance = if total == 0.0 { 0.0 } else { (s_ref - s_cur).abs() / total };

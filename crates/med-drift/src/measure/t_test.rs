@@ -1,6 +1,6 @@
 //! Student's t.
 
-use crate::statistics::student_two_sided;
+use crate::statistics::{Moments, student_two_sided};
 use crate::{DriftError, Sample, SampleKind};
 
 use super::{Drift, DriftMeasure, moments};
@@ -22,6 +22,12 @@ impl DriftMeasure for StudentT {
 
     fn measure(&self, reference: Sample<'_>, current: Sample<'_>) -> Result<Drift, DriftError> {
         let (r, c) = moments(self, reference, current, 1)?;
+        self.of_moments(r, c)
+    }
+}
+
+impl StudentT {
+    pub(crate) fn of_moments(self, r: Moments, c: Moments) -> Result<Drift, DriftError> {
         let freedom = r.rows + c.rows - 2.0;
         if freedom == 0.0 {
             let reason = "one row on each side has no variance";

@@ -1,5 +1,6 @@
 //! Welch's t.
 
+use crate::statistics::Moments;
 use crate::{DriftError, Sample, SampleKind};
 
 use super::t_test::compared;
@@ -25,6 +26,12 @@ impl DriftMeasure for WelchT {
 
     fn measure(&self, reference: Sample<'_>, current: Sample<'_>) -> Result<Drift, DriftError> {
         let (r, c) = moments(self, reference, current, 2)?;
+        self.of_moments(r, c)
+    }
+}
+
+impl WelchT {
+    pub(crate) fn of_moments(self, r: Moments, c: Moments) -> Result<Drift, DriftError> {
         let (of_r, of_c) = (r.variance(1.0) / r.rows, c.variance(1.0) / c.rows);
         let error = of_r + of_c;
         // Two constants: any number will do, as t is 0 or infinite.

@@ -2,6 +2,10 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
 mod golden;
+mod leakage;
+mod monitor;
+mod multivariate;
 mod presets;
+mod profiles;
 mod properties;
 mod tables;

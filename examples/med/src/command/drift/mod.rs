@@ -1,18 +1,34 @@
 //! `med drift`
 
-use anyhow::{Context, bail};
+mod chunked;
+mod leakage;
+mod profiled;
+mod together;
+
+use anyhow::{Context, bail, ensure};
 use med_drift::{DriftDetector, DriftParams, DriftReport, Method, Preset};
-use med_schema::{Column, Kind, Role, Schema, Table, ValueType, near_names};
+use med_schema::{Column, Kind, Role, Schema, Table, ValueType, Verdict, near_names};
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::cli::DriftArgs;
 use crate::output::{self, Outcome};
 use crate::table_file::{Ignored, usable};
 
 pub(crate) fn run(args: &DriftArgs) -> anyhow::Result<Outcome> {
+    together::check(args)?;
     let detector = detector(args)?;
+    let chunks_asked = args.chunk_rows.is_some() || args.period.is_some();
+    if profiled::is_profile(&args.reference) || profiled::is_profile(&args.current) {
+        let of_rows = args.multivariate || args.leakage || args.target.is_some() || args.prediction.is_some();
+        ensure!(
+            !chunks_asked && !of_rows,
+            "--period, --chunk-rows, --multivariate, --leakage, --target and --prediction need rows, and a profile has none"
+        );
+        let (report, ignored, schema) = profiled::detect(&detector, args)?;
+        return finish(&report, (&ignored, &schema), (Map::new(), false));
+    }
     let reference = args.read.read(&args.reference)?;
     let current = args.read.read(&args.current)?;
     let schema = common_schema(&reference, &current, args)?;
@@ -21,19 +37,44 @@ pub(crate) fn run(args: &DriftArgs) -> anyhow::Result<Outcome> {
             table.schema().columns().iter().all(|c| schema.column(&c.name).is_ok_and(|s| s.value_type == c.value_type));
         if same { Ok(table) } else { args.read.read_like(path, &schema) }
     };
-    let (names, ignored) = usable(&schema, &[])?;
+    let (mut names, ignored) = usable(&schema, &[])?;
+    let outcomes = together::outcome_columns(args);
+    names.retain(|name| !outcomes.contains(&name.as_str()) && !args.key.contains(name));
     let reference = with_kinds(reread(reference, &args.reference)?, &schema)?;
     let current = with_kinds(reread(current, &args.current)?, &schema)?;
-    let names = || names.iter().map(String::as_str);
-    let report = detector.detect(&reference.features(names())?, &current.features(names())?)?;
+    let features = |table: &Table| table.features(names.iter().map(String::as_str));
+    if let Some((chunks, without_time)) = chunked::cut(args, &current)? {
+        let (result, drifted) =
+            chunked::judge(detector, &features(&reference)?, &features(&current)?, (&chunks, without_time))?;
+        output::json(&result)?;
+        return Ok(Outcome::of(!drifted));
+    }
+    let (x_reference, x_current) = (features(&reference)?, features(&current)?);
+    let report = detector.detect(&x_reference, &x_current)?;
+    let (tables, features) = ([&reference, &current], [&x_reference, &x_current]);
+    let mut more = together::detect(&detector, args, tables, features)?;
+    if args.leakage {
+        let report = leakage::report(args, tables, features)?;
+        more.1 |= report.verdict() != Verdict::Passed;
+        more.0.insert("leakage".to_owned(), serde_json::to_value(report)?);
+    }
+    finish(&report, (&ignored, &schema), more)
+}
+
+/// Prints the report, and what it means.
+fn finish(
+    report: &DriftReport,
+    (ignored, schema): (&[Ignored], &Schema),
+    (more, more_drifted): (Map<String, Value>, bool),
+) -> anyhow::Result<Outcome> {
     let kinds = ignored.iter().map(|i| Ok(schema.column(&i.column)?.kind)).collect::<anyhow::Result<Vec<_>>>()?;
-    let result = Printed { columns: Columns { measured: &report, ignored: &ignored, kinds: &kinds }, report: &report };
+    let result = Printed { columns: Columns { measured: report, ignored, kinds: &kinds }, report, more };
     output::json(&result)?;
     let compared = report.columns.iter().any(|c| c.score.is_some());
     if !compared {
         output::note("no column could be compared; each says why");
     }
-    Ok(Outcome::of(compared && !report.drifted))
+    Ok(Outcome::of(compared && !report.drifted && !more_drifted))
 }
 
 /// The report with the columns that were not measured among the others.
@@ -42,6 +83,9 @@ struct Printed<'a> {
     columns: Columns<'a>,
     #[serde(flatten, serialize_with = "without_columns")]
     report: &'a DriftReport,
+    /// What was asked for besides.
+    #[serde(flatten)]
+    more: Map<String, Value>,
 }
 
 struct Columns<'a> {
@@ -93,13 +137,21 @@ fn common_schema(reference: &Table, current: &Table, args: &DriftArgs) -> anyhow
     for name in &args.categorical {
         reference.schema().column(name).context("--categorical")?;
     }
-    let mut differences = missing(reference.schema(), current.schema(), "the current file lacks");
-    differences.extend(missing(current.schema(), reference.schema(), "the reference lacks"));
+    let known = |name: &String| reference.schema().column(name).map(|_| ());
+    args.target.iter().chain(&args.prediction).try_for_each(known)?;
+    // Targets of the current side may not be known yet.
+    let unlabelled = args.target.as_deref().filter(|name| !current.schema().contains(name));
+    let mut differences = missing(reference.schema(), current.schema(), "the current file lacks", unlabelled);
+    differences.extend(missing(current.schema(), reference.schema(), "the reference lacks", None));
     if !differences.is_empty() {
         bail!("the two files have different columns: {}", differences.join("; "));
     }
     let mut columns = Vec::new();
     for column in reference.schema().columns() {
+        if unlabelled == Some(column.name.as_str()) {
+            columns.push(column.clone());
+            continue;
+        }
         let other = current.schema().column(&column.name)?;
         let mut column = Column { nullable: true, ..column.clone() };
         if args.categorical.contains(&column.name) {
@@ -132,9 +184,9 @@ fn common_schema(reference: &Table, current: &Table, args: &DriftArgs) -> anyhow
     Ok(Schema::new(columns)?)
 }
 
-fn missing(has: &Schema, lacks: &Schema, words: &str) -> Vec<String> {
+fn missing(has: &Schema, lacks: &Schema, words: &str, but: Option<&str>) -> Vec<String> {
     has.names()
-        .filter(|n| !lacks.contains(n))
+        .filter(|n| !lacks.contains(n) && but != Some(*n))
         .map(|n| {
             let near = near_names(n, lacks.names().filter(|m| !has.contains(m)));
             if near.is_empty() {

@@ -1,0 +1,84 @@
+//! Drift that no column shows by itself, drift of a model's outcomes, and performance without labels.
+//!
+//! | what | sees | cost |
+//! | --- | --- | --- |
+//! | [`Reconstruction`] | linear relations between columns that no longer hold | O(rows p^2) |
+//! | [`correlation_change`] | which pair of columns is related in another way | O(rows (p log rows + p^2)) |
+//! | [`maximum_mean_discrepancy`] | any difference, without a learner | O(rows 256 p) |
+//! | [`domain_classifier`] | whatever a learner can, and which columns drive it | a learner, once a fold |
+//! | [`DriftDetector::outcomes`](crate::DriftDetector::outcomes) | labels, predictions, residuals | as a column |
+//! | [`LossEstimator`] | rows on which the model is expected to err more | a learner, twice a fold |
+//!
+//! All are seeded and do not depend on the number of threads.
+
+mod classifier;
+mod correlation;
+mod design;
+mod learner;
+mod loss;
+mod mmd;
+mod outcomes;
+mod reconstruction;
+
+use med_schema::FeatureMatrix;
+use serde::{Deserialize, Serialize};
+
+use crate::DriftError;
+
+pub use classifier::{ClassifierDrift, ClassifierParams, ColumnImportance, domain_classifier};
+pub(crate) use classifier::{failed, take};
+pub use correlation::{CorrelationChange, CorrelationParams, PairChange, correlation_change};
+pub use learner::{Learner, LearnerError, Predictor};
+pub use loss::{LossEstimates, LossEstimator, LossMetric, LossParams, MetricEstimate};
+pub use mmd::{MmdDrift, MmdParams, maximum_mean_discrepancy};
+pub use outcomes::Outcomes;
+pub use reconstruction::{ColumnResidual, Reconstruction, ReconstructionDrift, ReconstructionParams};
+
+/// Parameters of [`multivariate`].
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct MultivariateParams {
+    /// Of the reconstruction by principal components.
+    pub reconstruction: ReconstructionParams,
+    /// Of the change of correlations.
+    pub correlation: CorrelationParams,
+    /// Of the maximum mean discrepancy.
+    pub mmd: MmdParams,
+    /// Of the domain classifier.
+    pub classifier: ClassifierParams,
+}
+
+/// What all measures over all columns say.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct MultivariateReport {
+    /// Reconstruction by principal components.
+    pub reconstruction: ReconstructionDrift,
+    /// Change of correlations.
+    pub correlation: CorrelationChange,
+    /// Maximum mean discrepancy.
+    pub mmd: MmdDrift,
+    /// Domain classifier, where a learner was given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub classifier: Option<ClassifierDrift>,
+    /// Whether any of them has drifted. Each asks for a p-value and an effect; the p-values are not adjusted for there being four.
+    pub drifted: bool,
+}
+
+/// Compares two tables by all measures over all columns.
+///
+/// # Errors
+/// As the measures: when the sides have other columns or too few rows, or the learner fails.
+pub fn multivariate(
+    reference: &FeatureMatrix,
+    current: &FeatureMatrix,
+    learner: Option<&dyn Learner>,
+    params: &MultivariateParams,
+) -> Result<MultivariateReport, DriftError> {
+    let reconstruction = Reconstruction::fit(reference, params.reconstruction)?.judge(current)?;
+    let correlation = correlation_change(reference, current, &params.correlation)?;
+    let mmd = maximum_mean_discrepancy(reference, current, &params.mmd)?;
+    let classifier = learner.map(|l| domain_classifier(reference, current, l, &params.classifier)).transpose()?;
+    let drifted =
+        reconstruction.drifted || correlation.drifted || mmd.drifted || classifier.as_ref().is_some_and(|c| c.drifted);
+    Ok(MultivariateReport { reconstruction, correlation, mmd, classifier, drifted })
+}

@@ -1,0 +1,187 @@
+//! `med drift` beyond two tables: stored profiles, chunks.
+
+use std::fmt::Write;
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use super::med;
+
+/// `rows` clients a month from 2025-01 on; from the month `from` on their costs are higher.
+fn clients(folder: &Path, name: &str, months: usize, rows: usize, from: usize) {
+    let mut text = "paid_on,cost,visits,plan\n".to_owned();
+    for i in 0..months * rows {
+        let month = i / rows;
+        let cost = (i * 7919 % 1000) as f64 + 0.5 + if month >= from { 600.0 } else { 0.0 };
+        let plan = ["gold", "silver", "tin"][i % 3];
+        writeln!(text, "2025-{:02}-{:02},{cost},{},{plan}", month + 1, 1 + i % 28, i % 7).unwrap();
+    }
+    std::fs::write(folder.join(name), text).unwrap();
+}
+
+#[test]
+fn a_stored_profile_stands_for_its_rows() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    clients(folder, "old.csv", 4, 500, 9);
+    clients(folder, "new.csv", 2, 500, 0);
+    for name in ["old", "new"] {
+        let (data, out) = (format!("{name}.csv"), format!("{name}.json"));
+        med(folder, &["profile", "--data", &data, "--out", &out]).passed();
+    }
+    let drift = |reference: &str, current: &str, more: &[&str]| -> Value {
+        let found = med(folder, &[&["drift", "--reference", reference, "--current", current], more].concat());
+        assert_eq!(found.code, 0, "{}", found.stderr);
+        found.json()
+    };
+    let rows = drift("old.csv", "new.csv", &[]);
+    for (reference, current) in [("old.json", "new.json"), ("old.json", "new.csv"), ("old.csv", "new.json")] {
+        let found = drift(reference, current, &[]);
+        assert_eq!(found["share_drifted"], rows["share_drifted"]);
+        for name in ["cost", "visits", "plan"] {
+            let (found, rows) = (&found["columns"][name], &rows["columns"][name]);
+            let keys = ["score", "p_value", "adjusted_p_value", "drifted", "kind", "reference_rows"];
+            assert!(keys.iter().all(|key| found[key] == rows[key]), "{reference} {name}: {found} {rows}");
+            assert_eq!(found["score_error"], json!(0.0));
+        }
+        assert_eq!(found["columns"]["paid_on"]["score"], Value::Null);
+    }
+    assert_eq!(
+        (&rows["columns"]["cost"]["drifted"], &rows["columns"]["plan"]["drifted"]),
+        (&json!(true), &json!(false))
+    );
+    let psi = drift("old.json", "new.csv", &["--method", "psi"]);
+    assert!(psi["columns"]["cost"]["score"].as_f64().is_some_and(|s| s > 0.2), "{psi}");
+    let refused = |more: &[&str]| {
+        med(folder, &[&["drift", "--reference", "old.json", "--current", "new.csv"], more].concat()).refused()
+    };
+    assert!(refused(&["--preset", "evidently"]).contains("needs rows"));
+    assert!(refused(&["--chunk-rows", "10"]).contains("a profile has none"));
+    std::fs::write(folder.join("other.json"), "{}").unwrap();
+    let error = med(folder, &["drift", "--reference", "other.json", "--current", "new.csv"]).refused();
+    assert!(error.contains("not a profile"), "{error}");
+}
+
+#[test]
+fn every_month_has_a_verdict() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    clients(folder, "old.csv", 4, 300, 9);
+    clients(folder, "new.csv", 6, 300, 4);
+    let base = ["drift", "--reference", "old.csv", "--current", "new.csv"];
+    let run = |more: &[&str]| med(folder, &[&base[..], more].concat());
+    let months = run(&["--time", "paid_on", "--period", "month"]);
+    let found = months.json();
+    let verdicts: Vec<(&str, bool)> = found["chunks"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|c| (c["chunk"].as_str().unwrap(), c["columns"]["cost"]["drifted"].as_bool().unwrap()))
+        .collect();
+    let expected = [1, 2, 3, 4, 5, 6].map(|m| (format!("2025-{m:02}-01"), m > 4));
+    assert_eq!(verdicts, expected.iter().map(|(m, d)| (m.as_str(), *d)).collect::<Vec<_>>());
+    assert_eq!((&found["rows_without_time"], &found["chunks"][0]["rows"]), (&json!(0), &json!(300)));
+    let rows = run(&["--chunk-rows", "900"]).json();
+    assert_eq!(rows["chunks"].as_array().unwrap().len(), 2);
+    assert!(run(&["--time", "cost", "--period", "month"]).refused().contains("expected dates or times"));
+    assert_eq!(run(&["--period", "month"]).code, 2);
+}
+
+/// `rows` clients whose `y` follows `x` by `slope`, a prediction of their cost that is right up to noise that grows with `x`, and the cost itself.
+fn predicted(folder: &Path, name: &str, rows: usize, (slope, least, bias): (f64, f64, f64), with_cost: bool) {
+    let mut text = format!("x,y,plan,predicted{}\n", if with_cost { ",cost" } else { "" });
+    let noise = |i: usize, by: usize| (i * by % 1009) as f64 / 1009.0 - 0.5;
+    for i in 0..rows {
+        let x = least + (1.0 - least) * (noise(i, 7919) + 0.5);
+        let y = slope * (x - 0.5) + 0.2 * noise(i, 6151);
+        let predicted = 1000.0 + 500.0 * x;
+        write!(text, "{x},{y},{},{predicted}", ["gold", "tin"][i % 2]).unwrap();
+        if with_cost {
+            write!(text, ",{}", predicted + bias + 800.0 * x * noise(i, 3571)).unwrap();
+        }
+        text.push('\n');
+    }
+    std::fs::write(folder.join(name), text).unwrap();
+}
+
+#[test]
+fn all_columns_together_outcomes_and_the_loss_to_expect() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    predicted(folder, "old.csv", 1000, (1.0, 0.0, 0.0), true);
+    predicted(folder, "same.csv", 900, (1.0, 0.0, 0.0), true);
+    predicted(folder, "turned.csv", 800, (-1.0, 0.0, 0.0), true);
+    predicted(folder, "biased.csv", 800, (1.0, 0.0, 300.0), true);
+    predicted(folder, "hard.csv", 800, (1.0, 0.8, 0.0), false);
+    let names = ["--target", "cost", "--prediction", "predicted"];
+    let run = |current: &str, more: &[&str]| {
+        med(folder, &[&["drift", "--reference", "old.csv", "--current", current], &names[..], more].concat())
+    };
+    let same = run("same.csv", &["--multivariate", "--estimate-loss"]).passed();
+    let all = &same["multivariate"];
+    assert!(["reconstruction", "correlation", "mmd", "classifier"].iter().all(|m| all[m]["drifted"] == false), "{all}");
+    assert_eq!((&same["outcomes"]["drifted"], &same["loss"]["drifted"]), (&json!(false), &json!(false)));
+    assert!(same["columns"].get("cost").is_none() && same["columns"]["x"]["drifted"] == false);
+    assert_eq!(run("same.csv", &["--multivariate"]).passed()["multivariate"], *all, "seeded");
+
+    let turned = run("turned.csv", &["--multivariate"]);
+    assert_eq!(turned.code, 1);
+    let turned = turned.json();
+    assert_eq!(turned["columns"]["x"]["drifted"], false);
+    let pair = &turned["multivariate"]["correlation"]["pairs"][0];
+    assert_eq!((&pair["first"], &pair["second"], &pair["drifted"]), (&json!("x"), &json!("y"), &json!(true)));
+    let classifier = &turned["multivariate"]["classifier"];
+    assert!(classifier["drifted"] == true && classifier["auc"].as_f64().unwrap() > 0.9, "{classifier}");
+    assert_ne!(classifier["importances"][0]["name"], "plan");
+
+    let biased = run("biased.csv", &[]);
+    assert_eq!(biased.code, 1);
+    let outcomes = &biased.json()["outcomes"]["columns"];
+    let drifted = |name: &str| outcomes[name]["drifted"] == true;
+    assert!(drifted("target") && drifted("residual") && !drifted("prediction"), "{outcomes}");
+
+    // Errors grow with x, and these rows have large ones: more loss is to be expected, without a single target.
+    let hard = run("hard.csv", &["--estimate-loss"]).json();
+    let mae = &hard["loss"]["metrics"][0];
+    assert_eq!((&mae["metric"], &hard["loss"]["drifted"]), (&json!("mae"), &json!(true)));
+    let whole = mae["whole"].as_f64().unwrap();
+    assert!((whole / (800.0 * 0.9 / 4.0) - 1.0).abs() < 0.15, "{mae}");
+    assert!(hard["outcomes"]["columns"].get("target").is_none());
+    assert!(run("hard.csv", &["--chunk-rows", "10"]).code == 2);
+}
+
+#[test]
+fn a_split_that_leaks_is_found() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let part = |name: &str, from: usize, plan: &str, copied: usize| {
+        let mut text = "client,seen,age,plan,cost\n".to_owned();
+        for i in from..from + 300 {
+            // The first rows of the test part are clients and rows of the training part.
+            let i = if i - from < copied { i - from } else { i };
+            let plan = if i % 3 == 0 { plan } else { "tin" };
+            writeln!(text, "c{i},2025-{:02}-01,{},{plan},{}", 1 + i / 100, 20 + i * 37 % 61, 100 + i * 7919 % 1009)
+                .unwrap();
+        }
+        std::fs::write(folder.join(name), text).unwrap();
+    };
+    part("train.csv", 0, "gold", 0);
+    part("clean.csv", 300, "gold", 0);
+    part("leaky.csv", 300, "Gold!", 60);
+    let run = |current: &str| {
+        let options = ["--leakage", "--key", "client", "--time", "seen", "--target", "cost", "--preset", "deepchecks"];
+        med(folder, &[&["drift", "--reference", "train.csv", "--current", current], &options[..]].concat())
+    };
+    let clean = run("clean.csv").passed();
+    let names = |found: &Value, verdict: &str| -> Vec<String> {
+        let results = found["leakage"]["results"].as_array().unwrap().iter();
+        results.filter(|r| r["verdict"] == verdict).map(|r| r["check"].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(names(&clean, "passed").len(), 8, "{}", clean["leakage"]);
+    let leaky = run("leaky.csv");
+    assert_eq!(leaky.code, 1);
+    let failed = names(&leaky.json(), "failed");
+    let expected =
+        ["new_categories", "string_variants", "key_leakage", "date_duplicates", "date_overlap", "samples_mix"];
+    assert_eq!(failed, expected);
+}
