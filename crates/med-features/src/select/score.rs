@@ -5,8 +5,10 @@ use std::cmp::Ordering;
 use med_schema::{FeatureColumn, FeatureMatrix, MISSING};
 use rayon::prelude::*;
 
-use super::knockoff::knockoff;
+use super::by_learner::by_learner;
+use super::knockoff::{Knockoffs, knockoff};
 use super::linear::{self, Complete};
+use super::stepwise::{Direction, stepwise};
 use super::{Better, Evidence, MrmrScheme, SelectionMethod, mrmr};
 use crate::FeatureError;
 use crate::statistic::{
@@ -15,36 +17,39 @@ use crate::statistic::{
 };
 
 /// A feature with its statistic, which may be infinite here.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Scored {
     pub(super) feature: String,
     pub(super) value: Option<f64>,
     pub(super) p_value: Option<f64>,
+    /// Where the method adjusts by itself.
+    pub(super) p_adjusted: Option<f64>,
     pub(super) reason: Option<String>,
 }
 
 impl Scored {
     fn new(column: &FeatureColumn) -> Self {
-        Self { feature: column.name().to_owned(), value: None, p_value: None, reason: None }
+        Self { feature: column.name().to_owned(), ..Self::default() }
     }
 
-    fn with(mut self, value: Option<f64>, p_value: Option<f64>) -> Self {
+    pub(super) fn with(mut self, value: Option<f64>, p_value: Option<f64>) -> Self {
         (self.value, self.p_value) = (value, p_value);
         self
     }
 
-    fn because(mut self, reason: impl Into<String>) -> Self {
+    pub(super) fn because(mut self, reason: impl Into<String>) -> Self {
         self.reason = Some(reason.into());
         self
     }
 
-    fn tested(self, test: Option<Tested>) -> Self {
+    pub(super) fn tested(self, test: Option<Tested>) -> Self {
         self.with(test.map(|t| t.value), test.map(|t| t.p_value))
     }
 }
 
 /// All features of the evidence, best first; equal scores by name, so that the order of columns does not matter.
-pub(super) fn score(method: SelectionMethod, evidence: &Evidence<'_>) -> Result<Vec<Scored>, FeatureError> {
+/// `level` is that of Boruta's decisions.
+pub(super) fn score(method: SelectionMethod, evidence: &Evidence<'_>, level: f64) -> Result<Vec<Scored>, FeatureError> {
     let test = match evidence.test {
         Some(test) => test,
         None if method.needs_test() => return Err(FeatureError::NeedsTest { method }),
@@ -61,9 +66,19 @@ pub(super) fn score(method: SelectionMethod, evidence: &Evidence<'_>) -> Result<
             jointly(method, columns, (!y.is_empty()).then_some(y))
         }
         SelectionMethod::Mrmr => return Ok(in_order_of_choice(columns, y)),
-        SelectionMethod::StepwiseAic | SelectionMethod::StepwiseBic => return Ok(by_linear_model(method, columns, y)),
-        SelectionMethod::Lasso | SelectionMethod::Stability | SelectionMethod::Knockoff => {
-            by_linear_model(method, columns, y)
+        SelectionMethod::StepwiseAic
+        | SelectionMethod::StepwiseBic
+        | SelectionMethod::BackwardAic
+        | SelectionMethod::BackwardBic
+        | SelectionMethod::BidirectionalAic
+        | SelectionMethod::BidirectionalBic => return Ok(by_linear_model(method, columns, y)),
+        SelectionMethod::Lasso
+        | SelectionMethod::LassoCv
+        | SelectionMethod::Stability
+        | SelectionMethod::Knockoff
+        | SelectionMethod::KnockoffFixed => by_linear_model(method, columns, y),
+        SelectionMethod::Boruta | SelectionMethod::Permutation | SelectionMethod::DriftAware => {
+            by_learner(method, evidence.train, y, test, evidence.learner, level)?
         }
         _ => columns.par_iter().map(|c| alone(method, c, y, test)).collect::<Result<_, _>>()?,
     };
@@ -232,10 +247,16 @@ fn by_linear_model(method: SelectionMethod, columns: &[FeatureColumn], y: &[f64]
         data.kept.iter().enumerate().map(|(at, &j)| (j, found.as_ref().map(|f| f[at]))).collect()
     };
     let found = match method {
-        SelectionMethod::StepwiseAic => linear::stepwise(&data, false),
-        SelectionMethod::StepwiseBic => linear::stepwise(&data, true),
-        SelectionMethod::Knockoff => spread(knockoff(&data)),
+        SelectionMethod::StepwiseAic => stepwise(&data, false, Direction::Forward),
+        SelectionMethod::StepwiseBic => stepwise(&data, true, Direction::Forward),
+        SelectionMethod::BackwardAic => stepwise(&data, false, Direction::Backward),
+        SelectionMethod::BackwardBic => stepwise(&data, true, Direction::Backward),
+        SelectionMethod::BidirectionalAic => stepwise(&data, false, Direction::Both),
+        SelectionMethod::BidirectionalBic => stepwise(&data, true, Direction::Both),
+        SelectionMethod::Knockoff => spread(knockoff(&data, Knockoffs::ModelX)),
+        SelectionMethod::KnockoffFixed => spread(knockoff(&data, Knockoffs::FixedX)),
         SelectionMethod::Lasso => spread(linear::lasso(&data)),
+        SelectionMethod::LassoCv => spread(linear::lasso_cv(&data)),
         _ => spread(linear::stability(&data)),
     };
     let of = |&(j, value): &(usize, Option<f64>)| {

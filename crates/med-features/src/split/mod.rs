@@ -152,7 +152,7 @@ fn checked_fraction(fraction: f64) -> Result<f64, FeatureError> {
 
 /// Shuffles in place by Fisher and Yates' method, with whole-number draws written out so that no release of a random-number
 /// crate can change which rows are drawn.
-fn shuffle<T>(items: &mut [T], generator: &mut impl Rng) {
+pub(crate) fn shuffle<T>(items: &mut [T], generator: &mut impl Rng) {
     for last in (1..items.len()).rev() {
         items.swap(last, below(last as u64 + 1, generator) as usize);
     }

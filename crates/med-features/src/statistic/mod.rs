@@ -14,6 +14,7 @@ mod moments;
 mod multiple_testing;
 mod mutual_information;
 mod tail;
+mod two_sample;
 
 pub use anova::{Anova, anova};
 pub use correlation::{mid_ranks, pearson, spearman};
@@ -24,8 +25,10 @@ pub use kendall::kendall;
 pub use matrix::CorrelationMatrix;
 pub(crate) use matrix::correlation_rows;
 pub use moments::{mean, skewness, std_stability, sum, variance};
-pub use multiple_testing::benjamini_hochberg;
+pub use multiple_testing::{Adjustment, benjamini_hochberg, benjamini_yekutieli, bonferroni, holm};
 pub use mutual_information::mutual_information;
+pub(crate) use tail::{binomial_upper, one_sided_t};
+pub use two_sample::{homogeneity, ks_two_sample};
 
 /// A statistic with the probability of one as extreme when there is no relation.
 #[derive(Debug, Clone, Copy, PartialEq)]

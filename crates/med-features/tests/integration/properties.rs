@@ -123,7 +123,7 @@ proptest! {
 
 proptest! {
     // Every method, some of which fit a hundred models.
-    #![proptest_config(ProptestConfig::with_cases(3))]
+    #![proptest_config(ProptestConfig::with_cases(2))]
 
     #[test]
     fn the_order_of_columns_does_not_matter(seed: u64) {

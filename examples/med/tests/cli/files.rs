@@ -215,6 +215,19 @@ fn features_are_scored_best_first() {
     let stable = ["--method", "std_stability", "--test", "test.csv", "--threshold", "0.1"];
     let scored = med(folder, &[&base[..], &stable].concat()).passed();
     assert_eq!(scored["method"], "std_stability");
+    for method in ["boruta", "permutation", "drift_aware"] {
+        let args = [&base[..], &["--method", method, "--test", "test.csv"]].concat();
+        let found = med(folder, &args).passed();
+        let scores = found["scores"].as_array().unwrap();
+        assert_eq!(scores[0]["selected"], true, "{found}");
+        assert!(scores.iter().any(|s| s["selected"] == false), "{found}");
+        assert!(scores.iter().all(|s| s["score"].is_number() && s["p_value"].is_number()), "{found}");
+        assert_eq!(found, med(folder, &args).passed());
+    }
+    let holm = [&base[..], &["--method", "f_test", "--fdr", "0.05", "--adjust", "holm"]].concat();
+    assert_eq!(med(folder, &holm).passed()["adjust"], "holm");
+    let unknown = med(folder, &[&base[..], &["--method", "f_test", "--adjust", "sidak"]].concat()).refused();
+    assert!(unknown.contains("fdr_bh, fdr_by, holm or bonferroni"), "{unknown}");
     let needs_test = med(folder, &[&base[..], &["--method", "std_stability"]].concat()).refused();
     assert!(needs_test.contains("test"), "{needs_test}");
 }
