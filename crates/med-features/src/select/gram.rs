@@ -2,7 +2,7 @@
 
 use ndarray::Array2;
 
-use crate::statistic::{is_constant, mean, sum};
+use crate::statistic::{centred_products, is_constant, mean, sum};
 
 /// A feature whose variance given those swept is at or below this share of its own is determined by them.
 pub(super) const DETERMINED: f64 = 1e-10;
@@ -26,12 +26,18 @@ impl Gram {
     /// Of columns without missing values, none of them constant. O(n p^2).
     pub(super) fn of(columns: &[Vec<f64>], y: &[f64]) -> Option<Self> {
         let n = y.len();
-        let standardised: Vec<Vec<f64>> = columns.iter().map(|c| standardise(c)).collect::<Option<_>>()?;
-        let y = standardise(y)?;
+        if n < 2 || columns.iter().map(Vec::as_slice).chain([y]).any(is_constant) {
+            return None;
+        }
+        let all: Vec<&[f64]> = columns.iter().map(Vec::as_slice).chain([y]).collect();
         let p = columns.len();
-        let x = Array2::from_shape_vec((p, n), standardised.concat()).ok()?;
-        let xx = x.dot(&x.t()) / n as f64;
-        let xy = (x.dot(&ndarray::ArrayView1::from(&y)) / n as f64).to_vec();
+        let products = centred_products(&all)?;
+        let r = |i: usize, j: usize| match i == j {
+            true => 1.0,
+            false => products[(i, j)] / (products[(i, i)] * products[(j, j)]).sqrt(),
+        };
+        let xx = Array2::from_shape_fn((p, p), |(i, j)| r(i, j));
+        let xy = (0..p).map(|j| r(j, p)).collect();
         Some(Self { xx, xy, yy: 1.0, n })
     }
 
