@@ -242,6 +242,9 @@ pub(crate) struct TrainArgs {
     /// Parameters of the model, as JSON.
     #[arg(long)]
     pub(crate) params: Option<String>,
+    /// Encoders in place of those that suit the model: a JSON list of steps, or a file that holds one.
+    #[arg(long)]
+    pub(crate) encoders: Option<String>,
     /// A part to test on.
     #[arg(long)]
     pub(crate) test: Option<PathBuf>,

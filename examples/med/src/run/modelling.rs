@@ -168,7 +168,8 @@ fn fit_one(parts: &Parts, spec: &ModelSpec, config: &ModelConfig) -> anyhow::Res
         .filter(|f| config.features == FeatureSet::All || f.kind == FeatureKind::Numeric)
         .map(|f| f.name.clone())
         .collect();
-    let model = Prepared::fit(spec, &parts.train, &features).with_context(|| format!("fitting {name}"))?;
+    let model = Prepared::fit(spec, config.encoders.as_ref(), &parts.train, &features)
+        .with_context(|| format!("fitting {name}"))?;
     let (train, test) = (model.evaluate(&parts.train)?, model.evaluate(&parts.test)?);
     let target = parts.test.dataset()?;
     let actual = target.y().to_vec();
