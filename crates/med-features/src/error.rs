@@ -70,6 +70,20 @@ pub enum FeatureError {
         /// The method.
         method: SelectionMethod,
     },
+    /// A step that learns from the target was given none.
+    #[error("the step {step} learns from the target and was given none: fit the pipeline with the target")]
+    TargetNeeded {
+        /// The step.
+        step: &'static str,
+    },
+    /// A model that a selection asked for could not be fitted or used.
+    #[error("the model of the selection, {doing}: {reason}")]
+    Learner {
+        /// What was asked of it.
+        doing: &'static str,
+        /// What it said.
+        reason: String,
+    },
     /// False-discovery control asked of a method without p-values.
     #[error("{method} has no p-values to control a false-discovery rate with; select by top k or threshold")]
     NoPValues {

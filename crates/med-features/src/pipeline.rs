@@ -5,8 +5,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::FeatureError;
 use crate::encode::{
-    Encoder, FittedEncoder, FittedImpute, FittedLog1p, FittedOneHot, FittedOrdinal, FittedScale, Impute, InputKind,
-    Inputs, Log1p, OneHot, Ordinal, Origin, Scale,
+    Clip, DateParts, Encoder, FittedClip, FittedDateParts, FittedEncoder, FittedFrequency, FittedImpute,
+    FittedInteract, FittedLog1p, FittedOneHot, FittedOrdinal, FittedScale, FittedSpline, FittedTargetMean,
+    FittedYeoJohnson, Frequency, Impute, InputKind, Inputs, Interact, Log1p, OneHot, Ordinal, Origin, Scale, Spline,
+    TargetEncoder, TargetMean, YeoJohnson,
 };
 
 const FORMAT: &str = "med-feature-pipeline";
@@ -27,6 +29,20 @@ pub enum Step {
     Scale(Scale),
     /// Heavy-tailed numbers to their logarithm.
     Log1p(Log1p),
+    /// Levels to how common they are.
+    Frequency(Frequency),
+    /// Levels to their mean target; out of fold on the training part.
+    TargetMean(TargetMean),
+    /// Numbers to a power that looks normal.
+    YeoJohnson(YeoJohnson),
+    /// Extreme numbers to a quantile.
+    Clip(Clip),
+    /// Numbers to curves that bend at knots.
+    Spline(Spline),
+    /// Pairs of columns to what they say together.
+    Interact(Interact),
+    /// Dates to their parts.
+    DateParts(DateParts),
 }
 
 /// A fitted step.
@@ -44,6 +60,20 @@ pub enum FittedStep {
     Scale(FittedScale),
     /// Heavy-tailed numbers to their logarithm.
     Log1p(FittedLog1p),
+    /// Levels to how common they are.
+    Frequency(FittedFrequency),
+    /// Levels to their mean target; out of fold on the training part.
+    TargetMean(FittedTargetMean),
+    /// Numbers to a power that looks normal.
+    YeoJohnson(FittedYeoJohnson),
+    /// Extreme numbers to a quantile.
+    Clip(FittedClip),
+    /// Numbers to curves that bend at knots.
+    Spline(FittedSpline),
+    /// Pairs of columns to what they say together.
+    Interact(FittedInteract),
+    /// Dates to their parts.
+    DateParts(FittedDateParts),
 }
 
 impl Encoder for Step {
@@ -56,7 +86,31 @@ impl Encoder for Step {
             Self::Impute(step) => step.fit(train).map(FittedStep::Impute),
             Self::Scale(step) => step.fit(train).map(FittedStep::Scale),
             Self::Log1p(step) => step.fit(train).map(FittedStep::Log1p),
+            Self::Frequency(step) => step.fit(train).map(FittedStep::Frequency),
+            Self::TargetMean(_) => Err(FeatureError::TargetNeeded { step: "target_mean" }),
+            Self::YeoJohnson(step) => step.fit(train).map(FittedStep::YeoJohnson),
+            Self::Clip(step) => step.fit(train).map(FittedStep::Clip),
+            Self::Spline(step) => step.fit(train).map(FittedStep::Spline),
+            Self::Interact(step) => step.fit(train).map(FittedStep::Interact),
+            Self::DateParts(step) => step.fit(train).map(FittedStep::DateParts),
         }
+    }
+}
+
+impl Step {
+    /// The fitted step, and what a later step is fitted on.
+    fn fit_transform(
+        &self,
+        train: &FeatureMatrix,
+        y: Option<&[f64]>,
+    ) -> Result<(FittedStep, FeatureMatrix), FeatureError> {
+        if let (Self::TargetMean(step), Some(y)) = (self, y) {
+            let (fitted, x) = step.fit_transform(train, y)?;
+            return Ok((FittedStep::TargetMean(fitted), x));
+        }
+        let fitted = self.fit(train)?;
+        let x = fitted.transform(train)?;
+        Ok((fitted, x))
     }
 }
 
@@ -68,6 +122,13 @@ impl FittedStep {
             Self::Impute(step) => step,
             Self::Scale(step) => step,
             Self::Log1p(step) => step,
+            Self::Frequency(step) => step,
+            Self::TargetMean(step) => step,
+            Self::YeoJohnson(step) => step,
+            Self::Clip(step) => step,
+            Self::Spline(step) => step,
+            Self::Interact(step) => step,
+            Self::DateParts(step) => step,
         }
     }
 }
@@ -123,13 +184,34 @@ impl FeaturePipeline {
     /// Fits the steps and gives what they make of the training part.
     ///
     /// # Errors
-    /// When a step cannot be fitted.
+    /// When a step cannot be fitted, or needs the target.
     pub fn fit_transform(&self, train: &FeatureMatrix) -> Result<(FittedPipeline, FeatureMatrix), FeatureError> {
+        self.fit_steps(train, None)
+    }
+
+    /// As [`fit_transform`](Self::fit_transform), with the target of the training part for the steps that learn from it. What comes
+    /// back is what a model may be fitted on: of such steps, it is not what the fitted pipeline makes of the same rows.
+    ///
+    /// # Errors
+    /// When a step cannot be fitted, or the target has another number of rows.
+    pub fn fit_transform_with_target(
+        &self,
+        train: &FeatureMatrix,
+        y: &[f64],
+    ) -> Result<(FittedPipeline, FeatureMatrix), FeatureError> {
+        self.fit_steps(train, Some(y))
+    }
+
+    fn fit_steps(
+        &self,
+        train: &FeatureMatrix,
+        y: Option<&[f64]>,
+    ) -> Result<(FittedPipeline, FeatureMatrix), FeatureError> {
         let mut steps = Vec::with_capacity(self.steps.len());
         let mut x = train.clone();
         for step in &self.steps {
-            let fitted = step.fit(&x)?;
-            x = fitted.transform(&x)?;
+            let (fitted, next) = step.fit_transform(&x, y)?;
+            x = next;
             steps.push(fitted);
         }
         Ok((FittedPipeline { inputs: Inputs::of(train), steps, outputs: Inputs::of(&x) }, x))

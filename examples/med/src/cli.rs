@@ -239,11 +239,23 @@ pub(crate) struct SelectArgs {
     /// Keep those on the good side of this score.
     #[arg(long, group = "keep")]
     pub(crate) threshold: Option<f64>,
-    /// Keep those whose Benjamini-Hochberg adjusted p-value is at most this.
+    /// Keep those whose adjusted p-value is at most this; for knockoffs the false-discovery rate, for boruta the level.
     #[arg(long, group = "keep")]
     pub(crate) fdr: Option<f64>,
+    /// How p-values are adjusted for the number of features: fdr_bh, fdr_by, holm or bonferroni.
+    #[arg(long, default_value = "fdr_bh")]
+    pub(crate) adjust: String,
+    /// The model that boruta, permutation and drift_aware fit: gbdt or linear.
+    #[arg(long, value_enum, default_value = "gbdt")]
+    pub(crate) learner: LearnerName,
     #[command(flatten)]
     pub(crate) read: ReadArgs,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LearnerName {
+    Gbdt,
+    Linear,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -266,6 +278,9 @@ pub(crate) struct TrainArgs {
     /// Parameters of the model, as JSON.
     #[arg(long)]
     pub(crate) params: Option<String>,
+    /// Encoders in place of those that suit the model: a JSON list of steps, or a file that holds one.
+    #[arg(long)]
+    pub(crate) encoders: Option<String>,
     /// A part to test on.
     #[arg(long)]
     pub(crate) test: Option<PathBuf>,

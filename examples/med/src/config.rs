@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, ensure};
 use chrono::{DateTime, TimeZone, Utc};
 use med_drift::DriftParams;
+use med_features::FeaturePipeline;
 use med_features::select::{Keep, SelectionMethod};
 use med_model::{MetricExpectation, ModelSpec};
 use med_schema::{Fingerprint, GatePolicy};
@@ -96,13 +97,16 @@ pub(crate) struct ModelConfig {
     pub(crate) name: Option<String>,
     #[serde(default)]
     pub(crate) features: FeatureSet,
+    /// Steps from raw columns to what the model takes; those that suit the model if left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) encoders: Option<FeaturePipeline>,
     #[serde(default)]
     pub(crate) params: Value,
 }
 
 impl ModelConfig {
     fn new(model: &str, features: FeatureSet, params: Value) -> Self {
-        Self { model: model.to_owned(), name: None, features, params }
+        Self { model: model.to_owned(), name: None, features, encoders: None, params }
     }
 
     /// What it is called in this run.

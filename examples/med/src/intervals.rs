@@ -1,5 +1,6 @@
 //! Prediction intervals of saved models: residuals of rows that the model had not seen.
 
+use med_features::FeaturePipeline;
 use med_model::{ModelSpec, ResidualQuantiles};
 use med_schema::Table;
 
@@ -15,6 +16,7 @@ const FOLDS: u64 = 5;
 /// to fit or judge one.
 pub(crate) fn residuals(
     spec: &ModelSpec,
+    encoders: Option<&FeaturePipeline>,
     train: &Table,
     features: &[String],
 ) -> anyhow::Result<Option<ResidualQuantiles>> {
@@ -28,7 +30,7 @@ pub(crate) fn residuals(
         }
         let held = train.take(&held)?;
         // A model that needs more rows than there are, or a level that only these rows have: no intervals, but a model.
-        let Ok(model) = Prepared::fit(spec, &train.take(&kept)?, features) else { return Ok(None) };
+        let Ok(model) = Prepared::fit(spec, encoders, &train.take(&kept)?, features) else { return Ok(None) };
         let Ok(found) = model.predict(&held) else { return Ok(None) };
         targets.extend_from_slice(held.numbers(model.target())?.as_slice());
         predicted.extend(found);

@@ -7,6 +7,7 @@ mod cli;
 mod command;
 mod config;
 mod intervals;
+mod learner;
 mod output;
 mod prepared;
 mod progress;

@@ -55,11 +55,22 @@ pub(crate) struct Prepared {
 }
 
 impl Prepared {
-    /// Fits encoders and model on these columns of the training part.
-    pub(crate) fn fit(spec: &ModelSpec, train: &Table, features: &[String]) -> anyhow::Result<Self> {
+    /// Fits encoders and model on these columns of the training part: the encoders given, or those that suit the model.
+    pub(crate) fn fit(
+        spec: &ModelSpec,
+        encoders: Option<&FeaturePipeline>,
+        train: &Table,
+        features: &[String],
+    ) -> anyhow::Result<Self> {
         let columns = train.schema().select(features.iter().map(String::as_str))?;
         let data = train.dataset_of(features.iter().map(String::as_str))?;
-        let (pipeline, x) = pipeline(spec.name()).fit_transform(data.x())?;
+        let own = pipeline(spec.name());
+        // Encoders that learn from the target learn what the model learns: the cost per year.
+        let mut y = data.y().to_vec();
+        if let Some(years) = data.exposure() {
+            y.iter_mut().zip(years).for_each(|(y, years)| *y /= years);
+        }
+        let (pipeline, x) = encoders.unwrap_or(&own).fit_transform_with_target(data.x(), &y)?;
         let target = data.target().to_owned();
         let data = data.with_features(x)?;
         let warnings = warnings(spec, &data);

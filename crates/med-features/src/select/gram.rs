@@ -1,11 +1,11 @@
-//! Small linear models on second moments: a least-squares sweep and the lasso.
+//! Small linear models on second moments: least squares, ridge and the lasso.
 
 use ndarray::Array2;
 
-use crate::statistic::{is_constant, mean, sum};
+use crate::statistic::{centred_products, is_constant, mean, sum};
 
 /// A feature whose variance given those swept is at or below this share of its own is determined by them.
-const DETERMINED: f64 = 1e-10;
+pub(super) const DETERMINED: f64 = 1e-10;
 const PASSES: usize = 10_000;
 const CONVERGED: f64 = 1e-9;
 
@@ -26,23 +26,23 @@ impl Gram {
     /// Of columns without missing values, none of them constant. O(n p^2).
     pub(super) fn of(columns: &[Vec<f64>], y: &[f64]) -> Option<Self> {
         let n = y.len();
-        let standardised: Vec<Vec<f64>> = columns.iter().map(|c| standardise(c)).collect::<Option<_>>()?;
-        let y = standardise(y)?;
+        if n < 2 || columns.iter().map(Vec::as_slice).chain([y]).any(is_constant) {
+            return None;
+        }
+        let all: Vec<&[f64]> = columns.iter().map(Vec::as_slice).chain([y]).collect();
         let p = columns.len();
-        let x = Array2::from_shape_vec((p, n), standardised.concat()).ok()?;
-        let xx = x.dot(&x.t()) / n as f64;
-        let xy = (x.dot(&ndarray::ArrayView1::from(&y)) / n as f64).to_vec();
+        let products = centred_products(&all)?;
+        let r = |i: usize, j: usize| match i == j {
+            true => 1.0,
+            false => products[(i, j)] / (products[(i, i)] * products[(j, j)]).sqrt(),
+        };
+        let xx = Array2::from_shape_fn((p, p), |(i, j)| r(i, j));
+        let xy = (0..p).map(|j| r(j, p)).collect();
         Some(Self { xx, xy, yy: 1.0, n })
     }
 
-    /// Share of the target's variance (of what is left) that feature `j` takes; `None` when those swept determine it.
-    pub(super) fn gain(&self, j: usize) -> Option<f64> {
-        let own = self.xx[(j, j)];
-        (own > DETERMINED && self.yy > 0.0).then(|| (self.xy[j] * self.xy[j] / (own * self.yy)).clamp(0.0, 1.0))
-    }
-
     /// Takes out of all features and the target what feature `j` says of them (one step of Gauss and Jordan's elimination).
-    pub(super) fn sweep(&mut self, j: usize) {
+    fn sweep(&mut self, j: usize) {
         let (own, with_y) = (self.xx[(j, j)], self.xy[j]);
         let row = self.xx.row(j).to_owned();
         for a in 0..row.len() {
@@ -105,6 +105,40 @@ impl Gram {
     }
 }
 
+impl Gram {
+    /// The minimum of `||y - Xb||^2 / n + penalty ||b||^2`, by Cholesky's decomposition; `penalty` above 0. `None` when a number is not
+    /// finite.
+    pub(super) fn ridge(&self, penalty: f64) -> Option<Vec<f64>> {
+        let p = self.xy.len();
+        let mut l = self.xx.clone();
+        let mut b = self.xy.clone();
+        for j in 0..p {
+            for i in j..p {
+                let known: f64 = (0..j).map(|k| l[(i, k)] * l[(j, k)]).sum();
+                let value = l[(i, j)] - known;
+                if i == j {
+                    let pivot = value + penalty;
+                    if !(pivot > 0.0 && pivot.is_finite()) {
+                        return None;
+                    }
+                    l[(j, j)] = pivot.sqrt();
+                } else {
+                    l[(i, j)] = value / l[(j, j)];
+                }
+            }
+        }
+        for i in 0..p {
+            let known: f64 = (0..i).map(|k| l[(i, k)] * b[k]).sum();
+            b[i] = (b[i] - known) / l[(i, i)];
+        }
+        for i in (0..p).rev() {
+            let known: f64 = (i + 1..p).map(|k| l[(k, i)] * b[k]).sum();
+            b[i] = (b[i] - known) / l[(i, i)];
+        }
+        b.iter().all(|v| v.is_finite()).then_some(b)
+    }
+}
+
 /// To mean 0 and population standard deviation 1; `None` of a constant or an infinite value.
 pub(super) fn standardise(x: &[f64]) -> Option<Vec<f64>> {
     if x.len() < 2 || is_constant(x) {
@@ -115,4 +149,20 @@ pub(super) fn standardise(x: &[f64]) -> Option<Vec<f64>> {
     let squares: Vec<f64> = centred.iter().map(|v| v * v).collect();
     let std = (sum(&squares) / x.len() as f64).sqrt();
     (std.is_finite() && std > 0.0).then(|| centred.iter().map(|v| v / std).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ridge_solves_its_equations() {
+        let wave = |step: i32| (0..60).map(|i| f64::from(i * step % 59)).collect::<Vec<f64>>();
+        let gram = Gram::of(&[wave(7), wave(11), wave(23)], &wave(31)).unwrap();
+        let b = gram.ridge(0.5).unwrap();
+        for j in 0..3 {
+            let left: f64 = (0..3).map(|k| gram.xx[(j, k)] * b[k]).sum::<f64>() + 0.5 * b[j] - gram.xy[j];
+            assert!(left.abs() < 1e-14, "{left}");
+        }
+    }
 }

@@ -7,7 +7,7 @@ use super::score::Scored;
 use super::selection::{FeatureScore, Selection};
 use super::{Better, SelectionMethod};
 use crate::FeatureError;
-use crate::statistic::benjamini_hochberg;
+use crate::statistic::Adjustment;
 
 /// Which features to keep. As JSON `{"top": 5}`, `{"threshold": 0.1}`, `{"fdr": 0.05}`.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -18,8 +18,8 @@ pub enum Keep {
     /// Scores on the good side of this: at most it where smaller is better; at least it, in absolute value where stronger is
     /// better, otherwise. At threshold 0, scores strictly above it: a variance or an information of 0 is none.
     Threshold(f64),
-    /// Adjusted p-values (Benjamini and Hochberg) at or below this: the expected share of false finds among those kept. For
-    /// knockoffs, scores at or above the [threshold](super::knockoff_threshold) of this rate.
+    /// Adjusted p-values at or below this: as Benjamini and Hochberg adjust, the expected share of false finds among those kept. For
+    /// knockoffs, scores at or above the [threshold](super::knockoff_threshold) of this rate; for Boruta, confirmed at this level.
     Fdr(f64),
 }
 
@@ -36,18 +36,22 @@ impl Keep {
     }
 
     /// Decides over features that are in order, best first.
-    pub(super) fn decide(self, method: SelectionMethod, scored: Vec<Scored>) -> Selection {
+    pub(super) fn decide(self, method: SelectionMethod, adjustment: Adjustment, scored: Vec<Scored>) -> Selection {
         let p_values: Vec<Option<f64>> = scored.iter().map(|s| s.p_value).collect();
-        let adjusted = if method.has_p_values() { benjamini_hochberg(&p_values) } else { vec![None; scored.len()] };
-        let knockoffs: Vec<f64> = match (method, self) {
-            (SelectionMethod::Knockoff, Self::Fdr(_)) => scored.iter().filter_map(|s| s.value).collect(),
+        let adjusted = if method.has_p_values() { adjustment.adjust(&p_values) } else { vec![None; scored.len()] };
+        let knockoffs: Vec<f64> = match self {
+            Self::Fdr(_) if method.has_knockoffs() => scored.iter().filter_map(|s| s.value).collect(),
             _ => Vec::new(),
         };
         let scores = scored.into_iter().zip(adjusted).enumerate().map(|(rank, (s, p_adjusted))| {
+            // Rounds adjust for themselves.
+            let p_adjusted = s.p_adjusted.or(p_adjusted);
             let selected = match (self, s.value) {
+                // Below 0 it shifts between the parts: not among the best, however many are asked for.
+                (_, Some(value)) if method == SelectionMethod::DriftAware && value < 0.0 => false,
                 (Self::Top(k), value) => rank < k && value.is_some(),
                 (Self::Threshold(x), Some(value)) => passes(method.better(), value, x),
-                (Self::Fdr(q), Some(w)) if method == SelectionMethod::Knockoff => {
+                (Self::Fdr(q), Some(w)) if method.has_knockoffs() => {
                     knockoff_threshold(&knockoffs, q, 1).is_some_and(|t| w >= t)
                 }
                 (Self::Fdr(q), _) => p_adjusted.is_some_and(|p| p <= q),
@@ -63,7 +67,7 @@ impl Keep {
                 reason: s.reason,
             }
         });
-        Selection::new(method, self, scores.collect())
+        Selection::new(method, self, adjustment, scores.collect())
     }
 }
 
@@ -86,14 +90,14 @@ mod tests {
             feature: format!("x{i}"),
             value: *value,
             p_value: value.map(|v| v.abs() / 100.0),
-            reason: None,
+            ..Scored::default()
         };
         values.iter().enumerate().map(one).collect()
     }
 
     #[track_caller]
     fn check(method: SelectionMethod, keep: Keep, values: &[Option<f64>], expected: &[bool]) {
-        let selection = keep.decide(method, scored(values));
+        let selection = keep.decide(method, Adjustment::FdrBh, scored(values));
         assert_eq!(selection.scores().iter().map(|s| s.selected).collect::<Vec<_>>(), expected);
     }
 
@@ -113,6 +117,7 @@ mod tests {
         check(Pearson, Keep::Threshold(0.5), &[Some(-0.6), Some(0.5), Some(0.1)], &[true, true, false]);
         // p = 0.01, 0.04, 0.9 become q = 0.03, 0.06, 0.9.
         check(Pearson, Keep::Fdr(0.05), &[Some(1.0), Some(4.0), Some(90.0), None], &[true, false, false, false]);
+        check(SelectionMethod::DriftAware, Keep::Top(3), &[Some(0.5), Some(0.0), Some(-0.4)], &[true, true, false]);
     }
 
     #[test]

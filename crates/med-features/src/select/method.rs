@@ -39,9 +39,16 @@ pub enum Better {
 /// | `stepwise_aic`, `stepwise_bic` | fall of the criterion when chosen by forward steps, in order of choice | larger | no | score > 0 |
 /// | `lasso` | standardised coefficient of the lasso, penalty by BIC | stronger | no | score not 0 |
 /// | `stability` | share of 100 half-samples on which the lasso keeps it | larger | no | score >= 0.6 |
+/// | `backward_aic`, `backward_bic`, `bidirectional_aic`, `bidirectional_bic` | rise of the criterion without it, after backward steps or steps both ways | larger | no | score > 0 |
+/// | `lasso_cv` | standardised coefficient of the lasso, penalty by cross-validation and one standard error | stronger | no | score not 0 |
 /// | `knockoff` | penalty at which it enters the lasso before its [knockoff](crate::select::knockoff_threshold), negative after it | larger | no | false-discovery rate 0.1 |
+/// | `knockoff_fixed` | the same with fixed-X knockoffs | larger | no | false-discovery rate 0.1 |
+/// | `boruta` | share of rounds in which a [model](super::Learner) uses it more than every shuffled feature | larger | of a coin | confirmed at 0.05 |
+/// | `permutation` | fall of R² on rows held out of the training part when it is shuffled there | larger | one-sided | q <= 0.05 |
+/// | `drift_aware` | the same among features that do not shift between the parts; of those that do, minus the distance | larger | one-sided | q <= 0.05 |
 ///
-/// (q: the p-value adjusted by [Benjamini and Hochberg](crate::statistic::benjamini_hochberg).)
+/// (q: the p-value adjusted by [Benjamini and Hochberg](crate::statistic::benjamini_hochberg), or by another
+/// [`Adjustment`](crate::statistic::Adjustment).)
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(into = "&'static str", try_from = "String")]
 #[non_exhaustive]
@@ -80,11 +87,29 @@ pub enum SelectionMethod {
     Stability,
     /// `knockoff`
     Knockoff,
+    /// `backward_aic`
+    BackwardAic,
+    /// `backward_bic`
+    BackwardBic,
+    /// `bidirectional_aic`
+    BidirectionalAic,
+    /// `bidirectional_bic`
+    BidirectionalBic,
+    /// `lasso_cv`
+    LassoCv,
+    /// `knockoff_fixed`
+    KnockoffFixed,
+    /// `boruta`
+    Boruta,
+    /// `permutation`
+    Permutation,
+    /// `drift_aware`
+    DriftAware,
 }
 
 impl SelectionMethod {
     /// All methods there are.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 26] = [
         Self::StdStability,
         Self::Variance,
         Self::Pearson,
@@ -102,6 +127,15 @@ impl SelectionMethod {
         Self::Lasso,
         Self::Stability,
         Self::Knockoff,
+        Self::BackwardAic,
+        Self::BackwardBic,
+        Self::BidirectionalAic,
+        Self::BidirectionalBic,
+        Self::LassoCv,
+        Self::KnockoffFixed,
+        Self::Boruta,
+        Self::Permutation,
+        Self::DriftAware,
     ];
 
     /// Its name.
@@ -124,6 +158,15 @@ impl SelectionMethod {
             Self::Lasso => "lasso",
             Self::Stability => "stability",
             Self::Knockoff => "knockoff",
+            Self::BackwardAic => "backward_aic",
+            Self::BackwardBic => "backward_bic",
+            Self::BidirectionalAic => "bidirectional_aic",
+            Self::BidirectionalBic => "bidirectional_bic",
+            Self::LassoCv => "lasso_cv",
+            Self::KnockoffFixed => "knockoff_fixed",
+            Self::Boruta => "boruta",
+            Self::Permutation => "permutation",
+            Self::DriftAware => "drift_aware",
         }
     }
 
@@ -131,14 +174,21 @@ impl SelectionMethod {
     pub fn better(self) -> Better {
         match self {
             Self::StdStability | Self::Vif => Better::Smaller,
-            Self::Pearson | Self::Spearman | Self::Kendall | Self::PartialCorrelation | Self::Lasso => Better::Stronger,
+            Self::Pearson | Self::Spearman | Self::Kendall | Self::PartialCorrelation | Self::Lasso | Self::LassoCv => {
+                Better::Stronger
+            }
             _ => Better::Larger,
         }
     }
 
     /// Whether it compares the training part with a second one.
     pub fn needs_test(self) -> bool {
-        self == Self::StdStability
+        matches!(self, Self::StdStability | Self::DriftAware)
+    }
+
+    /// Whether it fits a [`Learner`](super::Learner) to score by.
+    pub fn uses_learner(self) -> bool {
+        matches!(self, Self::Boruta | Self::Permutation | Self::DriftAware)
     }
 
     /// Whether it relates features to the target.
@@ -157,22 +207,36 @@ impl SelectionMethod {
                 | Self::AnovaF
                 | Self::PartialCorrelation
                 | Self::DistanceCorrelation
+                | Self::Boruta
+                | Self::Permutation
+                | Self::DriftAware
         )
     }
 
     /// Whether it can hold a false-discovery rate: by p-values, or by knockoffs.
     pub fn controls_fdr(self) -> bool {
-        self.has_p_values() || self == Self::Knockoff
+        self.has_p_values() || self.has_knockoffs()
+    }
+
+    pub(super) fn has_knockoffs(self) -> bool {
+        matches!(self, Self::Knockoff | Self::KnockoffFixed)
     }
 
     /// The rule it keeps features by when none is given; see the table above.
     pub fn default_keep(self) -> Keep {
         match self {
             Self::StdStability => Keep::Threshold(0.1),
-            Self::Variance | Self::MutualInfo | Self::StepwiseAic | Self::StepwiseBic | Self::Lasso => {
-                Keep::Threshold(0.0)
-            }
-            Self::Knockoff => Keep::Fdr(0.1),
+            Self::Variance
+            | Self::MutualInfo
+            | Self::StepwiseAic
+            | Self::StepwiseBic
+            | Self::BackwardAic
+            | Self::BackwardBic
+            | Self::BidirectionalAic
+            | Self::BidirectionalBic
+            | Self::Lasso
+            | Self::LassoCv => Keep::Threshold(0.0),
+            Self::Knockoff | Self::KnockoffFixed => Keep::Fdr(0.1),
             Self::Stability => Keep::Threshold(0.6),
             Self::Vif => Keep::Threshold(10.0),
             Self::Mrmr => Keep::Top(10),

@@ -2,25 +2,35 @@
 //!
 //! A [`Selector`] (a [`SelectionMethod`] and a [`Keep`] rule) is fitted on the [`Evidence`], the training part alone, and gives
 //! a [`Selection`]: every feature with its score, best first, and whether it is kept. Only
-//! [`SelectionMethod::StdStability`] looks at the test part, because comparing the parts is what it does; it never sees the
-//! target.
+//! [`SelectionMethod::StdStability`] and [`SelectionMethod::DriftAware`] look at the test part, because comparing the parts is what
+//! they do; they never see its target.
 //!
-//! Scores and p-values are computed over the rows where the feature has a value (univariate methods) or over the rows complete
-//! in all numeric features (`vif`, `partial_correlation`, `mrmr`, `stepwise_aic`, `stepwise_bic`, `lasso`, `stability`, `knockoff`). A p-value of a model fitted *after* selection on the same
-//! rows is too small: judge models on the test part.
+//! Scores and p-values are computed over the rows where the feature has a value (univariate methods), over the rows complete
+//! in all numeric features (`vif`, `partial_correlation`, `mrmr`, and those by a linear model: stepwise, lasso, stability,
+//! knockoffs), or over all rows by a [`Learner`] that takes missing values (`boruta`, `permutation`, `drift_aware`). A p-value of a
+//! model fitted *after* selection on the same rows is too small: judge models on the test part.
 
+mod boruta;
+mod by_learner;
+mod drift_aware;
 mod gram;
 mod keep;
 mod knockoff;
+mod learner;
 mod linear;
+mod linear_learner;
 mod method;
 mod mrmr;
+mod permutation;
 mod redundancy;
 mod score;
 mod selection;
+mod stepwise;
 
 pub use keep::Keep;
 pub use knockoff::knockoff_threshold;
+pub use learner::{Learner, LearnerError, Learnt};
+pub use linear_learner::LinearLearner;
 pub use method::{Better, SelectionMethod};
 pub use mrmr::{MrmrScheme, mrmr};
 pub use redundancy::{Dropped, FittedRedundancy, RedundancyFilter};
@@ -32,6 +42,10 @@ use med_schema::{Dataset, FeatureMatrix};
 use serde::{Deserialize, Serialize};
 
 use crate::FeatureError;
+use crate::statistic::Adjustment;
+
+/// Level of Boruta's decisions where the rule names none.
+const DEFAULT_LEVEL: f64 = 0.05;
 
 /// What a selection may look at: the training part, and where the method compares parts, the features of the test part.
 #[derive(Debug, Clone)]
@@ -39,12 +53,13 @@ pub struct Evidence<'a> {
     train: &'a FeatureMatrix,
     target: Option<Cow<'a, [f64]>>,
     test: Option<&'a FeatureMatrix>,
+    learner: Option<&'a dyn Learner>,
 }
 
 impl<'a> Evidence<'a> {
     /// Features of the training part, without target.
     pub fn new(train: &'a FeatureMatrix) -> Self {
-        Self { train, target: None, test: None }
+        Self { train, target: None, test: None, learner: None }
     }
 
     /// With the target of the training part.
@@ -66,6 +81,13 @@ impl<'a> Evidence<'a> {
         self.test = Some(x);
         self
     }
+
+    /// With the model that `boruta`, `permutation` and `drift_aware` fit; without one it is a [`LinearLearner`].
+    #[must_use]
+    pub fn learner(mut self, learner: &'a dyn Learner) -> Self {
+        self.learner = Some(learner);
+        self
+    }
 }
 
 impl<'a> From<&'a Dataset> for Evidence<'a> {
@@ -73,7 +95,7 @@ impl<'a> From<&'a Dataset> for Evidence<'a> {
     fn from(train: &'a Dataset) -> Self {
         let y = train.y();
         let target = y.to_slice().map_or_else(|| Cow::Owned(y.to_vec()), Cow::Borrowed);
-        Self { train: train.x(), target: Some(target), test: None }
+        Self { train: train.x(), target: Some(target), test: None, learner: None }
     }
 }
 
@@ -96,6 +118,8 @@ impl<'a> From<&'a Dataset> for Evidence<'a> {
 pub struct Selector {
     method: SelectionMethod,
     keep: Keep,
+    #[serde(skip_serializing_if = "is_default")]
+    adjust: Adjustment,
 }
 
 #[derive(Deserialize)]
@@ -104,13 +128,19 @@ struct Parameters {
     method: SelectionMethod,
     #[serde(default)]
     keep: Option<Keep>,
+    #[serde(default)]
+    adjust: Adjustment,
+}
+
+fn is_default(adjust: &Adjustment) -> bool {
+    *adjust == Adjustment::default()
 }
 
 impl TryFrom<Parameters> for Selector {
     type Error = FeatureError;
 
     fn try_from(p: Parameters) -> Result<Self, FeatureError> {
-        Self::new(p.method, p.keep)
+        Ok(Self::new(p.method, p.keep)?.adjusted(p.adjust))
     }
 }
 
@@ -122,7 +152,14 @@ impl Selector {
     pub fn new(method: SelectionMethod, keep: Option<Keep>) -> Result<Self, FeatureError> {
         let keep = keep.unwrap_or_else(|| method.default_keep());
         keep.validate(method)?;
-        Ok(Self { method, keep })
+        Ok(Self { method, keep, adjust: Adjustment::default() })
+    }
+
+    /// With p-values adjusted in this way; Boruta's rounds adjust for themselves.
+    #[must_use]
+    pub fn adjusted(mut self, adjust: Adjustment) -> Self {
+        self.adjust = adjust;
+        self
     }
 
     /// The method.
@@ -138,9 +175,11 @@ impl Selector {
     /// Scores every feature and decides which are kept.
     ///
     /// # Errors
-    /// When the method needs a target or a test part that the evidence lacks, or the test part lacks a numeric feature.
+    /// When the method needs a target or a test part that the evidence lacks, the test part lacks a feature, or the learner
+    /// fails.
     pub fn fit(&self, evidence: &Evidence<'_>) -> Result<Selection, FeatureError> {
-        let scored = score::score(self.method, evidence)?;
-        Ok(self.keep.decide(self.method, scored))
+        let level = if let Keep::Fdr(q) = self.keep { q } else { DEFAULT_LEVEL };
+        let scored = score::score(self.method, evidence, level)?;
+        Ok(self.keep.decide(self.method, self.adjust, scored))
     }
 }

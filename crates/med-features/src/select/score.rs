@@ -1,50 +1,56 @@
 //! Scores of every feature by a method, best first.
 
+use std::borrow::Cow;
 use std::cmp::Ordering;
 
 use med_schema::{FeatureColumn, FeatureMatrix, MISSING};
 use rayon::prelude::*;
 
-use super::knockoff::knockoff;
+use super::by_learner::by_learner;
+use super::knockoff::{Knockoffs, knockoff};
 use super::linear::{self, Complete};
+use super::stepwise::{Direction, stepwise};
 use super::{Better, Evidence, MrmrScheme, SelectionMethod, mrmr};
 use crate::FeatureError;
 use crate::statistic::{
-    Tested, anova, complete_pairs, distance_correlation, is_constant, joint, kendall, mutual_information, pearson,
-    spearman, std_stability, variance,
+    Spread, Tested, anova, complete_pairs, distance_correlation, is_constant, joint, kendall, mid_ranks,
+    mutual_information, pearson, pearson_with, spearman, std_stability, variance,
 };
 
 /// A feature with its statistic, which may be infinite here.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Scored {
     pub(super) feature: String,
     pub(super) value: Option<f64>,
     pub(super) p_value: Option<f64>,
+    /// Where the method adjusts by itself.
+    pub(super) p_adjusted: Option<f64>,
     pub(super) reason: Option<String>,
 }
 
 impl Scored {
     fn new(column: &FeatureColumn) -> Self {
-        Self { feature: column.name().to_owned(), value: None, p_value: None, reason: None }
+        Self { feature: column.name().to_owned(), ..Self::default() }
     }
 
-    fn with(mut self, value: Option<f64>, p_value: Option<f64>) -> Self {
+    pub(super) fn with(mut self, value: Option<f64>, p_value: Option<f64>) -> Self {
         (self.value, self.p_value) = (value, p_value);
         self
     }
 
-    fn because(mut self, reason: impl Into<String>) -> Self {
+    pub(super) fn because(mut self, reason: impl Into<String>) -> Self {
         self.reason = Some(reason.into());
         self
     }
 
-    fn tested(self, test: Option<Tested>) -> Self {
+    pub(super) fn tested(self, test: Option<Tested>) -> Self {
         self.with(test.map(|t| t.value), test.map(|t| t.p_value))
     }
 }
 
 /// All features of the evidence, best first; equal scores by name, so that the order of columns does not matter.
-pub(super) fn score(method: SelectionMethod, evidence: &Evidence<'_>) -> Result<Vec<Scored>, FeatureError> {
+/// `level` is that of Boruta's decisions.
+pub(super) fn score(method: SelectionMethod, evidence: &Evidence<'_>, level: f64) -> Result<Vec<Scored>, FeatureError> {
     let test = match evidence.test {
         Some(test) => test,
         None if method.needs_test() => return Err(FeatureError::NeedsTest { method }),
@@ -61,11 +67,24 @@ pub(super) fn score(method: SelectionMethod, evidence: &Evidence<'_>) -> Result<
             jointly(method, columns, (!y.is_empty()).then_some(y))
         }
         SelectionMethod::Mrmr => return Ok(in_order_of_choice(columns, y)),
-        SelectionMethod::StepwiseAic | SelectionMethod::StepwiseBic => return Ok(by_linear_model(method, columns, y)),
-        SelectionMethod::Lasso | SelectionMethod::Stability | SelectionMethod::Knockoff => {
-            by_linear_model(method, columns, y)
+        SelectionMethod::StepwiseAic
+        | SelectionMethod::StepwiseBic
+        | SelectionMethod::BackwardAic
+        | SelectionMethod::BackwardBic
+        | SelectionMethod::BidirectionalAic
+        | SelectionMethod::BidirectionalBic => return Ok(by_linear_model(method, columns, y)),
+        SelectionMethod::Lasso
+        | SelectionMethod::LassoCv
+        | SelectionMethod::Stability
+        | SelectionMethod::Knockoff
+        | SelectionMethod::KnockoffFixed => by_linear_model(method, columns, y),
+        SelectionMethod::Boruta | SelectionMethod::Permutation | SelectionMethod::DriftAware => {
+            by_learner(method, evidence.train, y, test, evidence.learner, level)?
         }
-        _ => columns.par_iter().map(|c| alone(method, c, y, test)).collect::<Result<_, _>>()?,
+        _ => {
+            let target = Target::of(method, y);
+            columns.par_iter().map(|c| alone(method, c, &target, test)).collect::<Result<_, _>>()?
+        }
     };
     scored.sort_by(|a, b| order(method.better(), a, b));
     Ok(scored)
@@ -83,13 +102,47 @@ fn order(better: Better, a: &Scored, b: &Scored) -> Ordering {
     by_value.then_with(|| a.feature.cmp(&b.feature))
 }
 
+/// The target, with what does not have to be computed again for each feature without missing values.
+struct Target<'a> {
+    values: &'a [f64],
+    /// The values, or their ranks where the method is of ranks, with their spread; `None` when one is missing, or of a constant.
+    whole: Option<(Cow<'a, [f64]>, Spread)>,
+}
+
+impl<'a> Target<'a> {
+    fn of(method: SelectionMethod, y: &'a [f64]) -> Self {
+        let seen = match method {
+            _ if y.iter().any(|v| v.is_nan()) => None,
+            SelectionMethod::Spearman => Some(Cow::Owned(mid_ranks(y))),
+            SelectionMethod::Pearson | SelectionMethod::FTest => Some(Cow::Borrowed(y)),
+            _ => None,
+        };
+        let whole = seen.and_then(|y| Spread::of(&y).map(|spread| (y, spread)));
+        Self { values: y, whole }
+    }
+
+    /// Pearson's correlation with a feature, or Spearman's.
+    fn correlation(&self, method: SelectionMethod, x: &[f64]) -> Option<Tested> {
+        let by_ranks = method == SelectionMethod::Spearman;
+        match &self.whole {
+            Some((y, spread)) if x.len() == y.len() => {
+                let x = if by_ranks { Cow::Owned(mid_ranks(x)) } else { Cow::Borrowed(x) };
+                pearson_with(&x, y, *spread)
+            }
+            _ if by_ranks => spearman(x, self.values),
+            _ => pearson(x, self.values),
+        }
+    }
+}
+
 /// The statistic of one feature by itself.
 fn alone(
     method: SelectionMethod,
     column: &FeatureColumn,
-    y: &[f64],
+    target: &Target<'_>,
     test: &FeatureMatrix,
 ) -> Result<Scored, FeatureError> {
+    let y = target.values;
     let scored = Scored::new(column);
     let Some(x) = column.as_numeric() else {
         return Ok(match method {
@@ -100,7 +153,8 @@ fn alone(
     if method == SelectionMethod::AnovaF {
         return Ok(scored.because("numeric: the method is for categorical features"));
     }
-    let present: Vec<f64> = x.iter().copied().filter(|v| !v.is_nan()).collect();
+    let whole = !x.iter().any(|v| v.is_nan());
+    let present = if whole { Cow::Borrowed(x) } else { x.iter().copied().filter(|v| !v.is_nan()).collect() };
     let remark = remark(&present);
     let scored = match method {
         SelectionMethod::StdStability => {
@@ -110,6 +164,10 @@ fn alone(
         }
         SelectionMethod::Variance if present.len() > 1 && is_constant(&present) => scored.with(Some(0.0), None),
         SelectionMethod::Variance => scored.with(variance(&present, 1).filter(|v| v.is_finite()), None),
+        SelectionMethod::Pearson | SelectionMethod::Spearman | SelectionMethod::FTest if whole => {
+            let found = target.correlation(method, x);
+            if method == SelectionMethod::FTest { of_line(scored, found, x.len()) } else { scored.tested(found) }
+        }
         _ => {
             let (x, y) = complete_pairs(x, y);
             match method {
@@ -117,7 +175,7 @@ fn alone(
                 SelectionMethod::Spearman => scored.tested(spearman(&x, &y)),
                 SelectionMethod::Kendall => scored.tested(kendall(&x, &y)),
                 SelectionMethod::DistanceCorrelation => scored.tested(distance_correlation(&x, &y)),
-                SelectionMethod::FTest => of_line(scored, &x, &y),
+                SelectionMethod::FTest => of_line(scored, pearson(&x, &y), x.len()),
                 SelectionMethod::MutualInfo => scored.with(mutual_information(&x, &y), None),
                 // Scored together or above.
                 _ => scored,
@@ -139,21 +197,30 @@ fn remark(present: &[f64]) -> Option<&'static str> {
     if is_constant(present) {
         return Some("constant in the training part");
     }
-    let whole = present.iter().all(|v| v.fract() == 0.0);
-    if whole && present.len() >= 20 {
-        let mut sorted = present.to_vec();
-        sorted.sort_unstable_by(f64::total_cmp);
-        if sorted.windows(2).all(|w| w[0] != w[1]) {
-            return Some("every value is another whole number: an identifier?");
-        }
+    if present.len() >= 20 && are_different_whole_numbers(present) {
+        return Some("every value is another whole number: an identifier?");
     }
     None
 }
 
+fn are_different_whole_numbers(values: &[f64]) -> bool {
+    if values.iter().any(|v| v.fract() != 0.0) {
+        return false;
+    }
+    let (least, most) = values.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), v| (a.min(*v), b.max(*v)));
+    // Ages and counts: more rows than there are whole numbers between the ends.
+    if most - least + 1.0 < values.len() as f64 {
+        return false;
+    }
+    let mut sorted = values.to_vec();
+    sorted.sort_unstable_by(f64::total_cmp);
+    sorted.windows(2).all(|w| w[0] != w[1])
+}
+
 /// F of one linear term: `F = r^2 (n - 2) / (1 - r^2)` with 1 and n - 2 degrees of freedom; its p-value is Pearson's.
-fn of_line(scored: Scored, x: &[f64], y: &[f64]) -> Scored {
-    let Some(Tested { value: r, p_value }) = pearson(x, y) else { return scored };
-    let f = r * r * (x.len() as f64 - 2.0) / ((1.0 - r) * (1.0 + r));
+fn of_line(scored: Scored, correlation: Option<Tested>, rows: usize) -> Scored {
+    let Some(Tested { value: r, p_value }) = correlation else { return scored };
+    let f = r * r * (rows as f64 - 2.0) / ((1.0 - r) * (1.0 + r));
     let scored = scored.with(Some(f), Some(p_value));
     if f.is_infinite() { scored.because("infinite: the target is a linear function of the feature") } else { scored }
 }
@@ -232,10 +299,16 @@ fn by_linear_model(method: SelectionMethod, columns: &[FeatureColumn], y: &[f64]
         data.kept.iter().enumerate().map(|(at, &j)| (j, found.as_ref().map(|f| f[at]))).collect()
     };
     let found = match method {
-        SelectionMethod::StepwiseAic => linear::stepwise(&data, false),
-        SelectionMethod::StepwiseBic => linear::stepwise(&data, true),
-        SelectionMethod::Knockoff => spread(knockoff(&data)),
+        SelectionMethod::StepwiseAic => stepwise(&data, false, Direction::Forward),
+        SelectionMethod::StepwiseBic => stepwise(&data, true, Direction::Forward),
+        SelectionMethod::BackwardAic => stepwise(&data, false, Direction::Backward),
+        SelectionMethod::BackwardBic => stepwise(&data, true, Direction::Backward),
+        SelectionMethod::BidirectionalAic => stepwise(&data, false, Direction::Both),
+        SelectionMethod::BidirectionalBic => stepwise(&data, true, Direction::Both),
+        SelectionMethod::Knockoff => spread(knockoff(&data, Knockoffs::ModelX)),
+        SelectionMethod::KnockoffFixed => spread(knockoff(&data, Knockoffs::FixedX)),
         SelectionMethod::Lasso => spread(linear::lasso(&data)),
+        SelectionMethod::LassoCv => spread(linear::lasso_cv(&data)),
         _ => spread(linear::stability(&data)),
     };
     let of = |&(j, value): &(usize, Option<f64>)| {

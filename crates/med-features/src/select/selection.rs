@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Keep, SelectionMethod};
 use crate::FeatureError;
+use crate::statistic::Adjustment;
 
 /// One feature's score.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -15,7 +16,8 @@ pub struct FeatureScore {
     /// The statistic; `None` (null, never left out) where it is not defined or infinite.
     #[serde(default)]
     pub score: Option<f64>,
-    /// Two-sided p-value, where the method has one.
+    /// p-value, where the method has one: two-sided, but one-sided where a score can only be large by merit (`permutation`,
+    /// `drift_aware`, `boruta`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub p_value: Option<f64>,
     /// The p-value adjusted for the number of features tested.
@@ -46,12 +48,14 @@ pub struct FeatureScore {
 pub struct Selection {
     method: SelectionMethod,
     keep: Keep,
+    #[serde(default, skip_serializing_if = "super::is_default")]
+    adjust: Adjustment,
     scores: Vec<FeatureScore>,
 }
 
 impl Selection {
-    pub(super) fn new(method: SelectionMethod, keep: Keep, scores: Vec<FeatureScore>) -> Self {
-        Self { method, keep, scores }
+    pub(super) fn new(method: SelectionMethod, keep: Keep, adjust: Adjustment, scores: Vec<FeatureScore>) -> Self {
+        Self { method, keep, adjust, scores }
     }
 
     /// The method.
@@ -62,6 +66,11 @@ impl Selection {
     /// The rule.
     pub fn keep(&self) -> Keep {
         self.keep
+    }
+
+    /// How p-values were adjusted.
+    pub fn adjustment(&self) -> Adjustment {
+        self.adjust
     }
 
     /// All features, best first; those without a score last, by name.

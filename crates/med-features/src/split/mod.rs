@@ -9,15 +9,23 @@
 //! | [`GroupSplit`] | all of a group | several rows a client, family or hospital |
 //! | [`TimeSplit`] | all of a moment | the model will predict later periods than it learnt from |
 //! | [`KeyedSplit`] | all of a key, in every later version of the table | tables that grow between runs |
+//! | [`StratifiedSplit`] | none; both parts have the same mix of targets | few rows with most of the cost |
+//!
+//! [`KFold`] and [`TimeFolds`] give several splits, in which every row (in time: every later row) is judged once; a [`NestedSplit`] has
+//! further splits of its training part, to choose by.
 
+mod folds;
 mod group;
 mod keyed;
 mod random;
+mod stratified;
 mod time;
 
+pub use folds::{KFold, NestedSplit, TimeFolds};
 pub use group::GroupSplit;
 pub use keyed::{KeyedSplit, Side};
 pub use random::RandomSplit;
+pub use stratified::StratifiedSplit;
 pub use time::TimeSplit;
 
 use med_schema::{Dataset, FeatureMatrix};
@@ -42,6 +50,8 @@ use crate::FeatureError;
 pub struct Split {
     train: Vec<usize>,
     test: Vec<usize>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    left_out: Vec<usize>,
 }
 
 #[derive(Deserialize)]
@@ -49,13 +59,15 @@ pub struct Split {
 struct Parts {
     train: Vec<usize>,
     test: Vec<usize>,
+    #[serde(default)]
+    left_out: Vec<usize>,
 }
 
 impl TryFrom<Parts> for Split {
     type Error = FeatureError;
 
-    fn try_from(Parts { train, test }: Parts) -> Result<Self, FeatureError> {
-        Self::new(train, test)
+    fn try_from(Parts { train, test, left_out }: Parts) -> Result<Self, FeatureError> {
+        Self::with_left_out(train, test, left_out)
     }
 }
 
@@ -65,9 +77,17 @@ impl Split {
     /// # Errors
     /// When the parts do not hold each row from 0 on exactly once, in ascending order, or one is empty.
     pub fn new(train: Vec<usize>, test: Vec<usize>) -> Result<Self, FeatureError> {
-        let rows = train.len() + test.len();
-        for (part, own) in [("train", &train), ("test", &test)] {
-            if own.is_empty() {
+        Self::with_left_out(train, test, Vec::new())
+    }
+
+    /// A split of these rows, of which some are in neither part: a gap in time, what comes after the test part.
+    ///
+    /// # Errors
+    /// When the three do not hold each row from 0 on exactly once, in ascending order, or one of the parts is empty.
+    pub fn with_left_out(train: Vec<usize>, test: Vec<usize>, left_out: Vec<usize>) -> Result<Self, FeatureError> {
+        let rows = train.len() + test.len() + left_out.len();
+        for (part, own) in [("train", &train), ("test", &test), ("left out", &left_out)] {
+            if own.is_empty() && part != "left out" {
                 return Err(FeatureError::EmptyPart { part, rows, reason: "the part is empty" });
             }
             if let Some(pair) = own.windows(2).find(|w| w[0] >= w[1]) {
@@ -77,14 +97,14 @@ impl Split {
                 return Err(FeatureError::NotASplit { rows, row, reason: "past the end" });
             }
         }
-        // Ascending, in range and as many as there are rows: complete unless a row is in both parts.
+        // Ascending, in range and as many as there are rows: complete unless a row is in two parts.
         let mut seen = vec![false; rows];
-        for &row in train.iter().chain(&test) {
+        for &row in train.iter().chain(&test).chain(&left_out) {
             if std::mem::replace(&mut seen[row], true) {
-                return Err(FeatureError::NotASplit { rows, row, reason: "in both parts" });
+                return Err(FeatureError::NotASplit { rows, row, reason: "in two parts" });
             }
         }
-        Ok(Self { train, test })
+        Ok(Self { train, test, left_out })
     }
 
     /// A split by a verdict on each row; `why_empty` explains a part without rows.
@@ -95,7 +115,30 @@ impl Split {
                 return Err(FeatureError::EmptyPart { part, rows, reason: why_empty });
             }
         }
-        Ok(Self { train, test })
+        Ok(Self { train, test, left_out: Vec::new() })
+    }
+
+    /// Tests on the moments from `start` to before `end`, learns from those before `start - gap`, and leaves the rest out.
+    fn by_time(times: &[i64], start: i64, end: Option<i64>, gap: i64) -> Result<Self, FeatureError> {
+        let (mut train, mut test, mut left_out) = (Vec::new(), Vec::new(), Vec::new());
+        for (row, &time) in times.iter().enumerate() {
+            let part = if time < start.saturating_sub(gap) {
+                &mut train
+            } else if time >= start && end.is_none_or(|end| time < end) {
+                &mut test
+            } else {
+                &mut left_out
+            };
+            part.push(row);
+        }
+        let rows = times.len();
+        for (part, own) in [("train", &train), ("test", &test)] {
+            if own.is_empty() {
+                let reason = "all rows are on the other side of the cut-off, or in the gap";
+                return Err(FeatureError::EmptyPart { part, rows, reason });
+            }
+        }
+        Ok(Self { train, test, left_out })
     }
 
     /// Rows of the training part, ascending.
@@ -108,9 +151,14 @@ impl Split {
         &self.test
     }
 
-    /// Rows in both parts together.
+    /// Rows in neither part, ascending; most splits have none.
+    pub fn left_out(&self) -> &[usize] {
+        &self.left_out
+    }
+
+    /// Rows that were split, those left out included.
     pub fn n_rows(&self) -> usize {
-        self.train.len() + self.test.len()
+        self.train.len() + self.test.len() + self.left_out.len()
     }
 
     /// The two parts of a matrix.
@@ -152,7 +200,7 @@ fn checked_fraction(fraction: f64) -> Result<f64, FeatureError> {
 
 /// Shuffles in place by Fisher and Yates' method, with whole-number draws written out so that no release of a random-number
 /// crate can change which rows are drawn.
-fn shuffle<T>(items: &mut [T], generator: &mut impl Rng) {
+pub(crate) fn shuffle<T>(items: &mut [T], generator: &mut impl Rng) {
     for last in (1..items.len()).rev() {
         items.swap(last, below(last as u64 + 1, generator) as usize);
     }

@@ -86,7 +86,7 @@ impl RandomSplit {
         let mut test = order.split_off(n_train);
         order.sort_unstable();
         test.sort_unstable();
-        Ok(Split { train: order, test })
+        Ok(Split { train: order, test, left_out: Vec::new() })
     }
 }
 

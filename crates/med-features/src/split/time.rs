@@ -13,7 +13,10 @@ use crate::FeatureError;
 /// - [`fraction`](Self::fraction): the moment is chosen among those in the data so that the training part is as near as can be
 ///   to the share asked for; at a tie the earlier moment.
 ///
-/// There is no default: a cut-off is a decision. As JSON `{"cut_off": 1704067200000000}` or `{"train_fraction": 0.8}`.
+/// With a [gap](Self::with_gap), rows less than that before the moment are left out of both parts: what a row's target is made of may
+/// not be known yet at the next row's time.
+///
+/// There is no default: a cut-off is a decision. As JSON `{"cut_off": 1704067200000000}` or `{"train_fraction": 0.8, "gap": 90}`.
 ///
 /// ```
 /// use med_features::TimeSplit;
@@ -24,7 +27,10 @@ use crate::FeatureError;
 /// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "Parameters", into = "Parameters")]
-pub struct TimeSplit(Rule);
+pub struct TimeSplit {
+    rule: Rule,
+    gap: i64,
+}
 
 #[derive(Debug, Clone, PartialEq)]
 enum Rule {
@@ -33,36 +39,58 @@ enum Rule {
 }
 
 #[derive(Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", deny_unknown_fields)]
-enum Parameters {
-    CutOff(i64),
-    TrainFraction(f64),
+#[serde(deny_unknown_fields)]
+struct Parameters {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    cut_off: Option<i64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    train_fraction: Option<f64>,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    gap: i64,
+}
+
+fn is_zero(gap: &i64) -> bool {
+    *gap == 0
 }
 
 impl TryFrom<Parameters> for TimeSplit {
     type Error = FeatureError;
 
     fn try_from(p: Parameters) -> Result<Self, FeatureError> {
-        match p {
-            Parameters::CutOff(moment) => Ok(Self::cut_off(moment)),
-            Parameters::TrainFraction(share) => Self::fraction(share),
+        let refuse = |found: &str| {
+            let expected = "either cut_off or train_fraction";
+            Err(FeatureError::Parameter { parameter: "time split", expected, found: found.to_owned() })
+        };
+        match (p.cut_off, p.train_fraction) {
+            (Some(moment), None) => Self::cut_off(moment).with_gap(p.gap),
+            (None, Some(share)) => Self::fraction(share)?.with_gap(p.gap),
+            (Some(_), Some(_)) => refuse("both"),
+            (None, None) => refuse("neither"),
         }
     }
 }
 
 impl From<TimeSplit> for Parameters {
-    fn from(split: TimeSplit) -> Self {
-        match split.0 {
-            Rule::CutOff(moment) => Self::CutOff(moment),
-            Rule::Fraction(share) => Self::TrainFraction(share),
+    fn from(TimeSplit { rule, gap }: TimeSplit) -> Self {
+        match rule {
+            Rule::CutOff(moment) => Self { cut_off: Some(moment), train_fraction: None, gap },
+            Rule::Fraction(share) => Self { cut_off: None, train_fraction: Some(share), gap },
         }
     }
+}
+
+/// A gap is not negative.
+pub(super) fn checked_gap(gap: i64) -> Result<i64, FeatureError> {
+    if gap >= 0 {
+        return Ok(gap);
+    }
+    Err(FeatureError::Parameter { parameter: "gap", expected: "0 or more", found: gap.to_string() })
 }
 
 impl TimeSplit {
     /// Rows at or after this moment are the test part.
     pub fn cut_off(moment: i64) -> Self {
-        Self(Rule::CutOff(moment))
+        Self { rule: Rule::CutOff(moment), gap: 0 }
     }
 
     /// About this share of the rows, the earliest, are the training part.
@@ -70,15 +98,24 @@ impl TimeSplit {
     /// # Errors
     /// When the share is not strictly between 0 and 1.
     pub fn fraction(train_fraction: f64) -> Result<Self, FeatureError> {
-        Ok(Self(Rule::Fraction(checked_fraction(train_fraction)?)))
+        Ok(Self { rule: Rule::Fraction(checked_fraction(train_fraction)?), gap: 0 })
+    }
+
+    /// Rows less than `gap` before the moment, in the unit of the times, are left out.
+    ///
+    /// # Errors
+    /// When it is negative.
+    pub fn with_gap(mut self, gap: i64) -> Result<Self, FeatureError> {
+        self.gap = checked_gap(gap)?;
+        Ok(self)
     }
 
     /// Splits rows by the moment of each.
     ///
     /// # Errors
-    /// When all rows fall on one side of the cut-off, or are of one moment.
+    /// When all rows fall on one side of the cut-off, are of one moment, or the gap leaves nothing to learn from.
     pub fn split(&self, times: &[i64]) -> Result<Split, FeatureError> {
-        let moment = match self.0 {
+        let moment = match self.rule {
             Rule::CutOff(moment) => moment,
             Rule::Fraction(share) => {
                 let mut sorted = times.to_vec();
@@ -92,7 +129,7 @@ impl TimeSplit {
                 sorted[runs[..count].iter().sum::<usize>()]
             }
         };
-        Split::by(times.len(), "all rows are on the other side of the cut-off", |row| times[row] < moment)
+        Split::by_time(times, moment, None, self.gap)
     }
 }
 
@@ -116,11 +153,24 @@ mod tests {
     }
 
     #[test]
+    fn a_gap_is_left_out() {
+        let split = TimeSplit::cut_off(10).with_gap(3).unwrap().split(&[6, 10, 7, 9, 12, 1]).unwrap();
+        assert_eq!((split.train(), split.test(), split.left_out()), (&[0, 5][..], &[1, 4][..], &[2, 3][..]));
+        let json = serde_json::to_string(&split).unwrap();
+        assert_eq!(serde_json::from_str::<Split>(&json).unwrap(), split);
+        assert!(TimeSplit::cut_off(10).with_gap(-1).is_err());
+        assert!(TimeSplit::cut_off(10).with_gap(20).unwrap().split(&[6, 10]).is_err());
+    }
+
+    #[test]
     fn both_forms_survive_json() {
-        for split in [TimeSplit::cut_off(-5), TimeSplit::fraction(0.25).unwrap()] {
+        let gap = TimeSplit::cut_off(7).with_gap(2).unwrap();
+        for split in [TimeSplit::cut_off(-5), TimeSplit::fraction(0.25).unwrap(), gap] {
             let json = serde_json::to_string(&split).unwrap();
             assert_eq!(serde_json::from_str::<TimeSplit>(&json).unwrap(), split);
         }
-        assert!(serde_json::from_str::<TimeSplit>(r#"{"train_fraction":2.0}"#).is_err());
+        for bad in [r#"{"train_fraction":2.0}"#, r#"{"gap":1}"#, r#"{"cut_off":1,"train_fraction":0.5}"#] {
+            assert!(serde_json::from_str::<TimeSplit>(bad).is_err(), "{bad}");
+        }
     }
 }

@@ -1,10 +1,11 @@
 //! Statistics that look at all features together: variance inflation and partial correlation.
 
-use ndarray::Array2;
+use ndarray::{Array2, s};
+use rayon::prelude::*;
 
 use super::matrix::correlations;
 use super::tail::correlation_p;
-use super::{Tested, is_constant};
+use super::{Tested, all_finite, is_constant};
 
 /// Eigenvalues of a correlation matrix at or below this share of its size count as zero: the columns are linearly dependent.
 const RANK_TOLERANCE: f64 = 1e-12;
@@ -34,23 +35,28 @@ pub fn joint(features: &[&[f64]], target: Option<&[f64]>) -> Joint {
     let p = features.len();
     let n = features.first().map_or(0, |f| f.len());
     let all: Vec<&[f64]> = features.iter().copied().chain(target).collect();
-    let complete: Vec<usize> = (0..n).filter(|&row| all.iter().all(|c| c[row].is_finite())).collect();
-    let rows = complete.len();
-    let columns: Vec<Vec<f64>> = all.iter().map(|c| complete.iter().map(|&row| c[row]).collect()).collect();
-    let varies: Vec<usize> = (0..p).filter(|&j| rows >= 3 && !is_constant(&columns[j])).collect();
+    let whole = all.par_iter().all(|c| all_finite(c));
+    let complete: Vec<usize> =
+        if whole { Vec::new() } else { (0..n).filter(|&row| all.iter().all(|c| c[row].is_finite())).collect() };
+    let rows = if whole { n } else { complete.len() };
+    let taken = |c: &&'_ [f64]| complete.iter().map(|&row| c[row]).collect::<Vec<f64>>();
+    let copies: Vec<Vec<f64>> = if whole { Vec::new() } else { all.iter().map(taken).collect() };
+    let columns: Vec<&[f64]> = if whole { all } else { copies.iter().map(Vec::as_slice).collect() };
+    let varies: Vec<usize> = (0..p).filter(|&j| rows >= 3 && !is_constant(columns[j])).collect();
 
     let mut vif = vec![None; p];
-    let kept: Vec<&[f64]> = varies.iter().map(|&j| &columns[j][..]).collect();
-    let inverse = PseudoInverse::of(correlations(&kept));
+    let y = columns.get(p).filter(|y| rows >= 3 && !is_constant(y));
+    let with_target: Vec<&[f64]> = varies.iter().map(|&j| columns[j]).chain(y.copied()).collect();
+    let r = correlations(&with_target);
+    let last = varies.len();
+    let inverse = PseudoInverse::of(r.slice(s![..last, ..last]).to_owned());
     for (at, &j) in varies.iter().enumerate() {
         let dependent = inverse.null_share[at] > SHARE_TOLERANCE;
         vif[j] = Some(if dependent { f64::INFINITY } else { inverse.values[(at, at)].max(1.0) });
     }
     let mut partial = vec![None; if target.is_some() { p } else { 0 }];
-    if let Some(y) = columns.get(p).filter(|y| rows >= 3 && !is_constant(y)) {
-        let with_target: Vec<&[f64]> = kept.iter().copied().chain([&y[..]]).collect();
-        let both = PseudoInverse::of(correlations(&with_target));
-        let last = varies.len();
+    if y.is_some() {
+        let both = PseudoInverse::of(r);
         for (at, &j) in varies.iter().enumerate() {
             if inverse.null_share[at] > SHARE_TOLERANCE || both.null_share[last] > SHARE_TOLERANCE {
                 continue;

@@ -1,17 +1,18 @@
 //! Pairwise correlation of features.
 
 use med_schema::FeatureMatrix;
-use ndarray::{Array2, ArrayView2};
-use ndarray_stats::CorrelationExt;
+use ndarray::linalg::general_mat_mul;
+use ndarray::{Array2, ArrayView2, s};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::complete_pairs;
 use super::correlation::coefficient;
+use super::moments::mean;
 
 /// Pearson's correlation of each numeric feature with each other. Shape: features x features, symmetric, 1 on the diagonal.
 ///
-/// Without missing values it is one matrix product; with missing values each pair is over the rows where both have one, and the
+/// Without missing values it is one matrix product, summed block by block; with missing values each pair is over the rows where both have one, and the
 /// matrix need not be positive definite then. Correlations with a constant are not defined: NaN in [`values`](Self::values),
 /// `null` in JSON.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -81,44 +82,72 @@ impl CorrelationMatrix {
 pub(crate) fn correlations(columns: &[&[f64]]) -> Array2<f64> {
     let p = columns.len();
     let n = columns.first().map_or(0, |c| c.len());
-    let odd = |c: &&[f64]| super::is_constant(c) || c.iter().any(|v| !v.is_finite());
-    let mut r = match Array2::from_shape_vec((p, n), columns.concat()) {
-        Ok(rows) if n >= 3 && !columns.iter().any(odd) => {
-            rows.pearson_correlation().unwrap_or_else(|_| Array2::from_elem((p, p), f64::NAN))
-        }
-        _ => {
-            let pairs: Vec<f64> = (0..p * p)
-                .into_par_iter()
-                .map(|at| {
-                    let (i, j) = (at / p, at % p);
-                    if i >= j {
-                        return f64::NAN;
-                    }
-                    let (x, y) = complete_pairs(columns[i], columns[j]);
-                    coefficient(&x, &y).unwrap_or(f64::NAN)
-                })
-                .collect();
-            Array2::from_shape_vec((p, p), pairs).unwrap_or_else(|_| Array2::from_elem((p, p), f64::NAN))
-        }
-    };
-    for i in 0..p {
-        for j in 0..i {
-            r[(i, j)] = r[(j, i)].clamp(-1.0, 1.0);
-            r[(j, i)] = r[(i, j)];
-        }
-        let (x, _) = complete_pairs(columns[i], columns[i]);
-        r[(i, i)] = if coefficient(&x, &x).is_some() { 1.0 } else { f64::NAN };
+    if n >= 3
+        && !columns.iter().any(|c| super::is_constant(c))
+        && let Some(products) = centred_products(columns)
+    {
+        return Array2::from_shape_fn((p, p), |(i, j)| match i == j {
+            true => 1.0,
+            false => (products[(i, j)] / (products[(i, i)] * products[(j, j)]).sqrt()).clamp(-1.0, 1.0),
+        });
     }
-    r
+    // Pair by pair: the upper triangle, and the diagonal where there is a spread.
+    let pairs: Vec<f64> = (0..p * p)
+        .into_par_iter()
+        .map(|at| match (at / p, at % p) {
+            (i, j) if i > j => f64::NAN,
+            (i, j) => {
+                let (x, y) = complete_pairs(columns[i], columns[j]);
+                coefficient(&x, &y).map_or(f64::NAN, |r| if i == j { 1.0 } else { r })
+            }
+        })
+        .collect();
+    Array2::from_shape_fn((p, p), |(i, j)| pairs[i.min(j) * p + i.max(j)])
+}
+
+/// Rows whose products one thread adds up: whatever the number of threads, the same sums.
+const SEGMENT: usize = 1 << 15;
+/// Rows of a block of centred values, which stays in the cache.
+const BLOCK: usize = 512;
+
+/// Sums of products of columns about their means. Shape: columns x columns, symmetric.
+///
+/// One pass over the columns, no copy of them. `None` when a value is not finite, or so large or small that its square is not a
+/// normal number.
+pub(crate) fn centred_products(columns: &[&[f64]]) -> Option<Array2<f64>> {
+    let p = columns.len();
+    let n = columns.first().map_or(0, |c| c.len());
+    if !columns.par_iter().all(|c| c.len() == n && super::all_finite(c)) {
+        return None;
+    }
+    let means: Vec<f64> = columns.par_iter().map(|c| mean(c).unwrap_or_default()).collect();
+    let starts: Vec<usize> = (0..n).step_by(SEGMENT).collect();
+    let of_segment = |&start: &usize| {
+        let mut products = Array2::<f64>::zeros((p, p));
+        let mut block = Array2::<f64>::zeros((p, BLOCK));
+        let end = (start + SEGMENT).min(n);
+        for from in (start..end).step_by(BLOCK) {
+            let rows = BLOCK.min(end - from);
+            for ((mut to, column), mean) in block.rows_mut().into_iter().zip(columns).zip(&means) {
+                to.iter_mut().zip(&column[from..from + rows]).for_each(|(to, v)| *to = v - mean);
+            }
+            let filled = block.slice(s![.., ..rows]);
+            general_mat_mul(1.0, &filled, &filled.t(), 1.0, &mut products);
+        }
+        products
+    };
+    let segments: Vec<Array2<f64>> = starts.par_iter().map(of_segment).collect();
+    let sum = segments.into_iter().fold(Array2::zeros((p, p)), |sum, segment| sum + segment);
+    sum.diag().iter().all(|v: &f64| (v * v).is_normal()).then_some(sum)
 }
 
 /// Correlations over the rows that are complete and finite in all columns; NaN where not defined.
 pub(crate) fn correlation_rows(columns: &[&[f64]]) -> Array2<f64> {
     let n = columns.first().map_or(0, |c| c.len());
-    let complete: Vec<usize> = (0..n).filter(|&row| columns.iter().all(|c| c[row].is_finite())).collect();
-    if complete.len() == n {
+    if columns.iter().all(|c| super::all_finite(c)) {
         return correlations(columns);
     }
+    let complete: Vec<usize> = (0..n).filter(|&row| columns.iter().all(|c| c[row].is_finite())).collect();
     let taken: Vec<Vec<f64>> = columns.iter().map(|c| complete.iter().map(|&row| c[row]).collect()).collect();
     correlations(&taken.iter().map(Vec::as_slice).collect::<Vec<_>>())
 }

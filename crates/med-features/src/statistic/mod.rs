@@ -13,19 +13,27 @@ mod matrix;
 mod moments;
 mod multiple_testing;
 mod mutual_information;
+mod quantile;
+mod ranks;
 mod tail;
+mod two_sample;
 
 pub use anova::{Anova, anova};
-pub use correlation::{mid_ranks, pearson, spearman};
+pub(crate) use correlation::{Spread, pearson_with};
+pub use correlation::{pearson, spearman};
 pub use distance::distance_correlation;
 pub(crate) use joint::symmetric_eigen;
 pub use joint::{Joint, joint};
 pub use kendall::kendall;
 pub use matrix::CorrelationMatrix;
-pub(crate) use matrix::correlation_rows;
+pub(crate) use matrix::{centred_products, correlation_rows};
 pub use moments::{mean, skewness, std_stability, sum, variance};
-pub use multiple_testing::benjamini_hochberg;
+pub use multiple_testing::{Adjustment, benjamini_hochberg, benjamini_yekutieli, bonferroni, holm};
 pub use mutual_information::mutual_information;
+pub(crate) use quantile::{more_than_two, quantile, sorted_present};
+pub use ranks::mid_ranks;
+pub(crate) use tail::{binomial_upper, one_sided_t};
+pub use two_sample::{homogeneity, ks_two_sample};
 
 /// A statistic with the probability of one as extreme when there is no relation.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -39,6 +47,14 @@ pub struct Tested {
 /// The rows where `x` has a value, as two vectors.
 pub fn complete_pairs(x: &[f64], y: &[f64]) -> (Vec<f64>, Vec<f64>) {
     x.iter().zip(y).filter(|(x, y)| !x.is_nan() && !y.is_nan()).map(|(&x, &y)| (x, y)).unzip()
+}
+
+/// Whether no value is missing or infinite.
+pub(crate) fn all_finite(x: &[f64]) -> bool {
+    const SIGN: u64 = 1 << 63;
+    // The largest bits of a block, not the first odd value: that is a loop without a way out, which is quick.
+    let largest = |block: &[f64]| block.iter().fold(0, |most: u64, v| most.max(v.to_bits() & !SIGN));
+    x.chunks(1 << 12).all(|block| largest(block) < f64::INFINITY.to_bits())
 }
 
 /// Whether all values are the same. Compares values, since a rounded mean makes the variance of a constant not quite 0.

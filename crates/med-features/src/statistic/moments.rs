@@ -1,5 +1,7 @@
 //! Sums, variance, skewness, and the standard-deviation stability score.
 
+use std::borrow::Cow;
+
 /// Rows summed one by one before halves are added: the block of pairwise summation.
 const BLOCK: usize = 128;
 
@@ -8,22 +10,35 @@ const BLOCK: usize = 128;
 /// The tree of additions is that of numpy's `sum` over a contiguous array (blocks of 128 in eight interleaved sums, halves cut
 /// at multiples of eight), so that scores computed with pandas can be matched to the bit.
 pub fn sum(values: &[f64]) -> f64 {
-    let n = values.len();
+    sum_of(values, |v| v)
+}
+
+/// [`sum`] of a function of each value, without a column of them.
+pub(crate) fn sum_of(values: &[f64], f: impl Fn(f64) -> f64 + Copy) -> f64 {
+    sum_pairs(values, values, |v, _| f(v))
+}
+
+/// [`sum`] of a function of the values of two columns of one length.
+pub(crate) fn sum_pairs(x: &[f64], y: &[f64], f: impl Fn(f64, f64) -> f64 + Copy) -> f64 {
+    let n = x.len().min(y.len());
+    let (x, y) = (&x[..n], &y[..n]);
     if n < 8 {
-        return values.iter().fold(-0.0_f64, |total, v| total + v);
+        return x.iter().zip(y).fold(-0.0_f64, |total, (x, y)| total + f(*x, *y));
     }
     if n > BLOCK {
         let half = n / 2 - (n / 2) % 8;
-        return sum(&values[..half]) + sum(&values[half..]);
+        return sum_pairs(&x[..half], &y[..half], f) + sum_pairs(&x[half..], &y[half..], f);
     }
-    let (eights, rest) = values.as_chunks::<8>();
+    let ((x_eights, x_rest), (y_eights, y_rest)) = (x.as_chunks::<8>(), y.as_chunks::<8>());
     let mut lanes = [-0.0_f64; 8];
-    for eight in eights {
-        lanes.iter_mut().zip(eight).for_each(|(lane, v)| *lane += v);
+    for (x, y) in x_eights.iter().zip(y_eights) {
+        for (lane, (x, y)) in lanes.iter_mut().zip(x.iter().zip(y)) {
+            *lane += f(*x, *y);
+        }
     }
-    let [a, b, c, d, e, f, g, h] = lanes;
-    let total = ((a + b) + (c + d)) + ((e + f) + (g + h));
-    rest.iter().fold(total, |total, v| total + v)
+    let [a, b, c, d, e, f_, g, h] = lanes;
+    let total = ((a + b) + (c + d)) + ((e + f_) + (g + h));
+    x_rest.iter().zip(y_rest).fold(total, |total, (x, y)| total + f(*x, *y))
 }
 
 /// Arithmetic mean; `None` of nothing.
@@ -35,8 +50,7 @@ pub fn mean(values: &[f64]) -> Option<f64> {
 pub fn variance(values: &[f64], ddof: usize) -> Option<f64> {
     let free = values.len().checked_sub(ddof).filter(|&free| free > 0)?;
     let mean = mean(values)?;
-    let squares: Vec<f64> = values.iter().map(|v| (v - mean) * (v - mean)).collect();
-    Some(sum(&squares) / free as f64)
+    Some(sum_of(values, |v| (v - mean) * (v - mean)) / free as f64)
 }
 
 /// Skewness of a whole, `m3 / m2^1.5` with `mk` the mean of `(x - mean)^k`; 2 for an exponential distribution.
@@ -53,8 +67,7 @@ pub fn skewness(values: &[f64]) -> Option<f64> {
     }
     let mean = mean(values)?;
     let std = variance(values, 0).filter(|v| *v > 0.0 && v.is_finite())?.sqrt();
-    let cubes: Vec<f64> = values.iter().map(|v| ((v - mean) / std).powi(3)).collect();
-    Some(sum(&cubes) / values.len() as f64).filter(|s| s.is_finite())
+    Some(sum_of(values, |v| ((v - mean) / std).powi(3)) / values.len() as f64).filter(|s| s.is_finite())
 }
 
 /// Standard-deviation stability of a column between two parts:
@@ -76,7 +89,11 @@ pub fn skewness(values: &[f64]) -> Option<f64> {
 /// ```
 pub fn std_stability(a: &[f64], b: &[f64]) -> Option<f64> {
     let std = |values: &[f64]| {
-        let present: Vec<f64> = values.iter().copied().filter(|v| v.is_finite()).collect();
+        let present = if super::all_finite(values) {
+            Cow::Borrowed(values)
+        } else {
+            values.iter().copied().filter(|v| v.is_finite()).collect()
+        };
         let constant = super::is_constant(&present);
         variance(&present, 1).filter(|v| v.is_finite()).map(|v| if constant { 0.0 } else { v.sqrt() })
     };

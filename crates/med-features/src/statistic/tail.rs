@@ -3,6 +3,9 @@
 use statrs::function::beta::checked_beta_reg;
 use statrs::function::gamma::checked_gamma_ur;
 
+use super::is_constant;
+use super::moments::{mean, variance};
+
 /// Two-sided p of a correlation `r` with `dof` degrees of freedom: `I(1 - r^2; dof/2, 1/2)`, the regularised incomplete beta
 /// function, which is Student's t of `r sqrt(dof / (1 - r^2))`. `None` without degrees of freedom.
 pub(crate) fn correlation_p(r: f64, dof: f64) -> Option<f64> {
@@ -27,6 +30,36 @@ pub(crate) fn normal_p(z: f64) -> f64 {
         // Not positive or not finite: at 0 all is as extreme, at infinity nothing.
         Err(_) => f64::from(u8::from(half_square == 0.0)),
     }
+}
+
+/// Upper tail of chi-square: `Q(dof / 2, x / 2)`; 1 without degrees of freedom.
+pub(crate) fn chi_square_p(x: f64, dof: f64) -> f64 {
+    if dof <= 0.0 || x <= 0.0 {
+        return 1.0;
+    }
+    checked_gamma_ur(dof / 2.0, x / 2.0).map_or(0.0, |p| p.clamp(0.0, 1.0))
+}
+
+/// Probability of `hits` heads or more in `rounds` tosses of a coin: `I(1/2; hits, rounds - hits + 1)`.
+pub(crate) fn binomial_upper(hits: u32, rounds: u32) -> f64 {
+    if hits == 0 {
+        return 1.0;
+    }
+    incomplete_beta(f64::from(hits), f64::from(rounds.saturating_sub(hits)) + 1.0, 0.5).unwrap_or(0.0)
+}
+
+/// One-sided p of Student's t-test that the mean of `d` is not above 0. `None` of fewer than two values or of a constant.
+pub(crate) fn one_sided_t(d: &[f64]) -> Option<f64> {
+    let n = d.len() as f64;
+    let (mean, variance) = (mean(d)?, variance(d, 1)?);
+    let dof = n - 1.0;
+    if is_constant(d) || !variance.is_finite() {
+        return None;
+    }
+    let t = mean / (variance / n).sqrt();
+    // Student's t as the correlation that has it.
+    let two_sided = incomplete_beta(dof / 2.0, 0.5, dof / (dof + t * t))?;
+    Some(if t > 0.0 { two_sided / 2.0 } else { 1.0 - two_sided / 2.0 })
 }
 
 fn incomplete_beta(a: f64, b: f64, x: f64) -> Option<f64> {
@@ -84,5 +117,14 @@ mod tests {
         assert_eq!(correlation_p(1.0, 5.0), Some(0.0));
         assert_eq!(f_p(0.0, 2.0, 9.0), Some(1.0));
         assert_eq!(correlation_p(0.5, 0.0), None);
+        // t of (1, 2, 3) is 2 sqrt 3 on two degrees: p = (1 - t / sqrt(t^2 + 2)) / 2.
+        close(one_sided_t(&[1.0, 2.0, 3.0]).unwrap(), (1.0 - (12.0_f64 / 14.0).sqrt()) / 2.0, 1e-12);
+        close(one_sided_t(&[-1.0, -2.0, -3.0]).unwrap(), (1.0 + (12.0_f64 / 14.0).sqrt()) / 2.0, 1e-12);
+        assert_eq!(one_sided_t(&[1.0, 1.0]), None);
+        close(binomial_upper(3, 4), 5.0 / 16.0, 1e-14);
+        close(binomial_upper(9, 9), 2_f64.powi(-9), 1e-13);
+        assert_eq!(binomial_upper(0, 9), 1.0);
+        close(chi_square_p(3.841_458_820_694_124, 1.0), 0.05, 1e-12);
+        assert_eq!(chi_square_p(5.0, 0.0), 1.0);
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use med_features::select::{MrmrScheme, knockoff_threshold, mrmr};
-use med_features::statistic::{anova, benjamini_hochberg, std_stability};
+use med_features::statistic::{Adjustment, anova, std_stability};
 use med_features::{Evidence, FeatureScore, Keep, Selection, SelectionMethod, Selector};
 use med_schema::{Dataset, FeatureMatrix};
 use serde_json::Value;
@@ -124,10 +124,13 @@ fn adjusted_p_values_are_statsmodels() {
         let tests = &expected["multiple_testing"];
         let numbers = |v: &Value| v.as_array().unwrap().iter().map(|p| p.as_f64().unwrap()).collect::<Vec<f64>>();
         let p: Vec<Option<f64>> = numbers(&tests["p"]).into_iter().map(Some).collect();
-        let golden = numbers(&tests["fdr_bh"]["adjusted"]);
-        for (found, expected) in benjamini_hochberg(&p).into_iter().zip(&golden) {
-            close(found.unwrap(), *expected, 1e-14, case);
+        for name in ["fdr_bh", "fdr_by", "holm", "bonferroni"] {
+            let adjustment: Adjustment = name.parse().unwrap();
+            for (found, expected) in adjustment.adjust(&p).into_iter().zip(numbers(&tests[name]["adjusted"])) {
+                close(found.unwrap(), expected, 1e-13, &format!("{case} {name}"));
+            }
         }
+        let golden = numbers(&tests["fdr_bh"]["adjusted"]);
         // The F-test of every column, categories included, is that very list; the constant is not counted.
         let selection = select(&train, SelectionMethod::FTest);
         assert_eq!(selection.keep(), Keep::Fdr(0.05));
@@ -217,6 +220,79 @@ fn forward_steps_are_those_of_statsmodels() {
             }
         }
     }
+}
+
+#[test]
+fn backward_steps_end_where_those_of_statsmodels_do() {
+    for case in CASES {
+        for (method, key, name) in [
+            (SelectionMethod::BackwardAic, "backward_aic", "aic"),
+            (SelectionMethod::BackwardBic, "backward_bic", "bic"),
+        ] {
+            let (train, expected) = problem(case);
+            let golden = &expected["stepwise"][key];
+            let mut names: Vec<String> = serde_json::from_value(golden["selected"].clone()).unwrap();
+            let selection = select(&train, method);
+            let mut found: Vec<&str> = selection.selected().collect();
+            names.sort();
+            found.sort_unstable();
+            assert_eq!(found, names, "{case} {key}");
+            // The last feature removed would raise the criterion again by as much as its removal lowered it.
+            let path = golden["path"].as_array().unwrap();
+            if let [.., before, last] = path.as_slice() {
+                let fall = before[name].as_f64().unwrap() - last[name].as_f64().unwrap();
+                let removed = by_feature(&selection)[last["removed"].as_str().unwrap()];
+                close(removed.score.unwrap(), -fall, 1e-7, &format!("{case} {key}"));
+            }
+        }
+    }
+}
+
+#[test]
+fn steps_both_ways_are_never_worse_than_forward_ones() {
+    for case in CASES {
+        let (train, _) = problem(case);
+        let kept = |method| select(&train, method).selected().map(str::to_owned).collect::<Vec<_>>();
+        let rss = |names: &[String]| {
+            // 1 / vif of the target among the features chosen is the share of its variance that they leave.
+            let x = train.x().select(names.iter().map(String::as_str)).unwrap();
+            let columns: Vec<&[f64]> = x.columns().iter().map(|c| c.as_numeric().unwrap()).collect();
+            let y = train.y().to_vec();
+            let all: Vec<&[f64]> = columns.into_iter().chain([y.as_slice()]).collect();
+            1.0 / med_features::statistic::joint(&all, None).vif[names.len()].unwrap()
+        };
+        let bic = |names: &[String]| {
+            let n = train.n_rows() as f64;
+            n * rss(names).ln() + n.ln() * names.len() as f64
+        };
+        let (forward, both) = (kept(SelectionMethod::StepwiseBic), kept(SelectionMethod::BidirectionalBic));
+        assert!(bic(&both) <= bic(&forward) + 1e-6, "{case}");
+    }
+}
+
+#[test]
+fn models_find_what_the_formulas_find() {
+    let (train, _) = problem("insurance");
+    let (rows, others): (Vec<usize>, Vec<usize>) = (0..train.n_rows()).partition(|r| r % 3 != 0);
+    let (first, second) = (train.take(&rows).unwrap(), train.take(&others).unwrap());
+    for method in [SelectionMethod::Boruta, SelectionMethod::Permutation, SelectionMethod::DriftAware] {
+        let evidence = Evidence::from(&first).test(second.x());
+        let selection = Selector::new(method, None).unwrap().fit(&evidence).unwrap();
+        let kept: Vec<&str> = selection.selected().collect();
+        assert!(!kept.contains(&"sex") && !kept.contains(&"region"), "{method}: {:?}", selection.scores());
+        assert!(["smoker", "age", "bmi"].iter().all(|n| kept.contains(n)), "{method}: {kept:?}");
+        assert!(selection.scores().iter().all(|s| s.score.is_some() && s.p_value.is_some()));
+    }
+    // Ages above 40 against those below.
+    let (old, young): (Vec<usize>, Vec<usize>) =
+        (0..train.n_rows()).partition(|&r| train.x().numeric("age").unwrap()[r] > 40.0);
+    let (old, young) = (train.take(&old).unwrap(), train.take(&young).unwrap());
+    let selector = Selector::new(SelectionMethod::DriftAware, Some(Keep::Top(99))).unwrap();
+    let selection = selector.fit(&Evidence::from(&old).test(young.x())).unwrap();
+    let age = selection.scores().last().unwrap();
+    assert_eq!((age.feature.as_str(), age.score, age.selected), ("age", Some(-1.0), false));
+    assert!(age.reason.as_deref().unwrap().contains("shifts"));
+    assert!(selector.fit(&Evidence::from(&old)).is_err(), "it needs a test part");
 }
 
 #[test]

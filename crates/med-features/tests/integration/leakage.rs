@@ -2,8 +2,8 @@
 
 use med_features::encode::{Columns, Impute, Reference, Scale, UnseenPolicy};
 use med_features::{
-    Encoder, Evidence, FeaturePipeline, FittedEncoder, KeyedSplit, OneHot, Ordinal, RandomSplit, SelectionMethod,
-    Selector, Side, Step,
+    Clip, DateParts, Encoder, Evidence, FeaturePipeline, FittedEncoder, Frequency, Interact, KeyedSplit, OneHot,
+    Ordinal, RandomSplit, SelectionMethod, Selector, Side, Spline, Step, TargetMean, YeoJohnson,
 };
 use med_schema::{FeatureColumn, FeatureMatrix};
 use proptest::prelude::*;
@@ -13,10 +13,21 @@ use crate::fixture::csv;
 fn pipeline() -> FeaturePipeline {
     let ordinal = Ordinal { columns: Columns::named(["activity"]), unseen: UnseenPolicy::Ignore, ..Ordinal::default() };
     let one_hot = OneHot { unseen: UnseenPolicy::Ignore, reference: Reference::MostFrequent, ..OneHot::default() };
+    let interact = Interact { unseen: UnseenPolicy::Ignore, ..Interact::pairs([("bmi", "city")]) };
+    let columns = Columns::named(["plan"]);
+    let target_mean = TargetMean { columns, folds: 2, unseen: UnseenPolicy::Ignore, ..TargetMean::default() };
+    let bmi = || Columns::named(["bmi"]);
     FeaturePipeline::new(vec![
+        Step::DateParts(DateParts::of(["admitted"])),
         Step::Ordinal(ordinal),
+        Step::Interact(interact),
+        Step::TargetMean(target_mean),
+        Step::Frequency(Frequency { columns: Columns::named(["region"]), ..Frequency::default() }),
         Step::OneHot(one_hot),
         Step::Impute(Impute::default()),
+        Step::Clip(Clip { columns: bmi(), ..Clip::default() }),
+        Step::Spline(Spline { columns: bmi(), knots: 3, ..Spline::default() }),
+        Step::YeoJohnson(YeoJohnson { columns: bmi() }),
         Step::Scale(Scale::default()),
     ])
 }
@@ -28,6 +39,9 @@ fn table(texts: &[u8], numbers: &[f64]) -> FeatureMatrix {
         FeatureColumn::from_texts("activity", texts.iter().map(text)),
         FeatureColumn::from_texts("city", texts.iter().rev().map(text)),
         FeatureColumn::numeric("bmi", numbers.to_vec()),
+        FeatureColumn::numeric("admitted", numbers.iter().map(|v| v * 1000.0).collect::<Vec<_>>()),
+        FeatureColumn::from_texts("plan", texts.iter().map(text)),
+        FeatureColumn::from_texts("region", texts.iter().map(text)),
     ])
     .unwrap()
 }
@@ -51,13 +65,15 @@ proptest! {
             // The past of `city` stands at its end; put it in front by taking rows of the reversed column.
             let order: Vec<usize> = (0..texts.len()).rev().collect();
             let city = whole.column("city").unwrap().take(&order).unwrap();
-            let columns = vec![whole.columns()[0].clone(), city, whole.columns()[2].clone()];
+            let mut columns = whole.columns().to_vec();
+            columns[1] = city;
             FeatureMatrix::new(columns).unwrap().take(&(0..n).collect::<Vec<_>>()).unwrap()
         };
         let one = build(futures.iter().map(|f| f.0).collect());
         let other = build(futures.iter().map(|f| f.1).collect());
-        let (fitted, encoded) = pipeline().fit_transform(&one).unwrap();
-        let (again, encoded_again) = pipeline().fit_transform(&other).unwrap();
+        let y: Vec<f64> = past.iter().map(|(t, v)| v * v + f64::from(*t)).collect();
+        let (fitted, encoded) = pipeline().fit_transform_with_target(&one, &y).unwrap();
+        let (again, encoded_again) = pipeline().fit_transform_with_target(&other, &y).unwrap();
         prop_assert_eq!(serde_json::to_string(&fitted).unwrap(), serde_json::to_string(&again).unwrap());
         prop_assert_eq!(encoded.to_array().unwrap(), encoded_again.to_array().unwrap());
     }

@@ -2,8 +2,8 @@
 
 use med_features::statistic::{kendall, mutual_information, pearson, spearman, std_stability, sum};
 use med_features::{
-    Encoder, Evidence, FittedEncoder, GroupSplit, KeyedSplit, OneHot, RandomSplit, SelectionMethod, Selector, Split,
-    TimeSplit,
+    Encoder, Evidence, FittedEncoder, GroupSplit, KFold, KeyedSplit, OneHot, RandomSplit, SelectionMethod, Selector,
+    Split, StratifiedSplit, TimeFolds, TimeSplit,
 };
 use med_schema::{Dataset, FeatureColumn, FeatureMatrix};
 use proptest::prelude::*;
@@ -53,6 +53,40 @@ proptest! {
                 prop_assert_eq!(split, again);
             }
             Err(_) => prop_assert!(times.iter().all(|t| *t == times[0])),
+        }
+    }
+
+    #[test]
+    fn folds_judge_every_row_once(y in prop::collection::vec(-50_i32..50, 6..120), k in 2_usize..6, seed: u64) {
+        let costs: Vec<f64> = y.iter().map(|v| f64::from(*v)).collect();
+        let by_k = KFold::new(k, seed).unwrap();
+        let grouped = by_k.split_grouped(&y);
+        let all = [Some(by_k.split(y.len()).unwrap()), Some(by_k.split_stratified(&costs, 4).unwrap()), grouped.ok()];
+        for folds in all.into_iter().flatten() {
+            folds.iter().for_each(|fold| is_partition(fold, y.len()));
+            let mut judged: Vec<usize> = folds.iter().flat_map(|f| f.test().to_vec()).collect();
+            judged.sort_unstable();
+            prop_assert_eq!(judged, (0..y.len()).collect::<Vec<_>>());
+        }
+        let split = StratifiedSplit::new(0.7, 4, seed).unwrap().split(&costs).unwrap();
+        is_partition(&split, y.len());
+        prop_assert!((split.train().len() as f64 - 0.7 * y.len() as f64).abs() <= 0.5);
+    }
+
+    #[test]
+    fn folds_in_time_learn_from_the_past(times in prop::collection::vec(0_i64..60, 6..120), k in 2_usize..5, gap in 0_i64..4) {
+        if let Ok(folds) = TimeFolds::new(k, gap).unwrap().split(&times) {
+            prop_assert_eq!(folds.len(), k);
+            for fold in &folds {
+                let first = fold.test().iter().map(|&r| times[r]).min().unwrap();
+                prop_assert!(fold.train().iter().all(|&r| times[r] < first - gap));
+                prop_assert_eq!(fold.n_rows(), times.len());
+                let json = serde_json::to_string(fold).unwrap();
+                prop_assert_eq!(&serde_json::from_str::<Split>(&json).unwrap(), fold);
+            }
+            let judged: usize = folds.iter().map(|f| f.test().len()).sum();
+            let last = times.iter().max().unwrap();
+            prop_assert!(judged < times.len() && folds[k - 1].test().iter().any(|&r| times[r] == *last));
         }
     }
 
@@ -123,7 +157,7 @@ proptest! {
 
 proptest! {
     // Every method, some of which fit a hundred models.
-    #![proptest_config(ProptestConfig::with_cases(3))]
+    #![proptest_config(ProptestConfig::with_cases(2))]
 
     #[test]
     fn the_order_of_columns_does_not_matter(seed: u64) {

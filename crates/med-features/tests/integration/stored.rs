@@ -3,8 +3,8 @@
 use med_features::encode::{Columns, Impute, Scale};
 use med_features::statistic::CorrelationMatrix;
 use med_features::{
-    Encoder, Evidence, FeatureError, FeaturePipeline, FittedEncoder, FittedPipeline, Keep, Log1p, OneHot, Ordinal,
-    Selection, SelectionMethod, Selector, Step,
+    Clip, Encoder, Evidence, FeatureError, FeaturePipeline, FittedEncoder, FittedPipeline, Frequency, Interact, Keep,
+    Log1p, OneHot, Ordinal, Selection, SelectionMethod, Selector, Spline, Step, TargetMean, YeoJohnson,
 };
 use med_schema::{FeatureColumn, FeatureMatrix};
 use serde_json::json;
@@ -55,6 +55,43 @@ fn outputs_are_traced_to_raw_columns() {
     let insurance: Vec<&str> =
         origins.iter().filter(|o| o.from == ["insurance_type"]).map(|o| o.output.as_str()).collect();
     assert_eq!(insurance, ["insurance_type=Government", "insurance_type=Private", "insurance_type=<missing>"]);
+}
+
+/// Every step, on raw columns of every kind: stored, read back, used, traced.
+#[test]
+fn every_step_is_stored_and_traced() {
+    let all = csv("clients.csv");
+    let y = all.numeric("annual_medical_cost").unwrap().to_vec();
+    let named = |names: &[&str]| Columns::named(names.iter().copied());
+    let pipeline = FeaturePipeline::new(vec![
+        Step::Interact(Interact::pairs([("bmi", "smoker"), ("smoker", "gender"), ("age", "bmi")])),
+        Step::TargetMean(TargetMean { columns: named(&["smoker*gender"]), ..TargetMean::default() }),
+        Step::Frequency(Frequency { columns: named(&["city_type"]), ..Frequency::default() }),
+        Step::OneHot(OneHot::default()),
+        Step::Impute(Impute::default()),
+        Step::Clip(Clip::default()),
+        Step::Spline(Spline { columns: named(&["age"]), ..Spline::default() }),
+        Step::YeoJohnson(YeoJohnson { columns: named(&["bmi"]) }),
+        Step::Scale(Scale::default()),
+    ]);
+    let x = clients();
+    let error = pipeline.fit_transform(&x).unwrap_err();
+    assert!(matches!(error, FeatureError::TargetNeeded { step: "target_mean" }), "{error}");
+    let (fitted, encoded) = pipeline.fit_transform_with_target(&x, &y).unwrap();
+    assert!(fitted.is_numeric());
+    let origins = fitted.provenance();
+    assert!(origins.iter().map(|o| o.output.as_str()).eq(encoded.names()));
+    let from = |output: &str| origins.iter().find(|o| o.output == output).unwrap().from.clone();
+    assert_eq!(from("target_mean(smoker*gender)"), ["gender", "smoker"]);
+    assert_eq!(from("bmi*smoker=Yes"), ["bmi", "smoker"]);
+    assert_eq!(from("spline2(age)"), ["age"]);
+    assert_eq!(from("yeo_johnson(bmi)"), ["bmi"]);
+    let read: FittedPipeline = serde_json::from_str(&serde_json::to_string(&fitted).unwrap()).unwrap();
+    let bits = |m: FeatureMatrix| m.to_array().unwrap().iter().map(|v| v.to_bits()).collect::<Vec<_>>();
+    assert_eq!(bits(read.transform(&x).unwrap()), bits(fitted.transform(&x).unwrap()));
+    let parameters: FeaturePipeline = serde_json::from_str(&serde_json::to_string(&pipeline).unwrap()).unwrap();
+    assert_eq!(parameters, pipeline);
+    assert!(serde_json::from_str::<FeaturePipeline>(r#"[{"step":"clip","uper":0.9}]"#).is_err());
 }
 
 #[test]

@@ -1,11 +1,16 @@
 //! `med select`
 
-use med_features::select::{Evidence, Keep, SelectionMethod, Selector};
+use med_features::select::{Evidence, Keep, Learner, LinearLearner, SelectionMethod, Selector};
+use med_features::statistic::Adjustment;
 use serde_json::Value;
 
-use crate::cli::SelectArgs;
+use crate::cli::{LearnerName, SelectArgs};
+use crate::learner::Boosted;
 use crate::output::{self, Outcome};
 use crate::table_file::usable;
+
+/// Seed of the boosted trees that score features.
+const SEED: u64 = 42;
 
 pub(crate) fn run(args: &SelectArgs) -> anyhow::Result<Outcome> {
     let method: SelectionMethod = args.method.parse()?;
@@ -15,20 +20,27 @@ pub(crate) fn run(args: &SelectArgs) -> anyhow::Result<Outcome> {
         (_, _, Some(q)) => Some(Keep::Fdr(q)),
         _ => None,
     };
-    let selector = Selector::new(method, keep)?;
+    let adjust: Adjustment = args.adjust.parse()?;
+    let selector = Selector::new(method, keep)?.adjusted(adjust);
     let table = args.read.read(&args.data)?;
     let schema = table.schema().clone().with_target(&args.target)?;
     let table = table.with_schema(schema)?;
     let (names, ignored) = usable(table.schema(), &[])?;
     let data = table.dataset_of(names.iter().map(String::as_str))?;
+    let boosted = Boosted::new(SEED)?;
+    let learner: &dyn Learner = match args.learner {
+        LearnerName::Gbdt => &boosted,
+        LearnerName::Linear => &LinearLearner,
+    };
+    let evidence = Evidence::from(&data).learner(learner);
     let selection = match &args.test {
         Some(path) => {
             crate::table_file::require(path, names.iter().map(String::as_str))?;
             let test = args.read.read_like(path, table.schema())?;
             let x = test.features(names.iter().map(String::as_str))?;
-            selector.fit(&Evidence::from(&data).test(&x))?
+            selector.fit(&evidence.test(&x))?
         }
-        None => selector.fit(&Evidence::from(&data))?,
+        None => selector.fit(&evidence)?,
     };
     let mut result = serde_json::to_value(&selection)?;
     if let Value::Object(fields) = &mut result {

@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use anyhow::{Context, ensure};
+use med_features::FeaturePipeline;
 use med_model::ModelSpec;
 use med_schema::write_file;
 use serde_json::{Map, Value, json};
@@ -20,17 +21,28 @@ pub(crate) fn run(args: &TrainArgs) -> anyhow::Result<Outcome> {
         None => Value::Null,
     };
     let spec = parse(&args.model, &params, args.seed)?;
+    let encoders = args.encoders.as_deref().map(encoders).transpose()?;
+    let encoders = encoders.as_ref();
     match args.threads {
         Some(threads) => {
             ensure!(threads > 0, "--threads: expected at least 1, found 0");
             // A pool of its own, so that nothing else in the process has fewer threads for it.
-            rayon::ThreadPoolBuilder::new().num_threads(threads).build()?.install(|| train(args, &spec))
+            rayon::ThreadPoolBuilder::new().num_threads(threads).build()?.install(|| train(args, &spec, encoders))
         }
-        None => train(args, &spec),
+        None => train(args, &spec, encoders),
     }
 }
 
-fn train(args: &TrainArgs, spec: &ModelSpec) -> anyhow::Result<Outcome> {
+/// Steps as JSON; what does not begin like a list is the name of a file.
+fn encoders(text: &str) -> anyhow::Result<FeaturePipeline> {
+    let json = match text.trim_start().starts_with('[') {
+        true => text.to_owned(),
+        false => std::fs::read_to_string(text).with_context(|| format!("encoders {text}"))?,
+    };
+    serde_json::from_str(&json).context("--encoders")
+}
+
+fn train(args: &TrainArgs, spec: &ModelSpec, encoders: Option<&FeaturePipeline>) -> anyhow::Result<Outcome> {
     let table = args.read.read(&args.data)?;
     let schema = table.schema().clone().with_target(&args.target)?;
     let table = table.with_schema(schema)?;
@@ -38,10 +50,10 @@ fn train(args: &TrainArgs, spec: &ModelSpec) -> anyhow::Result<Outcome> {
     ensure!(!features.is_empty(), "{} has no column that a model could take", args.data.display());
 
     let started = Instant::now();
-    let mut model = Prepared::fit(spec, &table, &features)?;
+    let mut model = Prepared::fit(spec, encoders, &table, &features)?;
     let fit_seconds = started.elapsed().as_secs_f64();
     if args.intervals == Intervals::Auto {
-        model = model.with_intervals(intervals::residuals(spec, &table, &features)?)?;
+        model = model.with_intervals(intervals::residuals(spec, encoders, &table, &features)?)?;
     }
 
     let mut metrics = Map::new();

@@ -18,6 +18,7 @@ use serde_json::json;
 use super::clients::CLIENT_ID;
 use super::record::{ModelRecord, Record};
 use crate::config::{Config, FeatureSet, ModelConfig, ModelSuite};
+use crate::learner::Boosted;
 use crate::prepared::Prepared;
 
 const CALIBRATION_BINS: usize = 10;
@@ -99,7 +100,7 @@ pub(super) fn split(table: &Table, config: &Config, record: &mut Record) -> anyh
     let numeric_test = test_data.x().select(numeric.names())?;
     let numeric = train_data.clone().with_features(numeric)?;
     let selection = Selector::new(config.selection.method, config.selection.keep)?
-        .fit(&Evidence::from(&numeric).test(&numeric_test))?;
+        .fit(&Evidence::from(&numeric).test(&numeric_test).learner(&Boosted::new(config.seed)?))?;
     record.put(ResultKind::Drift, "selection.json", &selection)?;
     let dropped: Vec<&str> = selection.dropped().map(|score| score.feature.as_str()).collect();
     let features = train_data.x().names().filter(|n| !dropped.contains(n)).map(str::to_owned).collect();
@@ -167,7 +168,8 @@ fn fit_one(parts: &Parts, spec: &ModelSpec, config: &ModelConfig) -> anyhow::Res
         .filter(|f| config.features == FeatureSet::All || f.kind == FeatureKind::Numeric)
         .map(|f| f.name.clone())
         .collect();
-    let model = Prepared::fit(spec, &parts.train, &features).with_context(|| format!("fitting {name}"))?;
+    let model = Prepared::fit(spec, config.encoders.as_ref(), &parts.train, &features)
+        .with_context(|| format!("fitting {name}"))?;
     let (train, test) = (model.evaluate(&parts.train)?, model.evaluate(&parts.test)?);
     let target = parts.test.dataset()?;
     let actual = target.y().to_vec();

@@ -203,6 +203,39 @@ fn drift_is_none_within_and_found_between() {
 }
 
 #[test]
+fn encoders_are_chosen() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    parts(folder);
+    let steps = r#"[
+        {"step": "interact", "pairs": [["bmi", "smoker"]], "unseen": "ignore"},
+        {"step": "target_mean", "columns": {"named": ["insurance_type"]}, "unseen": "ignore"},
+        {"step": "frequency", "columns": {"named": ["city_type"]}},
+        {"step": "one_hot", "reference": "first", "unseen": "ignore"},
+        {"step": "impute"},
+        {"step": "clip"},
+        {"step": "spline", "columns": {"named": ["age"]}},
+        {"step": "yeo_johnson", "columns": {"named": ["daily_steps"]}}
+    ]"#;
+    std::fs::write(folder.join("steps.json"), steps).unwrap();
+    let train = ["train", "--data", "train.csv", "--target", "annual_medical_cost", "--model", "linear"];
+    let train = [&train[..], &["--test", "test.csv", "--out", "m.json"]].concat();
+    let r2 = |args: &[&str]| med(folder, args).passed()["metrics"]["test"]["r2"].as_f64().unwrap();
+    let (own, chosen) = (r2(&train), r2(&[&train[..], &["--encoders", "steps.json"]].concat()));
+    assert!(chosen > own, "{chosen} {own}");
+    assert!(std::fs::read_to_string(folder.join("m.json")).unwrap().contains("spline2(age)"));
+    let predict = ["predict", "--model", "m.json", "--data", "test.csv", "--out", "p.csv", "--interval", "0.9"];
+    assert_eq!(med(folder, &predict).passed()["rows"], 1000);
+    med(folder, &["explain", "--model", "m.json", "--data", "test.csv", "--out", "e.csv"]).passed();
+    for bad in ["[{\"step\": \"fold\"}]", "none.json"] {
+        med(folder, &[&train[..], &["--encoders", bad]].concat()).refused();
+    }
+    let config = "models = [{ model = \"linear\", encoders = [{ step = \"impute\" }, { step = \"one_hot\", reference = \"first\" }] }]\n";
+    std::fs::write(folder.join("med.toml"), config).unwrap();
+    assert!(med(folder, &["run", "--config", "med.toml"]).passed()["models"]["linear"].is_object());
+}
+
+#[test]
 fn features_are_scored_best_first() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
@@ -216,6 +249,19 @@ fn features_are_scored_best_first() {
     let stable = ["--method", "std_stability", "--test", "test.csv", "--threshold", "0.1"];
     let scored = med(folder, &[&base[..], &stable].concat()).passed();
     assert_eq!(scored["method"], "std_stability");
+    for method in ["boruta", "permutation", "drift_aware"] {
+        let args = [&base[..], &["--method", method, "--test", "test.csv"]].concat();
+        let found = med(folder, &args).passed();
+        let scores = found["scores"].as_array().unwrap();
+        assert_eq!(scores[0]["selected"], true, "{found}");
+        assert!(scores.iter().any(|s| s["selected"] == false), "{found}");
+        assert!(scores.iter().all(|s| s["score"].is_number() && s["p_value"].is_number()), "{found}");
+        assert_eq!(found, med(folder, &args).passed());
+    }
+    let holm = [&base[..], &["--method", "f_test", "--fdr", "0.05", "--adjust", "holm"]].concat();
+    assert_eq!(med(folder, &holm).passed()["adjust"], "holm");
+    let unknown = med(folder, &[&base[..], &["--method", "f_test", "--adjust", "sidak"]].concat()).refused();
+    assert!(unknown.contains("fdr_bh, fdr_by, holm or bonferroni"), "{unknown}");
     let needs_test = med(folder, &[&base[..], &["--method", "std_stability"]].concat()).refused();
     assert!(needs_test.contains("test"), "{needs_test}");
 }
