@@ -148,10 +148,12 @@ impl ClientYearReport {
 
 fn share(total: &Ledger, rule: Rule, name: &str, many: f64) -> CheckResult {
     let removed = total.of(rule).map_or(0, |e| e.removed);
-    CheckResult::judged(name, removed as f64 <= many * total.read as f64)
+    let passed = removed as f64 <= many * total.read as f64;
+    let result = CheckResult::judged(name, passed)
         .severity(Severity::Warning)
-        .expected(format!("all but {}% of the rows", many * 100.0))
-        .counts(total.read, removed)
+        .expected(format!("all but {}% of the rows", many * 100.0));
+    // A result that passed has no rows to be blamed.
+    if passed { result.observed(removed) } else { result.counts(total.read, removed) }
 }
 
 fn header_check(header: &HeaderFinding) -> CheckResult {
@@ -161,7 +163,8 @@ fn header_check(header: &HeaderFinding) -> CheckResult {
     let result = CheckResult::judged("header_amounts_count_once", !header.suspect() && !header.misfit())
         .column(claim_type.as_ref().map_or_else(|| table.clone(), |t| format!("{table}: {t}")))
         .severity(Severity::Warning)
-        .counts(*claims, *repeated)
+        .detail("claims", *claims)
+        .detail("repeated", *repeated)
         .detail("summed_cents", summed_cents.to_string())
         .detail("once_cents", once_cents.to_string());
     if header.suspect() {
