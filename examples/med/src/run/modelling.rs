@@ -83,8 +83,8 @@ pub(super) fn check(config: &Config) -> anyhow::Result<()> {
 
 /// Splits first, then measures drift between the parts and selects: nothing looks at all rows.
 pub(super) fn split(table: &Table, config: &Config, record: &mut Record) -> anyhow::Result<Parts> {
-    let split = parts_of(table, config, record)?;
-    let (train, test) = (table.take(split.train())?, table.take(split.test())?);
+    let (train, test) = parts_of(table, config, record)?;
+    let (train, test) = (table.take(&train)?, table.take(&test)?);
     record.rows("train", train.n_rows());
     record.rows("test", test.n_rows());
     let too_few = test.n_rows() < config.min_test_rows;
@@ -123,9 +123,10 @@ pub(super) fn split(table: &Table, config: &Config, record: &mut Record) -> anyh
 
 /// Which rows are trained on. Of client-years at one cut-off, a client is on one side; of several, those at the last one are held
 /// back, and trained on are those whose target was over by then.
-fn parts_of(table: &Table, config: &Config, record: &mut Record) -> anyhow::Result<Split> {
+fn parts_of(table: &Table, config: &Config, record: &mut Record) -> anyhow::Result<(Vec<usize>, Vec<usize>)> {
+    let rows = |split: Split| (split.train().to_vec(), split.test().to_vec());
     let Some(claims) = &config.claims else {
-        return Ok(RandomSplit::new(config.train_fraction, config.seed)?.split(table.n_rows())?);
+        return Ok(rows(RandomSplit::new(config.train_fraction, config.seed)?.split(table.n_rows())?));
     };
     let cut_offs = cut_offs(table)?;
     let [earlier @ .., last] = &cut_offs[..] else { anyhow::bail!("there are no client-years") };
@@ -142,18 +143,20 @@ fn parts_of(table: &Table, config: &Config, record: &mut Record) -> anyhow::Resu
         let ids: Vec<Option<&str>> = table.frame().column(CLIENT_ID)?.str()?.iter().collect();
         return GroupSplit::new(config.train_fraction, config.seed)?
             .split(&ids)
+            .map(rows)
             .context("client-years of at least two clients are needed to train on some and test on others");
     }
     let times: Vec<i64> = table.frame().column(EVENT_TIME)?.datetime()?.physical().iter().flatten().collect();
-    let split = TimeSplit::cut_off(micros(*last)).split(&times)?;
-    let train: Vec<usize> = split.train().iter().copied().filter(|&row| trained_on.contains(&times[row])).collect();
-    let left_out = split.train().len() - train.len();
-    if left_out > 0 {
+    let (earlier, test) = rows(TimeSplit::cut_off(micros(*last)).split(&times)?);
+    let all = earlier.len();
+    let train: Vec<usize> = earlier.into_iter().filter(|&row| trained_on.contains(&times[row])).collect();
+    if train.len() < all {
         record.notes.push(format!(
-            "{left_out} client-years are not trained on, since their target window reaches beyond the last cut-off, {last}"
+            "{} client-years are not trained on, since their target window reaches beyond the last cut-off, {last}",
+            all - train.len()
         ));
     }
-    Ok(Split::new(train, split.test().to_vec())?)
+    Ok((train, test))
 }
 
 fn micros(day: chrono::NaiveDate) -> i64 {
