@@ -39,6 +39,9 @@ pub(crate) struct Config {
     /// Folder with the tables that `claims` names, as CSV or Parquet files.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) folder: Option<PathBuf>,
+    /// Texts that mean a missing value in these files, besides the empty field.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) null_values: Vec<String>,
     /// A feed of transactions, of which client-years are made; takes the place of the table of clients.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) claims: Option<ClaimsConfig>,
@@ -160,6 +163,7 @@ impl Default for Config {
             event_time: Utc.timestamp_nanos(1_735_689_600_000_000_000), // 2025-01-01T00:00:00Z
             table: "clients".to_owned(),
             folder: None,
+            null_values: Vec::new(),
             claims: None,
             feature_group: "medical_costs".to_owned(),
             registered_model: "annual_medical_cost".to_owned(),

@@ -98,7 +98,10 @@ fn day(text: &str, format: Option<&str>) -> Option<Day> {
         return iso::days(text).or_else(|| day_of_micros(iso::microseconds(text)?).ok());
     };
     let day = NaiveDate::parse_from_str(text, format).ok();
-    day.or_else(|| NaiveDateTime::parse_from_str(text, format).ok().map(|t| t.date())).map(day_of)
+    let day = day.or_else(|| NaiveDateTime::parse_from_str(text, format).ok().map(|t| t.date()));
+    // chrono takes no month for a day.
+    let month = || NaiveDate::parse_from_str(&format!("{text} 01"), &format!("{format} %d")).ok();
+    day.or_else(month).map(day_of)
 }
 
 /// The columns of one frame by what they are for.
@@ -167,6 +170,8 @@ mod tests {
         assert_eq!(numbers.day(0, None, &mut buffer), Err(Unreadable));
         let german = cells(Column::new("d".into(), ["01.05.2018 10:00"]));
         assert_eq!(german.day(0, Some("%d.%m.%Y %H:%M"), &mut buffer), expected);
+        let months = cells(Column::new("d".into(), [201_805_i64]));
+        assert_eq!(months.day(0, Some("%Y%m"), &mut buffer), expected);
         let before = Column::new("d".into(), [-1_i64]).cast(&DataType::Datetime(TimeUnit::Microseconds, None)).unwrap();
         assert_eq!(cells(before).day(0, None, &mut buffer), Ok(Some(-1)));
     }

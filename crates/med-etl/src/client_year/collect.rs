@@ -12,7 +12,7 @@ use super::ledger::{Ledger, Rule};
 use super::line::{AT_ONCE, Event, Forms, Line, claim_digest, line_number, row_digest};
 use super::mapping::{ClientsTable, DiagnosisTable, EnrolmentTable, TransactionTable};
 use super::rules::{UnknownClients, Unreadable as UnreadablePolicy};
-use super::spans::{EnrolmentReport, Span};
+use super::spans::{EnrolmentReport, Span, month_around};
 use super::window::{Day, date_of};
 use super::{ClientYearError, money};
 
@@ -184,6 +184,13 @@ impl RollUp {
             let last = days.read(end.as_ref(), row, 1);
             let ends_somehow = days.unread() == unread;
             let next = last.map_or(Day::MAX, |day| day.saturating_add(i32::from(table.end_inclusive)));
+            let (first, next) = match first {
+                Some(day) if table.whole_months => {
+                    let (first, next) = month_around(day);
+                    (Some(first), next)
+                }
+                _ => (first, next),
+            };
             match (client.text(row, &mut buffer), first) {
                 (Some(id), Some(first)) if first < next && ends_somehow => {
                     let place = self.clients.place(id).ok_or(TOO_MANY_CLIENTS)?;

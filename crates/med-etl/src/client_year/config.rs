@@ -147,6 +147,9 @@ impl Plan {
         if config.transactions.len() > MAX_TABLES {
             return Err(ClientYearError::TooMany { what: "tables of transactions", limit: MAX_TABLES });
         }
+        if config.enrolment.as_ref().is_some_and(|t| t.whole_months && t.end.is_some()) {
+            return wrong("enrolment", "with whole_months each row is one month: there is no end");
+        }
         for table in &config.transactions {
             check_table(table, config)?;
         }

@@ -97,7 +97,10 @@ pub struct EnrolmentTable {
     /// Whether the end is the last day covered (the default), and not the first one that is not.
     #[serde(default = "yes")]
     pub end_inclusive: bool,
-    /// How days are written, in strftime's language; ISO 8601 without it.
+    /// Whether each row is one month, that of `start`; there is no `end` then.
+    #[serde(default)]
+    pub whole_months: bool,
+    /// How days are written, in strftime's language; ISO 8601 without it. A month alone, `%Y%m`, is its first day.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub date_format: Option<String>,
 }

@@ -112,7 +112,7 @@ pub(super) fn member_months(union: &[Span], start: Day, end: Day, rule: MemberMo
 }
 
 /// First day of the month of this day, and of the next month.
-fn month_around(day: Day) -> (Day, Day) {
+pub(super) fn month_around(day: Day) -> (Day, Day) {
     let date = date_of(day);
     let first = day - (date.day0() as Day);
     let (year, month) = if date.month() == 12 { (date.year() + 1, 1) } else { (date.year(), date.month() + 1) };

@@ -28,7 +28,7 @@ pub(super) struct Extraction {
 
 /// Where the tables of a feed are.
 enum Feed<'a> {
-    Folder(&'a Path),
+    Folder { path: &'a Path, null_values: &'a [String] },
     Database(Source),
 }
 
@@ -37,7 +37,7 @@ pub(super) fn extract(config: &Config, claims: &ClaimsConfig, progress: &Steps) 
     // A database named on the command line goes before the folder of the file.
     let feed = match (&config.database_url, &config.folder) {
         (Some(url), _) => Feed::Database(Source::parse(url)?),
-        (None, Some(folder)) => Feed::Folder(folder),
+        (None, Some(path)) => Feed::Folder { path, null_values: &config.null_values },
         (None, None) => bail!("[claims] needs `folder`, with CSV or Parquet files, or a database (--database-url)"),
     };
     let mut roll_up = RollUp::new(claims)?;
@@ -71,9 +71,9 @@ impl Feed<'_> {
         push: &mut dyn FnMut(DataFrame) -> anyhow::Result<()>,
     ) -> anyhow::Result<Fingerprint> {
         match self {
-            Self::Folder(folder) => {
+            Self::Folder { path: folder, null_values } => {
                 let path = file(folder, table)?;
-                read_file(&path, columns, push).with_context(|| format!("table {table:?}"))?;
+                read_file(&path, columns, null_values, push).with_context(|| format!("table {table:?}"))?;
                 let mut hasher = FingerprintHasher::new();
                 let mut file = std::fs::File::open(&path).with_context(|| path.display().to_string())?;
                 let mut buffer = vec![0; 1 << 20];
@@ -114,6 +114,7 @@ fn file(folder: &Path, table: &str) -> anyhow::Result<PathBuf> {
 fn read_file(
     path: &Path,
     columns: &[&str],
+    null_values: &[String],
     push: &mut dyn FnMut(DataFrame) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
     let there = Table::column_names(path)?;
@@ -133,7 +134,7 @@ fn read_file(
         unit: None,
         domain: None,
     };
-    let options = CsvOptions { columns: named.iter().map(as_text).collect(), ..CsvOptions::default() };
+    let options = CsvOptions { columns: named.iter().map(as_text).collect(), null_values: null_values.to_vec() };
     push(Table::read(path, &options)?.select(named)?.into_parts().0)
 }
 

@@ -134,7 +134,7 @@ fn a_population_has_the_cost_that_it_says_it_has() {
     let folder = tempfile::tempdir().unwrap();
     let made = med(folder.path(), &["generate", "--clients", "6000", "--seed", "5", "--out", "p"]).passed();
     assert_eq!(made["rows"]["members"], 6_000);
-    assert!(made["rows"]["claim_lines"].as_u64().unwrap() > 60_000, "{made}");
+    assert!(made["rows"]["claim_lines"].as_u64().unwrap() > 110_000, "{made}");
     let summary = med(folder.path(), &["run", "--config", "p/claims.toml"]).passed();
     assert_eq!(summary["rows"]["extracted"], made["rows"]["claim_lines"]);
     assert_eq!(summary["rows"]["loaded"], made["rows"]["truth"]);
@@ -150,7 +150,7 @@ fn a_population_has_the_cost_that_it_says_it_has() {
     let cents: f64 = windows.iter().map(|w| w["target"]["kept_cents"].as_f64().unwrap()).sum();
     let expected = made["expected_cost"].as_f64().unwrap();
     assert!((cents / 100.0 / expected - 1.0).abs() < 0.06, "{cents} {expected}");
-    assert!(windows.iter().all(|w| w["true_zeros"].as_u64().unwrap() > 500));
+    assert!(windows.iter().all(|w| w["true_zeros"].as_u64().unwrap() > 400));
 
     // The best predictions know no more than the truth, and much of what it knows.
     let truth = Table::read(folder.path().join("p/truth.parquet"), &CsvOptions::default()).unwrap();

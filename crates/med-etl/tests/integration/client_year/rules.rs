@@ -56,6 +56,45 @@ fn clients_without_a_transaction_are_true_zeros() {
 }
 
 #[test]
+fn enrolment_may_be_told_month_by_month() {
+    let mut config = config("");
+    let enrolment = config.enrolment.as_mut().unwrap();
+    (enrolment.whole_months, enrolment.end, enrolment.date_format) = (true, None, Some("%Y%m".to_owned()));
+    let months = "id,from\nann,202001\nann,202002\nann,202002\nann,202004\n";
+    let lines = "id,day,paid,claim\nann,2020-02-29,1,1\nann,2020-03-01,1,2\n";
+    config.transactions[0].date_format = Some("%Y-%m-%d".to_owned());
+    let years = of_frames(&config, |table| csv(if table == "spans" { months } else { lines }));
+    assert_eq!((whole(&years, "target_cost_cents")[0], floats(&years, "exposure_years")[0]), (100, 0.25));
+    config.enrolment.as_mut().unwrap().end = Some("to".to_owned());
+    assert!(RollUp::new(&config).unwrap_err().to_string().contains("there is no end"));
+}
+
+#[test]
+fn clients_may_have_several_rows_and_no_enrolment() {
+    let config: ClaimsConfig = toml::from_str(
+        r#"
+        windows = { cut_offs = ["2020-01-01"] }
+        clients = { table = "people", client = "id", birth_date = "born", death_date = "died", valid_from = "since", attributes = ["plan", { column = "score", numeric = true }] }
+        transactions = [{ table = "lines", client = "id", date = "day", amount = "paid", amount_unit = "decimal_comma" }]
+        "#,
+    )
+    .unwrap();
+    let people = "id,born,died,since,plan,score\n\
+        ann,1980-01-02,,2018-01-01,bronze,1.5\nann,1980-01-02,,2019-06-01,silver,2\nann,1980-01-02,,2020-02-01,gold,3\n\
+        bob,1950-06-01,2020-03-31,2019-01-01,bronze,\nbob,1950-06-01,2020-03-31,2019-01-01,silver,\n";
+    let lines = "id,day,paid\nann,2020-05-01,\"1.234,50\"\nbob,2020-04-01,\"9,99\"\n";
+    let years = of_frames(&config, |table| csv(if table == "people" { people } else { lines }));
+    let plan: Vec<Option<&str>> = years.table.frame().column("plan").unwrap().str().unwrap().iter().collect();
+    assert_eq!(plan, [Some("silver"), None], "as it held on the cut-off day; contradictions are missing");
+    assert_eq!(years.report.conflicting_attributes, 1);
+    assert_eq!(whole(&years, "age"), [39, 69]);
+    assert_eq!(years.table.numbers("score").unwrap().as_slice()[0], 2.0);
+    assert_eq!(whole(&years, "target_cost_cents"), [123_450, 0], "nothing after death");
+    assert!((floats(&years, "exposure_years")[1] - 0.25).abs() < 1e-12);
+    assert_eq!(years.report.enrolment.ended_by_death, 1);
+}
+
+#[test]
 fn who_has_a_row_can_be_narrowed() {
     let mut config = config("");
     config.rules.inclusion = Inclusion { min_history_months: 9.0, ..Inclusion::default() };

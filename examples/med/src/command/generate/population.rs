@@ -1,6 +1,6 @@
 //! Clients with their enrolment and transactions, and the cost that is truly to be expected of each.
 //!
-//! While enrolled, a client has claims at a constant rate: `rate = 1.1 · exp(0.015 (age - 40)) · Π factor of condition · frailty` a year, with a
+//! While enrolled, a client has claims at a constant rate: `rate = 2.2 · exp(0.015 (age - 40)) · Π factor of condition · frailty` a year, with a
 //! frailty that nobody sees (log-normal of mean 1), and 0 for one in twelve. A claim is of one of four types of service, with a
 //! log-normal cost of known mean, and is reversed whole with a known chance. So the expected cost of a window is
 //! `rate · years enrolled · Σ share · mean · (1 - chance of reversal)`, and everything else in the tables (repeated header amounts, lines loaded
@@ -90,7 +90,7 @@ impl Client {
         let frailty = draw.log_normal(0.5);
         let never = draw.chance(NEVER_USES);
         let burden: f64 = codes.iter().map(|c| c.factor).product();
-        let rate = if never { 0.0 } else { 1.1 * (0.015 * (age as f64 - 40.0)).exp() * burden * frailty };
+        let rate = if never { 0.0 } else { 2.2 * (0.015 * (age as f64 - 40.0)).exp() * burden * frailty };
         let mean: f64 = SERVICES.iter().map(|s| s.share * s.mean_cents).sum();
         let spans = spans(&mut draw);
         let mut client =
