@@ -306,9 +306,17 @@ fn unreadable(table: &str, column: &str, expected: String, rows: u64, first_row:
     ClientYearError::Unreadable { table: table.to_owned(), column: column.to_owned(), expected, rows, first_row }
 }
 
+/// The client and the form type of the row before: most often, they are this row's too.
+#[derive(Default)]
+struct Recent {
+    client: Option<(String, u32)>,
+    form: Option<(Option<String>, u8)>,
+}
+
 /// What came of some rows.
 #[derive(Default)]
 struct Chunk {
+    recent: Recent,
     lines: Vec<Line>,
     events: Vec<Event>,
     ledger: Ledger,
@@ -445,7 +453,7 @@ impl<'a> Reader<'a> {
             let Some(id) = self.client.text(row, buffer) else {
                 return chunk.ledger.remove(Rule::MissingValue, read);
             };
-            let Some(client) = self.clients.find(id) else {
+            let Some(client) = self.client(id, &mut chunk.recent) else {
                 chunk.problem(Problem::Client, at);
                 return chunk.ledger.remove(Rule::UnknownClient, read);
             };
@@ -456,11 +464,35 @@ impl<'a> Reader<'a> {
                 return chunk.ledger.remove(Rule::MissingValue, read);
             };
             let Some(cents) = self.adjusted(row, at, date, cents, credit, chunk, buffer) else { return };
-            let line = self.line(row, at, client, date, known, cents, buffer);
+            let line = self.line(row, at, client, date, known, cents, &mut chunk.recent, buffer);
             chunk.lines.push(line);
         } else {
             problems.into_iter().filter(|(is, _)| *is).for_each(|(_, problem)| chunk.problem(problem, at));
             chunk.ledger.remove(Rule::Unreadable, read);
+        }
+    }
+
+    fn client(&self, id: &str, recent: &mut Recent) -> Option<u32> {
+        match &recent.client {
+            Some((same, client)) if same == id => Some(*client),
+            _ => {
+                let client = self.clients.find(id)?;
+                let (text, place) = recent.client.get_or_insert_default();
+                id.clone_into(text);
+                *place = client;
+                Some(client)
+            }
+        }
+    }
+
+    fn form(&self, form: Option<&str>, recent: &mut Recent) -> u8 {
+        match &recent.form {
+            Some((same, place)) if same.as_deref() == form => *place,
+            _ => {
+                let place = self.forms.place(self.place, form);
+                recent.form = Some((form.map(str::to_owned), place));
+                place
+            }
         }
     }
 
@@ -541,7 +573,17 @@ impl<'a> Reader<'a> {
     }
 
     #[expect(clippy::too_many_arguments, reason = "the parts of a line")]
-    fn line(&self, row: usize, at: u64, client: u32, date: Day, known: Day, cents: i64, buffer: &mut String) -> Line {
+    fn line(
+        &self,
+        row: usize,
+        at: u64,
+        client: u32,
+        date: Day,
+        known: Day,
+        cents: i64,
+        recent: &mut Recent,
+        buffer: &mut String,
+    ) -> Line {
         let table = self.table.table.as_str();
         let reversed = self.reverses.as_ref().and_then(|c| c.text(row, buffer).map(|t| claim_digest(table, t)));
         let own = |buffer: &mut String| self.claim.as_ref()?.text(row, buffer).map(|t| claim_digest(table, t));
@@ -551,9 +593,9 @@ impl<'a> Reader<'a> {
             Some(cells) => {
                 let form = cells.text(row, buffer);
                 let named = form.is_some_and(|f| self.table.header_claim_types.iter().any(|t| t == f));
-                (self.forms.place(self.place, form), named || self.every_is_header)
+                (self.form(form, recent), named || self.every_is_header)
             }
-            None => (self.forms.place(self.place, None), self.every_is_header),
+            None => (self.form(None, recent), self.every_is_header),
         };
         let service = self.services.iter().find(|(_, cells, values, prefixes)| {
             cells.text(row, buffer).is_some_and(|code| {

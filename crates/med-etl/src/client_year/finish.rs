@@ -199,7 +199,7 @@ impl RollUp {
     }
 
     fn assemble(
-        self,
+        mut self,
         layout: &Layout,
         by_client: &ByClient,
         chunks: Vec<Chunk>,
@@ -209,7 +209,10 @@ impl RollUp {
         let mut windows = vec![Tally::default(); self.plan.windows.len()];
         let mut enrolment = self.enrolment;
         let mut days: Option<(Day, Day)> = None;
-        let mut rows = Rows::default();
+        // The lines have said all they have to say; the table needs the room.
+        self.lines = Vec::new();
+        self.events = Vec::new();
+        let mut rows: Vec<Rows> = Vec::with_capacity(chunks.len());
         for chunk in chunks {
             ledgers.iter_mut().zip(&chunk.ledgers).for_each(|(all, part)| all.add(part));
             repeats.iter_mut().zip(&chunk.repeats).for_each(|(all, part)| all.add(part));
@@ -219,7 +222,7 @@ impl RollUp {
                 (Some((a, b)), Some((c, d))) => Some((a.min(c), b.max(d))),
                 (one, other) => one.or(other),
             };
-            rows.append(chunk.rows);
+            rows.push(chunk.rows);
         }
         let truncated = self.truncate(&mut rows, &mut windows);
         let windows = self.plan.windows.iter().zip(windows).zip(truncated).map(|((window, tally), truncated)| {
@@ -253,19 +256,24 @@ impl RollUp {
     }
 
     /// Cuts large targets cut-off by cut-off, and closes the ledgers. Returns how many were cut.
-    fn truncate(&self, rows: &mut Rows, windows: &mut [Tally]) -> Vec<u64> {
+    fn truncate(&self, rows: &mut [Rows], windows: &mut [Tally]) -> Vec<u64> {
         let large = self.plan.threshold.zip(self.plan.config.rules.large_claims);
         windows
             .iter_mut()
             .zip(0_u16..)
             .map(|(tally, place)| {
-                let of_window: Vec<usize> = (0..rows.window.len()).filter(|&i| rows.window[i] == place).collect();
-                let mut targets: Vec<i64> = of_window.iter().map(|&i| rows.target[i]).collect();
+                let of_window = || {
+                    let places =
+                        rows.iter().enumerate().flat_map(|(c, part)| (0..part.window.len()).map(move |i| (c, i)));
+                    places.filter(|&(c, i)| rows[c].window[i] == place)
+                };
+                let mut targets: Vec<i64> = of_window().map(|(c, i)| rows[c].target[i]).collect();
                 let mut cut = 0;
                 if let Some((threshold, large)) = large {
-                    let exposure: Vec<f64> = of_window.iter().map(|&i| rows.exposure[i]).collect();
+                    let places: Vec<(usize, usize)> = of_window().collect();
+                    let exposure: Vec<f64> = places.iter().map(|&(c, i)| rows[c].exposure[i]).collect();
                     cut = pool::truncate(&mut targets, &exposure, threshold, large.pooling, &mut tally.target);
-                    of_window.iter().zip(&targets).for_each(|(&i, &target)| rows.target[i] = target);
+                    places.iter().zip(&targets).for_each(|(&(c, i), &target)| rows[c].target[i] = target);
                 }
                 tally.target.kept_cents = targets.iter().map(|&t| i128::from(t)).sum();
                 cut
@@ -342,17 +350,6 @@ impl<'a> OneClient<'a> {
             enrolment.ended_by_death += u64::from(self.union.last().map(|s| s.end) != before);
         }
         settle(self.lines, &self.union, &all.plan.config.rules, None, &mut self.settled);
-    }
-}
-
-impl Rows {
-    fn append(&mut self, mut other: Self) {
-        self.client.append(&mut other.client);
-        self.window.append(&mut other.window);
-        self.target.append(&mut other.target);
-        self.exposure.append(&mut other.exposure);
-        self.whole.append(&mut other.whole);
-        self.floats.append(&mut other.floats);
     }
 }
 

@@ -1,10 +1,9 @@
 //! Enrolment spans: their union, member-months, and what was odd about them.
 
-use chrono::{Datelike, NaiveDate};
 use serde::{Deserialize, Serialize};
 
 use super::rules::MemberMonths;
-use super::window::{Day, date_of, day_of};
+use super::window::Day;
 
 /// Days from `start` to before `end`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -112,17 +111,42 @@ pub(super) fn member_months(union: &[Span], start: Day, end: Day, rule: MemberMo
 }
 
 /// First day of the month of this day, and of the next month.
+///
+/// Years are counted from March, so that the leap day is the last of its year: then month `m` begins `(153 m + 2) / 5` days into it
+/// (Hinnant, *chrono-compatible low-level date algorithms*). Chrono's dates would take a tenth of the whole roll-up.
 pub(super) fn month_around(day: Day) -> (Day, Day) {
-    let date = date_of(day);
-    let first = day - (date.day0() as Day);
-    let (year, month) = if date.month() == 12 { (date.year() + 1, 1) } else { (date.year(), date.month() + 1) };
-    (first, NaiveDate::from_ymd_opt(year, month, 1).map_or(first + 31, day_of))
+    const FROM_MARCH_OF_YEAR_0: i64 = 719_468;
+    const DAYS_IN_400_YEARS: i64 = 146_097;
+    let of_era = (i64::from(day) + FROM_MARCH_OF_YEAR_0).rem_euclid(DAYS_IN_400_YEARS);
+    let year = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let of_year = of_era - (365 * year + year / 4 - year / 100);
+    let month = (5 * of_year + 2) / 153;
+    let start = |month: i64| (153 * month + 2) / 5;
+    let next_year = year + 1;
+    let days_in_year = 365 + i64::from(next_year % 4 == 0 && (next_year % 100 != 0 || next_year % 400 == 0));
+    // February is the last one and ends with its year.
+    let end = if month == 11 { days_in_year } else { start(month + 1) };
+    // Both are within a month of the day.
+    (day - (of_year - start(month)) as Day, day + (end - of_year) as Day)
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::window::{date_of, day_of};
     use super::*;
+    use chrono::Datelike;
     use proptest::prelude::*;
+
+    #[test]
+    fn months_are_those_of_the_calendar() {
+        // Four hundred years and their ends.
+        for day in -250_000..150_000 {
+            let (first, next) = month_around(day);
+            let date = date_of(day);
+            assert_eq!((date_of(first).day(), date_of(next).day()), (1, 1), "{date}");
+            assert!(first <= day && day < next && (28..=31).contains(&(next - first)), "{date}");
+        }
+    }
 
     fn day(text: &str) -> Day {
         day_of(text.parse().unwrap())

@@ -29,17 +29,16 @@ pub(super) fn build(
     clients: &Clients,
     layout: &Layout,
     client_rows: &[usize],
-    rows: Rows,
+    rows: Vec<Rows>,
 ) -> Result<(Table, u64), ClientYearError> {
-    let n = rows.client.len();
+    let n = rows.iter().map(|part| part.client.len()).sum();
     let mut columns: Vec<Column> = Vec::new();
     let mut specs: Vec<Declared> = Vec::new();
     let mut ids = StringChunkedBuilder::new(CLIENT_ID.into(), n);
-    rows.client.iter().for_each(|&c| ids.append_value(clients.id(c)));
+    rows.iter().flat_map(|part| &part.client).for_each(|&c| ids.append_value(clients.id(c)));
     columns.push(ids.finish().into_column());
     specs.push(Declared::new(CLIENT_ID, Kind::Identifier, ValueType::Text).role(Role::Key));
-    let cuts: Vec<i64> =
-        rows.window.iter().map(|&w| i64::from(plan.windows[usize::from(w)].cut) * MICROS_A_DAY).collect();
+    let cuts: Vec<i64> = windows(&rows).map(|w| i64::from(plan.windows[w].cut) * MICROS_A_DAY).collect();
     let cuts = Int64Chunked::from_vec(CUT_OFF.into(), cuts).into_datetime(TimeUnit::Microseconds, None);
     columns.push(cuts.into_column());
     specs.push(Declared::new(CUT_OFF, Kind::Timestamp, ValueType::Timestamp).role(Role::EventTime));
@@ -48,7 +47,7 @@ pub(super) fn build(
 
     let stride = layout.whole.len();
     for (i, (name, what)) in layout.whole.iter().enumerate() {
-        let values = rows.whole.iter().skip(i).step_by(stride).copied();
+        let values = rows.iter().flat_map(|part| part.whole.iter().skip(i).step_by(stride).copied());
         let column = match what {
             Whole::Length(_) => {
                 Int64Chunked::from_iter_options(name.as_str().into(), values.map(|v| (v != MISSING).then_some(v)))
@@ -60,18 +59,25 @@ pub(super) fn build(
     }
     let stride = layout.floats.len();
     for (i, (name, unit)) in layout.floats.iter().enumerate() {
-        let values: Vec<f64> = rows.floats.iter().skip(i).step_by(stride).copied().collect();
+        let values = rows.iter().flat_map(|part| part.floats.iter().skip(i).step_by(stride).copied()).collect();
         columns.push(Float64Chunked::from_vec((*name).into(), values).into_column());
         specs.push(Declared::new(*name, Kind::Continuous, ValueType::Float).unit(*unit));
     }
-    columns.push(Float64Chunked::from_vec(EXPOSURE.into(), rows.exposure).into_column());
+    let exposure = rows.iter().flat_map(|part| part.exposure.iter().copied()).collect();
+    columns.push(Float64Chunked::from_vec(EXPOSURE.into(), exposure).into_column());
     specs.push(Declared::new(EXPOSURE, Kind::Continuous, ValueType::Float).unit("years").role(Role::Exposure));
-    columns.push(Int64Chunked::from_vec(TARGET_CENTS.into(), rows.target).into_column());
+    let targets = rows.iter().flat_map(|part| part.target.iter().copied()).collect();
+    columns.push(Int64Chunked::from_vec(TARGET_CENTS.into(), targets).into_column());
     specs.push(declared(TARGET_CENTS, Whole::Cents).role(Role::Target));
 
     let schema = Schema::new(specs)?;
     let frame = DataFrame::new(n, columns)?;
     Ok((Table::parse(frame, schema)?, conflicts))
+}
+
+/// The place of each row's cut-off.
+fn windows(rows: &[Rows]) -> impl Iterator<Item = usize> + '_ {
+    rows.iter().flat_map(|part| part.window.iter().map(|&w| usize::from(w)))
 }
 
 fn declared(name: &str, what: Whole) -> Declared {
@@ -89,18 +95,20 @@ fn attributes(
     plan: &Plan,
     clients: &Clients,
     starts: &[usize],
-    rows: &Rows,
+    rows: &[Rows],
     columns: &mut Vec<Column>,
     specs: &mut Vec<Declared>,
 ) -> u64 {
     let Some(table) = &plan.config.clients else { return 0 };
     let mut conflicts = 0;
     let dated = table.valid_from.is_some();
+    let owners: Vec<(u32, u16)> =
+        rows.iter().flat_map(|part| part.client.iter().copied().zip(part.window.iter().copied())).collect();
     let of = |row: usize| {
-        let client = rows.client[row] as usize;
+        let client = owners[row].0 as usize;
         &clients.rows[starts[client]..starts[client + 1]]
     };
-    let cut_off = |row: usize| &plan.windows[usize::from(rows.window[row])];
+    let cut_off = |row: usize| &plan.windows[usize::from(owners[row].1)];
     // Rows of one client are in the order of time.
     let valid = |row: usize| -> &[ClientRow] {
         let all = of(row);
@@ -115,7 +123,7 @@ fn attributes(
         let end = all.partition_point(|r| Some(r.from) <= from);
         &all[start..end]
     };
-    let n = rows.client.len();
+    let n = owners.len();
     if table.birth_date.is_some() {
         let mut ages = PrimitiveChunkedBuilder::<Int64Type>::new("age".into(), n);
         for row in 0..n {
