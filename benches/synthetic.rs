@@ -4,7 +4,7 @@
 //! Names say model, work and rows x columns. Data are built outside of what is timed.
 
 use med_schema::{Dataset, FeatureColumn, FeatureMatrix, Table};
-use polars::prelude::{Column, DataFrame};
+use polars::prelude::{Column, DataFrame, DataType};
 use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64;
 
@@ -77,4 +77,55 @@ pub fn clients(rows: usize) -> anyhow::Result<Table> {
         ],
     )?;
     Ok(Table::infer(frame)?)
+}
+
+/// Enrolment from 2018 to 2020 of this many clients.
+///
+/// # Errors
+/// Never.
+pub fn enrolment(clients: usize) -> anyhow::Result<DataFrame> {
+    let ids: Vec<String> = (0..clients).map(|c| format!("{c:09}")).collect();
+    let columns = [("client_id", ids), ("first_day", vec!["2018-01-01".to_owned(); clients])];
+    let columns = columns.into_iter().chain([("last_day", vec!["2020-12-31".to_owned(); clients])]);
+    let columns = columns.map(|(name, values)| Column::new(name.into(), values)).collect();
+    Ok(DataFrame::new(clients, columns)?)
+}
+
+/// Lines of claims of this many clients, about three a claim, in no order: some institutional with the claim's amount on each line,
+/// one in fifty reversed.
+///
+/// # Errors
+/// Never.
+pub fn claim_lines(lines: usize, clients: usize) -> anyhow::Result<DataFrame> {
+    let mut random = Pcg64::seed_from_u64(SEED);
+    // Days of 2018 to 2020.
+    let first = 17_532;
+    let (mut ids, mut claims, mut numbers, mut forms) = (vec![], vec![], vec![], vec![]);
+    let (mut served, mut paid, mut cents, mut codes) = (vec![], vec![], vec![], vec![]);
+    for line in 0..lines {
+        let claim = random.random_range(0..lines / 3 + 1);
+        let institutional = claim % 5 == 0;
+        let day = first + (claim * 7_919 % 1_096) as i32;
+        let amount = if institutional { 50_000 + claim as i64 % 9_973 } else { random.random_range(100..20_000) };
+        ids.push(format!("{:09}", claim % clients));
+        claims.push(format!("claim-{claim}"));
+        numbers.push(line as i64);
+        forms.push(if institutional { "institutional" } else { "professional" });
+        served.push(day);
+        paid.push(day + random.random_range(0..90));
+        cents.push(if random.random_range(0..50) == 0 { -amount } else { amount });
+        codes.push(["E11.9", "I50.1", "Z00.0", "M54.2"][claim % 4]);
+    }
+    let day = |name: &str, days: Vec<i32>| Column::new(name.into(), days).cast(&DataType::Date);
+    let columns = vec![
+        Column::new("client_id".into(), ids),
+        Column::new("claim_id".into(), claims),
+        Column::new("line_number".into(), numbers),
+        Column::new("form".into(), forms),
+        day("service_date", served)?,
+        day("paid_date", paid)?,
+        Column::new("paid_cents".into(), cents),
+        Column::new("diagnosis".into(), codes),
+    ];
+    Ok(DataFrame::new(lines, columns)?)
 }

@@ -2,6 +2,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 mod builder;
+pub mod client_year;
 pub mod clients;
 mod content;
 mod error;

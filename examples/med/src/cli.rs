@@ -77,6 +77,15 @@ pub(crate) enum Command {
         after_help = "Example:\n  med extract --database-url sqlite://clients.sqlite --table clients --out clients.parquet"
     )]
     Extract(ExtractArgs),
+    /// Makes up a population with claims whose true expected costs are known.
+    ///
+    /// Tables `members`, `enrolment` and `claim_lines` with what real feeds have (gaps and overlaps, repeated header amounts, reversals, lines
+    /// loaded twice, late payments, clients without a claim), `truth` with the expected cost of each client-year, and a configuration
+    /// for `med run`. The same seed makes the same clients, and a larger population begins with those of a smaller one.
+    #[command(
+        after_help = "Example:\n  med generate --clients 10000 --seed 7 --out population\n  med run --config population/claims.toml"
+    )]
+    Generate(GenerateArgs),
     /// Looks into the lake.
     #[command(after_help = "Example:\n  med lake ls\n  med lake read medical_costs --version 1 --out costs.parquet")]
     Lake(LakeArgs),
@@ -368,6 +377,28 @@ pub(crate) struct ExtractArgs {
     /// The Parquet file.
     #[arg(long)]
     pub(crate) out: PathBuf,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum TableFormat {
+    Parquet,
+    Csv,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct GenerateArgs {
+    /// How many clients.
+    #[arg(long)]
+    pub(crate) clients: u64,
+    /// Seed of all that is drawn.
+    #[arg(long, default_value_t = 42)]
+    pub(crate) seed: u64,
+    /// Folder for the tables and the configuration.
+    #[arg(long)]
+    pub(crate) out: PathBuf,
+    /// Format of the tables. Parquet is written batch by batch; CSV needs memory for all rows.
+    #[arg(long, value_enum, default_value = "parquet")]
+    pub(crate) format: TableFormat,
 }
 
 #[derive(Debug, Args)]

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, ensure};
 use chrono::{DateTime, TimeZone, Utc};
 use med_drift::DriftParams;
+use med_etl::client_year::ClaimsConfig;
 use med_features::FeaturePipeline;
 use med_features::select::{Keep, SelectionMethod};
 use med_model::{MetricExpectation, ModelSpec};
@@ -18,6 +19,9 @@ const EXTRACTED: &str = include_str!("../../../fixtures/suites/clients_extracted
 const TRANSFORMED: &str = include_str!("../../../fixtures/suites/clients_transformed.json");
 const MODELS: &str = include_str!("../../../fixtures/suites/models.json");
 const PREDICTIONS: &str = include_str!("../../../fixtures/suites/predictions.json");
+const CLIENT_YEARS: &str = include_str!("../../../fixtures/suites/client_years.json");
+const CLIENT_YEAR_MODELS: &str = include_str!("../../../fixtures/suites/client_year_models.json");
+const CLIENT_YEAR_PREDICTIONS: &str = include_str!("../../../fixtures/suites/client_year_predictions.json");
 
 /// What a run does. Whatever a file leaves out is as in the default.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -33,12 +37,24 @@ pub(crate) struct Config {
     pub(crate) event_time: DateTime<Utc>,
     /// The table of clients.
     pub(crate) table: String,
+    /// Folder with the tables that `claims` names, as CSV or Parquet files.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) folder: Option<PathBuf>,
+    /// Texts that mean a missing value in these files, besides the empty field.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) null_values: Vec<String>,
+    /// A feed of transactions, of which client-years are made; takes the place of the table of clients.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) claims: Option<ClaimsConfig>,
     /// The feature group that it goes to.
     pub(crate) feature_group: String,
     /// The name under which models are registered.
     pub(crate) registered_model: String,
     /// Share of the clients to train on; the rest is held back.
     pub(crate) train_fraction: f64,
+    /// Fewer held-back rows than this cannot tell a good model from a bad one: then checks of models and drift only warn, and no model
+    /// is put into production.
+    pub(crate) min_test_rows: usize,
     pub(crate) suites: Suites,
     pub(crate) selection: SelectionConfig,
     /// The models to compare.
@@ -150,9 +166,13 @@ impl Default for Config {
             seed: 42,
             event_time: Utc.timestamp_nanos(1_735_689_600_000_000_000), // 2025-01-01T00:00:00Z
             table: "clients".to_owned(),
+            folder: None,
+            null_values: Vec::new(),
+            claims: None,
             feature_group: "medical_costs".to_owned(),
             registered_model: "annual_medical_cost".to_owned(),
             train_fraction: 0.8,
+            min_test_rows: 200,
             suites: Suites::default(),
             selection: SelectionConfig::default(),
             models: vec![
@@ -175,7 +195,11 @@ impl Config {
                     std::fs::read_to_string(path).with_context(|| format!("configuration {}", path.display()))?;
                 let mut config: Self =
                     toml::from_str(&text).with_context(|| format!("configuration {}", path.display()))?;
-                config.suites.relative_to(path.parent().unwrap_or(Path::new(".")));
+                let said: toml::Table = toml::from_str(&text)?;
+                config.fill_for_claims(|key| said.contains_key(key));
+                let here = path.parent().unwrap_or(Path::new("."));
+                config.suites.relative_to(here);
+                config.folder = config.folder.map(|folder| here.join(folder));
                 config
             }
             None => Self::default(),
@@ -186,6 +210,29 @@ impl Config {
         Ok(config)
     }
 
+    /// Client-years have other columns and costs than the table of clients, so what a file does not say has other defaults for them.
+    fn fill_for_claims(&mut self, said: impl Fn(&str) -> bool) {
+        if self.claims.is_none() {
+            return;
+        }
+        if !said("feature_group") {
+            self.feature_group = "client_years".to_owned();
+        }
+        if !said("registered_model") {
+            self.registered_model = "client_year_cost".to_owned();
+        }
+        if !said("selection") {
+            // Many types of service and conditions are rare, and some are nowhere: only columns of one value go.
+            self.selection = SelectionConfig { method: SelectionMethod::Variance, keep: Some(Keep::Threshold(0.0)) };
+        }
+        if !said("models") {
+            self.models = vec![
+                ModelConfig::new("glm_tweedie", FeatureSet::Numeric, serde_json::json!({ "alpha": 0.01 })),
+                ModelConfig::new("gbdt", FeatureSet::All, Value::Null),
+            ];
+        }
+    }
+
     /// Fingerprint of what decides the results: not where database and lake lie.
     ///
     /// The models' parameters enter as they are used, so another default is another run.
@@ -193,6 +240,7 @@ impl Config {
         let mut what = self.clone();
         what.database_url = None;
         what.lake.clear();
+        what.folder = None;
         what.suites = Suites::default();
         Ok(Fingerprint::of(serde_json::to_vec(&(what, specs, DriftParams::default()))?))
     }
@@ -211,19 +259,20 @@ impl Suites {
         text(self.extracted.as_deref(), EXTRACTED)
     }
 
-    pub(crate) fn transformed(&self) -> anyhow::Result<String> {
-        text(self.transformed.as_deref(), TRANSFORMED)
+    pub(crate) fn transformed(&self, claims: bool) -> anyhow::Result<String> {
+        text(self.transformed.as_deref(), if claims { CLIENT_YEARS } else { TRANSFORMED })
     }
 
-    pub(crate) fn models(&self) -> anyhow::Result<ModelSuite> {
+    pub(crate) fn models(&self, claims: bool) -> anyhow::Result<ModelSuite> {
+        let own = if claims { CLIENT_YEAR_MODELS } else { MODELS };
         let suite: ModelSuite =
-            serde_json::from_str(&text(self.models.as_deref(), MODELS)?).context("suite \"models\"")?;
+            serde_json::from_str(&text(self.models.as_deref(), own)?).context("suite \"models\"")?;
         ensure!(!suite.expectations.is_empty(), "suite \"models\" has no expectations: no model could pass");
         Ok(suite)
     }
 
-    pub(crate) fn predictions(&self) -> anyhow::Result<String> {
-        text(self.predictions.as_deref(), PREDICTIONS)
+    pub(crate) fn predictions(&self, claims: bool) -> anyhow::Result<String> {
+        text(self.predictions.as_deref(), if claims { CLIENT_YEAR_PREDICTIONS } else { PREDICTIONS })
     }
 }
 

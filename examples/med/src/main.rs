@@ -34,6 +34,7 @@ fn main() -> ExitCode {
         Command::Evaluate(args) => command::evaluate::run(&args),
         Command::Explain(args) => command::explain::run(&args),
         Command::Extract(args) => command::extract::run(&args),
+        Command::Generate(args) => command::generate::run(&args),
         Command::Lake(args) => command::lake::run(&args),
         Command::Model(args) => command::model::run(&args),
     };

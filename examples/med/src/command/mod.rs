@@ -5,6 +5,7 @@ pub(crate) mod drift;
 pub(crate) mod evaluate;
 pub(crate) mod explain;
 pub(crate) mod extract;
+pub(crate) mod generate;
 pub(crate) mod lake;
 pub(crate) mod model;
 pub(crate) mod predict;

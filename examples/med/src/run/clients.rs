@@ -1,5 +1,6 @@
 //! The clients on their way from the database into the lake.
 
+use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 use std::path::Path;
 
@@ -34,9 +35,9 @@ impl Suites {
         let suite = |text: String, name: &str| Suite::from_json(&text).with_context(|| format!("suite {name:?}"));
         Ok(Self {
             extracted: suite(config.suites.extracted()?, "extracted")?,
-            transformed: suite(config.suites.transformed()?, "transformed")?,
-            predictions: suite(config.suites.predictions()?, "predictions")?,
-            models: config.suites.models()?,
+            transformed: suite(config.suites.transformed(config.claims.is_some())?, "transformed")?,
+            predictions: suite(config.suites.predictions(config.claims.is_some())?, "predictions")?,
+            models: config.suites.models(config.claims.is_some())?,
         })
     }
 
@@ -91,11 +92,17 @@ pub(super) fn extract(config: &Config, progress: &Steps) -> anyhow::Result<Extra
 
 /// What a run works on, by name.
 pub(super) fn inputs(config: &Config, fingerprints: &[Fingerprint; 4]) -> Vec<Input> {
+    let rows = match &config.claims {
+        Some(claims) => {
+            format!("tables {}", claims.columns().iter().map(|(table, _)| *table).collect::<Vec<_>>().join(", "))
+        }
+        None => format!("table {}", config.table),
+    };
     ["suites", "configuration", "code"]
         .into_iter()
         .map(str::to_owned)
         .zip(&fingerprints[1..])
-        .chain([(format!("table {}", config.table), &fingerprints[0])])
+        .chain([(rows, &fingerprints[0])])
         .map(|(name, &fingerprint)| Input { name, version: None, fingerprint })
         .collect()
 }
@@ -113,7 +120,7 @@ pub(super) fn check_extracted(
 }
 
 /// Where a gate will stay closed, keeps the rows that are to blame, each with the rules that it broke.
-fn quarantine(suite: &Suite, phase: &str, checked: &Checked<Table>, record: &Record) -> anyhow::Result<()> {
+pub(super) fn quarantine(suite: &Suite, phase: &str, checked: &Checked<Table>, record: &Record) -> anyhow::Result<()> {
     if record.policy.reasons(checked.report()).is_empty() {
         return Ok(());
     }
@@ -161,7 +168,10 @@ pub(super) fn load(
         version: 1,
         primary_key: vec![CLIENT_ID.to_owned()],
         event_time: EVENT_TIME.to_owned(),
-        description: "Clients with the cost of their year, one row a client and batch.".to_owned(),
+        description: match config.claims {
+            Some(_) => "Client-years: what was known of a client at a cut-off, and the cost after it.".to_owned(),
+            None => "Clients with the cost of their year, one row a client and batch.".to_owned(),
+        },
         schema: batch.value().schema().clone(),
     })?;
     let mut commit = group.replace_batch(&record.id, batch)?;
@@ -203,14 +213,14 @@ fn batch_of(stored: &Table, batch: &Table) -> anyhow::Result<Table> {
     let times = |t: &Table| -> anyhow::Result<Vec<Option<i64>>> {
         Ok(t.frame().column(EVENT_TIME)?.datetime()?.physical().iter().collect())
     };
-    let ids: std::collections::BTreeSet<&str> = batch.frame().column(CLIENT_ID)?.str()?.iter().flatten().collect();
-    let time = times(batch)?.first().copied().flatten();
+    let ids = batch.frame().column(CLIENT_ID)?.str()?;
+    let own: BTreeSet<(&str, Option<i64>)> = ids.iter().flatten().zip(times(batch)?).collect();
     let stored_ids = stored.frame().column(CLIENT_ID)?.str()?;
     let rows: Vec<usize> = stored_ids
         .iter()
         .zip(times(stored)?)
         .enumerate()
-        .filter(|(_, (id, at))| *at == time && id.is_some_and(|id| ids.contains(id)))
+        .filter(|(_, (id, at))| id.is_some_and(|id| own.contains(&(id, *at))))
         .map(|(row, _)| row)
         .collect();
     let rows = stored.take(&rows)?.select(batch.schema().names())?;

@@ -4,6 +4,7 @@
 //! program. Everything it writes, it writes under that name, so a run that was killed is completed by running it again, and
 //! running a complete one again changes nothing.
 
+mod claims;
 mod clients;
 mod database;
 mod modelling;
@@ -34,9 +35,9 @@ pub(crate) fn run(args: &RunArgs) -> anyhow::Result<Outcome> {
 
     let progress = Steps::new(STEPS);
     progress.begin("extract");
-    let extracted = clients::extract(&config, &progress)?;
+    let extracted = Extraction::of(&config, &progress)?;
     let fingerprints =
-        [extracted.fingerprint, suites.fingerprint()?, config.fingerprint(&specs)?, Fingerprint::of(CODE)];
+        [extracted.fingerprint(), suites.fingerprint()?, config.fingerprint(&specs)?, Fingerprint::of(CODE)];
     let id = RunId::derived_from(fingerprints);
     let lake = Lakehouse::open(&config.lake)?;
     let lineage = Lineage {
@@ -66,22 +67,55 @@ pub(crate) fn run(args: &RunArgs) -> anyhow::Result<Outcome> {
     Ok(Outcome::of(passed))
 }
 
+/// What a run begins with.
+enum Extraction {
+    /// A table with one row a client.
+    Clients(clients::Extraction),
+    /// Client-years made of transactions.
+    Claims(Box<claims::Extraction>),
+}
+
+impl Extraction {
+    fn of(config: &Config, progress: &Steps) -> anyhow::Result<Self> {
+        Ok(match &config.claims {
+            Some(claims) => Self::Claims(Box::new(claims::extract(config, claims, progress)?)),
+            None => Self::Clients(clients::extract(config, progress)?),
+        })
+    }
+
+    fn fingerprint(&self) -> Fingerprint {
+        match self {
+            Self::Clients(rows) => rows.fingerprint,
+            Self::Claims(years) => years.fingerprint,
+        }
+    }
+}
+
 /// From the extracted rows to the promoted model, as far as the gates let it go.
 fn pipeline(
     config: &Config,
     suites: &clients::Suites,
     specs: &[med_model::ModelSpec],
-    extracted: clients::Extraction,
+    extracted: Extraction,
     record: &mut Record,
     progress: &Steps,
 ) -> anyhow::Result<()> {
     let step = |name: &str| progress.begin(name);
     step("check what was extracted");
-    let admitted = clients::check_extracted(extracted, suites, record)?;
-    progress.end();
-
-    step("transform");
-    let admitted = clients::transform(admitted, suites, config, record)?;
+    let admitted = match extracted {
+        Extraction::Clients(rows) => {
+            let admitted = clients::check_extracted(rows, suites, record)?;
+            progress.end();
+            step("transform");
+            clients::transform(admitted, suites, config, record)?
+        }
+        Extraction::Claims(years) => {
+            let admitted = claims::check_extracted(*years, record)?;
+            progress.end();
+            step("check the client-years");
+            claims::check_client_years(admitted, suites, record)?
+        }
+    };
     progress.end();
 
     step("load");
@@ -106,7 +140,7 @@ fn pipeline(
     progress.end();
 
     step("promote");
-    promotion::promote(&candidates, &chosen, config, record)?;
+    promotion::promote(&candidates, &chosen, parts.too_few, config, record)?;
     progress.end();
     Ok(())
 }

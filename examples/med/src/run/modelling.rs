@@ -4,18 +4,19 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context, ensure};
 use med_drift::DriftDetector;
-use med_features::RandomSplit;
+use med_etl::client_year::cut_offs;
 use med_features::select::{Evidence, Selector};
+use med_features::{GroupSplit, RandomSplit, Split, TimeSplit};
 use med_model::{ModelSpec, RegressionMetrics};
 use med_quality::{MetaSuite, NoErrors, ResultsConsistent};
 use med_report::Calibration;
 use med_schema::{
-    Admitted, Check, CheckResult, Checked, FeatureKind, FingerprintHasher, Input, Report, Table, Verdict,
+    Admitted, Check, CheckResult, Checked, FeatureKind, FingerprintHasher, Input, Report, Severity, Table, Verdict,
 };
 use med_store::{ModelArtifact, ResultKind};
 use serde_json::json;
 
-use super::clients::CLIENT_ID;
+use super::clients::{CLIENT_ID, EVENT_TIME};
 use super::record::{ModelRecord, Record};
 use crate::config::{Config, FeatureSet, ModelConfig, ModelSuite};
 use crate::learner::Boosted;
@@ -31,6 +32,8 @@ pub(super) struct Parts {
     features: Vec<String>,
     /// Which clients were trained on.
     pub(super) trained_on: Input,
+    /// Whether so few rows are held back that they tell nothing of a model.
+    pub(super) too_few: bool,
 }
 
 /// A fitted model and how it does.
@@ -81,15 +84,24 @@ pub(super) fn check(config: &Config) -> anyhow::Result<()> {
 
 /// Splits first, then measures drift between the parts and selects: nothing looks at all rows.
 pub(super) fn split(table: &Table, config: &Config, record: &mut Record) -> anyhow::Result<Parts> {
-    let split = RandomSplit::new(config.train_fraction, config.seed)?.split(table.n_rows())?;
-    let (train, test) = (table.take(split.train())?, table.take(split.test())?);
+    let (train, test) = parts_of(table, config, record)?;
+    let (train, test) = (table.take(&train)?, table.take(&test)?);
     record.rows("train", train.n_rows());
     record.rows("test", test.n_rows());
+    let too_few = test.n_rows() < config.min_test_rows;
+    if too_few {
+        record.notes.push(format!(
+            "{} held-back rows are fewer than the {} (min_test_rows) that it takes to judge: models and drift are measured, their \
+             checks only warn, and no model is put into production",
+            test.n_rows(),
+            config.min_test_rows
+        ));
+    }
     let (train_data, test_data) = (train.dataset()?, test.dataset()?);
 
     let drift = DriftDetector::default().detect(train_data.x(), test_data.x())?;
     record.put(ResultKind::Drift, "train_test.json", &drift)?;
-    let report = drift.to_report();
+    let report = if too_few { only_warning(drift.to_report()) } else { drift.to_report() };
     record.drift = Some(drift);
     let meta = MetaSuite::standard("checks of drift", ["column_drift", "table_drift"]);
     record.gate("drift", ResultKind::Drift, Checked::new((), report), &meta)?;
@@ -103,19 +115,78 @@ pub(super) fn split(table: &Table, config: &Config, record: &mut Record) -> anyh
         .fit(&Evidence::from(&numeric).test(&numeric_test).learner(&Boosted::new(config.seed)?))?;
     record.put(ResultKind::Drift, "selection.json", &selection)?;
     let dropped: Vec<&str> = selection.dropped().map(|score| score.feature.as_str()).collect();
-    let features = train_data.x().names().filter(|n| !dropped.contains(n)).map(str::to_owned).collect();
+    let features: Vec<String> = train_data.x().names().filter(|n| !dropped.contains(n)).map(str::to_owned).collect();
+    ensure!(!features.is_empty(), "the selection {:?} left no feature to train on", config.selection.method);
     record.selection = Some(selection);
     let trained_on = training_clients(&train)?;
-    Ok(Parts { train, test, features, trained_on })
+    Ok(Parts { train, test, features, trained_on, too_few })
+}
+
+/// Which rows are trained on. Of client-years at one cut-off, a client is on one side; of several, those at the last one are held
+/// back, and trained on are those whose target was over by then.
+fn parts_of(table: &Table, config: &Config, record: &mut Record) -> anyhow::Result<(Vec<usize>, Vec<usize>)> {
+    let rows = |split: Split| (split.train().to_vec(), split.test().to_vec());
+    let Some(claims) = &config.claims else {
+        return Ok(rows(RandomSplit::new(config.train_fraction, config.seed)?.split(table.n_rows())?));
+    };
+    let cut_offs = cut_offs(table)?;
+    let [earlier @ .., last] = &cut_offs[..] else { anyhow::bail!("there are no client-years") };
+    let months = chrono::Months::new(claims.windows.target_months);
+    let over = |c: &&chrono::NaiveDate| c.checked_add_months(months).is_some_and(|end| end <= *last);
+    let trained_on: BTreeSet<i64> = earlier.iter().filter(over).map(|&day| micros(day)).collect();
+    if trained_on.is_empty() {
+        if !earlier.is_empty() {
+            record.notes.push(
+                "no earlier target window was over at the last cut-off: the parts are split by client, not by time"
+                    .to_owned(),
+            );
+        }
+        let ids: Vec<Option<&str>> = table.frame().column(CLIENT_ID)?.str()?.iter().collect();
+        return GroupSplit::new(config.train_fraction, config.seed)?
+            .split(&ids)
+            .map(rows)
+            .context("client-years of at least two clients are needed to train on some and test on others");
+    }
+    let times: Vec<i64> = table.frame().column(EVENT_TIME)?.datetime()?.physical().iter().flatten().collect();
+    let (earlier, test) = rows(TimeSplit::cut_off(micros(*last)).split(&times)?);
+    let all = earlier.len();
+    let train: Vec<usize> = earlier.into_iter().filter(|&row| trained_on.contains(&times[row])).collect();
+    if train.len() < all {
+        record.notes.push(format!(
+            "{} client-years are not trained on, since their target window reaches beyond the last cut-off, {last}",
+            all - train.len()
+        ));
+    }
+    Ok((train, test))
+}
+
+fn micros(day: chrono::NaiveDate) -> i64 {
+    day.and_time(chrono::NaiveTime::MIN).and_utc().timestamp_micros()
+}
+
+/// The report with failures that only warn.
+fn only_warning(mut report: Report) -> Report {
+    for result in report.results.iter_mut().filter(|r| !r.passed()) {
+        result.severity = result.severity.min(Severity::Warning);
+    }
+    report
 }
 
 /// The ids of the training part, by fingerprint. Two models with the same have been held back from the same clients, and
 /// only then may be compared on them.
 fn training_clients(train: &Table) -> anyhow::Result<Input> {
     let mut hasher = FingerprintHasher::new();
-    train.frame().column(CLIENT_ID)?.str()?.iter().flatten().collect::<BTreeSet<_>>().into_iter().for_each(|id| {
+    let ids: BTreeSet<&str> = train.frame().column(CLIENT_ID)?.str()?.iter().flatten().collect();
+    ids.into_iter().for_each(|id| {
         hasher.part(id);
     });
+    // Of client-years at several cut-offs, other ones of the same clients were not trained on.
+    let times: BTreeSet<i64> = train.frame().column(EVENT_TIME)?.datetime()?.physical().iter().flatten().collect();
+    if times.len() > 1 {
+        times.into_iter().for_each(|time| {
+            hasher.part(time.to_le_bytes());
+        });
+    }
     Ok(Input { name: "training clients".to_owned(), version: None, fingerprint: hasher.finish() })
 }
 
@@ -126,7 +197,7 @@ pub(super) fn fit(
     config: &Config,
     record: &mut Record,
 ) -> anyhow::Result<Vec<Fitted>> {
-    let fitted = std::thread::scope(|scope| {
+    let attempts = std::thread::scope(|scope| {
         let threads: Vec<_> = config
             .models
             .iter()
@@ -142,8 +213,21 @@ pub(super) fn fit(
         threads
             .into_iter()
             .map(|thread| thread.join().unwrap_or_else(|_| Err(anyhow::anyhow!("a fitting thread panicked"))))
-            .collect::<anyhow::Result<Vec<_>>>()
-    })?;
+            .collect::<Vec<_>>()
+    });
+    let mut fitted = Vec::new();
+    for attempt in attempts {
+        match attempt {
+            Ok(model) => fitted.push(model),
+            // A model with more parameters than rows is no reason to give up the others.
+            Err(error) if parts.too_few => record.notes.push(crate::output::chain(&error)),
+            Err(error) => return Err(error),
+        }
+    }
+    if fitted.is_empty() {
+        let reasons = [format!("no model could be fitted to {} rows", parts.train.n_rows())];
+        return Err(record.close("models", &reasons));
+    }
     let metrics: BTreeMap<&str, _> =
         fitted.iter().map(|f| (f.name.as_str(), json!({ "train": f.train, "test": f.test }))).collect();
     record.put(ResultKind::Metrics, "metrics.json", &metrics)?;
@@ -197,6 +281,7 @@ pub(super) fn judge(
     lineage.inputs.push(parts.trained_on.clone());
     for fitted in fitted {
         let report = fitted.test.report(format!("model {}", fitted.name), &suite.expectations).run(record.id.clone());
+        let report = if parts.too_few { only_warning(report) } else { report };
         let meta = MetaSuite::new(format!("checks of model {}", fitted.name))
             .with(MetricsChecked::new(suite))
             .with(NoErrors)

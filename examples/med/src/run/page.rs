@@ -15,6 +15,9 @@ pub(super) fn of(record: &Record, passed: bool) -> RunPage {
         (Some(name), true) => format!("All gates passed; {name} is in production."),
         (None, true) => "All gates passed; the model in production stays.".to_owned(),
     });
+    if !record.notes.is_empty() {
+        page.summary = page.summary.map(|told| format!("{told} Notes: {}.", record.notes.join("; ")));
+    }
     page.phases = phases(record);
     page.reports.clone_from(&record.reports);
     page.models = record

@@ -129,6 +129,7 @@ pub(super) fn predict(
 pub(super) fn promote(
     candidates: &[Candidate],
     chosen: &Chosen,
+    unjudged: bool,
     config: &Config,
     record: &mut Record,
 ) -> anyhow::Result<()> {
@@ -149,7 +150,9 @@ pub(super) fn promote(
     // The others first: production changes in the last step, when all else is done.
     let order = (0..candidates.len()).filter(|i| Some(*i) != best).chain(best);
     for i in order {
-        let (version, last) = (versions[i], if Some(i) == best { Stage::Production } else { Stage::Archived });
+        // Whom nobody could judge does not go into production.
+        let promoted = if unjudged { Stage::Staging } else { Stage::Production };
+        let (version, last) = (versions[i], if Some(i) == best { promoted } else { Stage::Archived });
         let name = &candidates[i].fitted.name;
         if !completed {
             let policy: &GatePolicy = &record.policy;
@@ -157,10 +160,10 @@ pub(super) fn promote(
             if stage_of(version)? == Stage::None {
                 registry.transition(&admitted()?, Stage::Staging)?;
             }
-            if last == Stage::Production {
-                registry.transition(&admitted()?, last)?;
-            } else {
-                registry.archive(&config.registered_model, version)?;
+            match last {
+                Stage::Production => drop(registry.transition(&admitted()?, last)?),
+                Stage::Archived => drop(registry.archive(&config.registered_model, version)?),
+                _ => {}
             }
         }
         if let Some(model) = record.models.iter_mut().find(|m| m.name == *name) {
@@ -168,6 +171,6 @@ pub(super) fn promote(
             model.stage = Some(last);
         }
     }
-    record.promoted = best.map(|i| candidates[i].fitted.name.clone());
+    record.promoted = best.filter(|_| !unjudged).map(|i| candidates[i].fitted.name.clone());
     Ok(())
 }

@@ -64,6 +64,8 @@ pub(super) struct Record {
     pub(super) promoted: Option<String>,
     pub(super) kept: Option<Version>,
     pub(super) closed: Vec<String>,
+    /// What a person should know: what looked odd, and what could not be done.
+    pub(super) notes: Vec<String>,
 }
 
 impl Record {
@@ -86,6 +88,7 @@ impl Record {
             promoted: None,
             kept: None,
             closed: Vec::new(),
+            notes: Vec::new(),
         }
     }
 

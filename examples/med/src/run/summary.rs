@@ -25,6 +25,9 @@ pub(super) struct Summary {
     /// Why the last gate stayed closed.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     failures: Vec<String>,
+    /// What looked odd without closing a gate, and what could not be done.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    notes: Vec<String>,
     /// Metrics on the held-back part, by model.
     models: InOrder<RegressionMetrics>,
     /// The model in production after this run, if this run made it.
@@ -77,6 +80,7 @@ impl Summary {
             rows: record.rows.iter().map(|&(phase, rows)| (phase.to_owned(), rows)).collect(),
             gates: record.gates.iter().map(|&(phase, verdict)| (phase.to_owned(), verdict)).collect(),
             failures: record.closed.clone(),
+            notes: record.notes.clone(),
             models: record.models.iter().map(|m| (m.name.clone(), m.test)).collect(),
             promoted: record.promoted.clone(),
             kept: record.kept,
@@ -148,6 +152,10 @@ fn write_table(out: &mut String, record: &Record, summary: &Summary, passed: boo
         let drifted = drift.columns.iter().filter(|c| c.drifted).count();
         let verdict = if drift.drifted { "DRIFTED" } else { "no drift" };
         writeln!(out, "\n  {verdict}: {drifted} of {} features differ between the parts", drift.columns.len())?;
+    }
+    if !record.notes.is_empty() {
+        writeln!(out, "\n  notes")?;
+        record.notes.iter().try_for_each(|note| writeln!(out, "  {note}"))?;
     }
     writeln!(out, "\n  results in {}:", record.lake_location)?;
     // A folder that cannot be listed now was written a moment ago.

@@ -1,6 +1,7 @@
 //! The binary from outside: its output, its exit codes, and what it leaves behind.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod claims;
 mod drift;
 mod explain;
 mod files;

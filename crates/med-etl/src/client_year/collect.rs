@@ -1,0 +1,653 @@
+//! Reading tables: frames in, clients, spans, lines and diagnoses out, each rule on single rows accounted for.
+
+use std::ops::Range;
+
+use polars::prelude::DataFrame;
+use rayon::prelude::*;
+
+use super::cells::{Cells, Columns, Unreadable};
+use super::client::{ClientRow, Clients, NO_VALUE};
+use super::config::{ClaimsConfig, Plan, Prices};
+use super::ledger::{Ledger, Rule};
+use super::line::{AT_ONCE, Event, Forms, Line, claim_digest, line_number, row_digest};
+use super::mapping::{ClientsTable, DiagnosisTable, EnrolmentTable, TransactionTable};
+use super::rules::{UnknownClients, Unreadable as UnreadablePolicy};
+use super::spans::{EnrolmentReport, Span, month_around};
+use super::window::{Day, date_of};
+use super::{ClientYearError, money};
+
+/// Rows that one thread reads at a time.
+const ROWS: usize = 1 << 14;
+
+/// Collects the tables of a feed, batch by batch, and makes client-years of them.
+///
+/// First the reference tables (clients, enrolment) are given, then those of events (transactions, diagnoses); the batches of one
+/// table may come in any order. What is kept of a transaction takes 40 bytes. Work is spread over rayon's current pool; the
+/// result does not depend on its size, nor on the order of rows.
+#[derive(Debug)]
+pub struct RollUp {
+    pub(super) plan: Plan,
+    pub(super) clients: Clients,
+    pub(super) enrolment: EnrolmentReport,
+    pub(super) lines: Vec<Line>,
+    pub(super) events: Vec<Event>,
+    pub(super) ledgers: Vec<Ledger>,
+    pub(super) forms: Forms,
+    given: Vec<String>,
+    /// Rows given of each table of transactions, for the place of a row.
+    rows: Vec<u64>,
+    events_began: bool,
+}
+
+impl RollUp {
+    /// A roll-up by this configuration.
+    ///
+    /// # Errors
+    /// When the configuration contradicts itself; the error names the part.
+    pub fn new(config: &ClaimsConfig) -> Result<Self, ClientYearError> {
+        let plan = Plan::new(config)?;
+        let mut clients = Clients::default();
+        let attributes = config.clients.as_ref().map_or(0, |t| t.attributes.len());
+        clients.levels.resize_with(attributes, Default::default);
+        let tables = config.transactions.len();
+        Ok(Self {
+            plan,
+            clients,
+            enrolment: EnrolmentReport::default(),
+            lines: Vec::new(),
+            events: Vec::new(),
+            ledgers: vec![Ledger::default(); tables],
+            forms: Forms::default(),
+            given: Vec::new(),
+            rows: vec![0; tables],
+            events_began: false,
+        })
+    }
+
+    /// The tables of clients and enrolment, each once.
+    pub fn reference_tables(&self) -> Vec<&str> {
+        let config = &self.plan.config;
+        let clients = config.clients.as_ref().map(|t| t.table.as_str());
+        unique(clients.into_iter().chain(config.enrolment.as_ref().map(|t| t.table.as_str())))
+    }
+
+    /// The tables of transactions and diagnoses, each once.
+    pub fn event_tables(&self) -> Vec<&str> {
+        let config = &self.plan.config;
+        let transactions = config.transactions.iter().map(|t| t.table.as_str());
+        unique(transactions.chain(config.diagnoses.iter().map(|t| t.table.as_str())))
+    }
+
+    /// Takes rows of a table of clients or enrolment.
+    ///
+    /// # Errors
+    /// When it is none, lacks a column, comes after events, or holds what cannot be read under the policy to fail.
+    pub fn push_reference(&mut self, table: &str, frame: &DataFrame) -> Result<(), ClientYearError> {
+        if self.events_began {
+            return Err(ClientYearError::Order { table: table.to_owned() });
+        }
+        self.known(table, self.reference_tables())?;
+        let config = self.plan.config.clone();
+        if let Some(t) = config.clients.filter(|t| t.table == table) {
+            self.push_clients(&t, frame)?;
+        }
+        if let Some(t) = config.enrolment.filter(|t| t.table == table) {
+            self.push_enrolment(&t, frame)?;
+        }
+        self.note(table);
+        Ok(())
+    }
+
+    /// Takes rows of a table of transactions or diagnoses.
+    ///
+    /// # Errors
+    /// When it is none, lacks a column, or holds what cannot be read or is not known under the policy to fail.
+    pub fn push_events(&mut self, table: &str, frame: &DataFrame) -> Result<(), ClientYearError> {
+        self.known(table, self.event_tables())?;
+        self.events_began = true;
+        for place in 0..self.plan.config.transactions.len() {
+            if self.plan.config.transactions[place].table == table {
+                self.push_transactions(place, frame)?;
+            }
+        }
+        for place in 0..self.plan.config.diagnoses.len() {
+            if self.plan.config.diagnoses[place].table == table {
+                self.push_diagnoses(place, frame)?;
+            }
+        }
+        self.note(table);
+        Ok(())
+    }
+
+    fn known(&self, table: &str, tables: Vec<&str>) -> Result<(), ClientYearError> {
+        if tables.contains(&table) {
+            return Ok(());
+        }
+        let known = tables.into_iter().map(str::to_owned).collect();
+        Err(ClientYearError::UnknownTable { table: table.to_owned(), known })
+    }
+
+    fn note(&mut self, table: &str) {
+        if !self.given.iter().any(|t| t == table) {
+            self.given.push(table.to_owned());
+        }
+    }
+
+    /// The configured tables that were not given.
+    pub(super) fn not_given(&self) -> Vec<String> {
+        let all = self.reference_tables().into_iter().chain(self.event_tables());
+        all.filter(|t| !self.given.iter().any(|g| g == t)).map(str::to_owned).collect()
+    }
+
+    fn push_clients(&mut self, table: &ClientsTable, frame: &DataFrame) -> Result<(), ClientYearError> {
+        let mut columns = Columns::of(&table.table, frame);
+        let client = columns.get(&table.client)?;
+        let birth = columns.get_if(table.birth_date.as_deref())?;
+        let death = columns.get_if(table.death_date.as_deref())?;
+        let from = columns.get_if(table.valid_from.as_deref())?;
+        let attributes = table.attributes.iter().map(|a| columns.get(a.parts().0)).collect::<Result<Vec<_>, _>>()?;
+        columns.check()?;
+        let mut days = Days::new(&table.table, table.date_format.as_deref(), self.plan.config.rules.unreadable);
+        let mut buffer = String::new();
+        for row in 0..frame.height() {
+            let Some(id) = client.text(row, &mut buffer) else { continue };
+            let place = self.clients.place(id).ok_or(TOO_MANY_CLIENTS)?;
+            let birth = days.read(birth.as_ref(), row, 0);
+            let death = days.read(death.as_ref(), row, 1);
+            let from = days.read(from.as_ref(), row, 2).unwrap_or(Day::MIN);
+            let values = attributes
+                .iter()
+                .zip(&mut self.clients.levels)
+                .map(|(cells, levels)| cells.text(row, &mut buffer).map_or(NO_VALUE, |text| levels.place(text)));
+            let values = values.collect();
+            if let Some(death) = death {
+                let known = self.clients.deaths.entry(place).or_insert(death);
+                *known = death.min(*known);
+            }
+            self.clients.rows.push(ClientRow { client: place, from, birth, values });
+        }
+        days.check([table.birth_date.as_deref(), table.death_date.as_deref(), table.valid_from.as_deref()])
+    }
+
+    fn push_enrolment(&mut self, table: &EnrolmentTable, frame: &DataFrame) -> Result<(), ClientYearError> {
+        let mut columns = Columns::of(&table.table, frame);
+        let client = columns.get(&table.client)?;
+        let start = columns.get(&table.start)?;
+        let end = columns.get_if(table.end.as_deref())?;
+        columns.check()?;
+        let mut days = Days::new(&table.table, table.date_format.as_deref(), self.plan.config.rules.unreadable);
+        let mut buffer = String::new();
+        for row in 0..frame.height() {
+            self.enrolment.spans += 1;
+            let first = days.read(Some(&start), row, 0);
+            let unread = days.unread();
+            let last = days.read(end.as_ref(), row, 1);
+            let ends_somehow = days.unread() == unread;
+            let next = last.map_or(Day::MAX, |day| day.saturating_add(i32::from(table.end_inclusive)));
+            let (first, next) = match first {
+                Some(day) if table.whole_months => {
+                    let (first, next) = month_around(day);
+                    (Some(first), next)
+                }
+                _ => (first, next),
+            };
+            match (client.text(row, &mut buffer), first) {
+                (Some(id), Some(first)) if first < next && ends_somehow => {
+                    let place = self.clients.place(id).ok_or(TOO_MANY_CLIENTS)?;
+                    self.clients.spans.push((place, Span { start: first, end: next }));
+                }
+                _ => self.enrolment.unusable += 1,
+            }
+        }
+        days.check([Some(table.start.as_str()), table.end.as_deref(), None])
+    }
+
+    fn push_diagnoses(&mut self, place: usize, frame: &DataFrame) -> Result<(), ClientYearError> {
+        let table: &DiagnosisTable = &self.plan.config.diagnoses[place];
+        let mut columns = Columns::of(&table.table, frame);
+        let client = columns.get(&table.client)?;
+        let date = columns.get(&table.date)?;
+        let known = columns.get_if(table.known_at.as_deref())?;
+        let codes = table.codes.iter().map(|c| columns.get(c)).collect::<Result<Vec<_>, _>>()?;
+        columns.check()?;
+        let mut days = Days::new(&table.table, table.date_format.as_deref(), self.plan.config.rules.unreadable);
+        let mut buffer = String::new();
+        for row in 0..frame.height() {
+            let date = days.read(Some(&date), row, 0);
+            let unread = days.unread();
+            let known = days.read(known.as_ref(), row, 1).unwrap_or(AT_ONCE);
+            let client = client.text(row, &mut buffer).and_then(|id| self.clients.find(id));
+            if let (Some(client), Some(date), true) = (client, date, days.unread() == unread) {
+                for code in &codes {
+                    let Some(code) = code.text(row, &mut buffer) else { continue };
+                    let categories = self.plan.conditions.categories(code);
+                    self.events.extend(categories.iter().map(|&category| Event { client, category, date, known }));
+                }
+            }
+        }
+        days.check([Some(table.date.as_str()), table.known_at.as_deref(), None])
+    }
+
+    fn push_transactions(&mut self, place: usize, frame: &DataFrame) -> Result<(), ClientYearError> {
+        let reader = Reader::new(&self.plan, &self.clients, &self.forms, place, self.rows[place], frame)?;
+        let ranges: Vec<Range<usize>> =
+            (0..frame.height()).step_by(ROWS).map(|start| start..frame.height().min(start + ROWS)).collect();
+        let chunks: Vec<Chunk> = ranges.into_par_iter().map(|rows| reader.read(rows)).collect();
+        let problems = reader.check(&chunks);
+        drop(reader);
+        problems?;
+        self.rows[place] += frame.height() as u64;
+        for chunk in chunks {
+            self.lines.extend(chunk.lines);
+            self.events.extend(chunk.events);
+            self.ledgers[place].add(&chunk.ledger);
+        }
+        Ok(())
+    }
+}
+
+const TOO_MANY_CLIENTS: ClientYearError = ClientYearError::TooMany { what: "clients", limit: u32::MAX as usize - 1 };
+
+fn unique<'a>(names: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
+    let mut all = Vec::new();
+    names.for_each(|name| {
+        if !all.contains(&name) {
+            all.push(name);
+        }
+    });
+    all
+}
+
+/// Reads days of a table row by row and remembers those that are none.
+struct Days<'a> {
+    table: &'a str,
+    format: Option<&'a str>,
+    policy: UnreadablePolicy,
+    buffer: String,
+    unreadable: [(u64, u64); 3],
+}
+
+impl<'a> Days<'a> {
+    fn new(table: &'a str, format: Option<&'a str>, policy: UnreadablePolicy) -> Self {
+        Self { table, format, policy, buffer: String::new(), unreadable: [(0, 0); 3] }
+    }
+
+    fn read(&mut self, cells: Option<&Cells>, row: usize, column: usize) -> Option<Day> {
+        match cells?.day(row, self.format, &mut self.buffer) {
+            Ok(day) => day,
+            Err(Unreadable) => {
+                let (rows, first) = &mut self.unreadable[column];
+                *first = if *rows == 0 { row as u64 } else { *first };
+                *rows += 1;
+                None
+            }
+        }
+    }
+
+    fn unread(&self) -> u64 {
+        self.unreadable.iter().map(|(rows, _)| rows).sum()
+    }
+
+    fn check(&self, columns: [Option<&str>; 3]) -> Result<(), ClientYearError> {
+        for (column, &(rows, first_row)) in columns.iter().zip(&self.unreadable) {
+            if let (Some(column), true, UnreadablePolicy::Fail) = (column, rows > 0, self.policy) {
+                return Err(unreadable(self.table, column, expected_day(self.format), rows, first_row));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn expected_day(format: Option<&str>) -> String {
+    format.map_or_else(|| "ISO 8601 days".to_owned(), |f| format!("days of the form {f:?}"))
+}
+
+fn unreadable(table: &str, column: &str, expected: String, rows: u64, first_row: u64) -> ClientYearError {
+    ClientYearError::Unreadable { table: table.to_owned(), column: column.to_owned(), expected, rows, first_row }
+}
+
+/// The client and the form type of the row before: most often, they are this row's too.
+#[derive(Default)]
+struct Recent {
+    client: Option<(String, u32)>,
+    form: Option<(Option<String>, u8)>,
+}
+
+/// What came of some rows.
+#[derive(Default)]
+struct Chunk {
+    recent: Recent,
+    lines: Vec<Line>,
+    events: Vec<Event>,
+    ledger: Ledger,
+    /// Rows and first row of each problem.
+    problems: [(u64, u64); Problem::ALL.len()],
+}
+
+/// What may be wrong with a row so that reading ends.
+#[derive(Clone, Copy)]
+enum Problem {
+    Date,
+    KnownAt,
+    Amount,
+    EntryType,
+    Currency,
+    Year,
+    Client,
+    Range,
+}
+
+impl Problem {
+    const ALL: [Self; 8] = [
+        Self::Date,
+        Self::KnownAt,
+        Self::Amount,
+        Self::EntryType,
+        Self::Currency,
+        Self::Year,
+        Self::Client,
+        Self::Range,
+    ];
+}
+
+impl Chunk {
+    fn problem(&mut self, problem: Problem, row: u64) {
+        let (rows, first) = &mut self.problems[problem as usize];
+        *first = if *rows == 0 { row } else { *first };
+        *rows += 1;
+    }
+}
+
+/// Reads rows of one table of transactions.
+struct Reader<'a> {
+    plan: &'a Plan,
+    table: &'a TransactionTable,
+    place: u8,
+    clients: &'a Clients,
+    forms: &'a Forms,
+    first_row: u64,
+    client: Cells,
+    date: Cells,
+    known: Option<Cells>,
+    amount: Cells,
+    claim: Option<Cells>,
+    line: Option<Cells>,
+    reverses: Option<Cells>,
+    form: Option<Cells>,
+    entry: Option<Cells>,
+    currency: Option<Cells>,
+    services: Vec<(u8, Cells, &'a [String], &'a [String])>,
+    other: u8,
+    codes: Vec<Cells>,
+    every_is_header: bool,
+}
+
+impl<'a> Reader<'a> {
+    fn new(
+        plan: &'a Plan,
+        clients: &'a Clients,
+        forms: &'a Forms,
+        place: usize,
+        first_row: u64,
+        frame: &'a DataFrame,
+    ) -> Result<Self, ClientYearError> {
+        let table = &plan.config.transactions[place];
+        let mut columns = Columns::of(&table.table, frame);
+        let services = table
+            .services
+            .iter()
+            .map(|s| {
+                Ok((plan.service(&s.service), columns.get(&s.column)?, s.values.as_slice(), s.prefixes.as_slice()))
+            })
+            .collect::<Result<_, ClientYearError>>()?;
+        let reader = Self {
+            plan,
+            table,
+            place: place as u8,
+            clients,
+            forms,
+            first_row,
+            client: columns.get(&table.client)?,
+            date: columns.get(&table.date)?,
+            known: columns.get_if(table.known_at.as_deref())?,
+            amount: columns.get(&table.amount)?,
+            claim: columns.get_if(table.claim.as_deref())?,
+            line: columns.get_if(table.line.as_deref())?,
+            reverses: columns.get_if(table.reverses.as_deref())?,
+            form: columns.get_if(table.claim_type.as_deref())?,
+            entry: columns.get_if(table.entry.as_ref().map(|e| e.column.as_str()))?,
+            currency: columns.get_if(table.currency.as_deref())?,
+            services,
+            other: plan.service(&table.service),
+            codes: table.codes.iter().map(|c| columns.get(c)).collect::<Result<_, _>>()?,
+            every_is_header: table.header_claim_types.iter().any(|t| t == "*"),
+        };
+        columns.check()?;
+        Ok(reader)
+    }
+
+    fn read(&self, rows: Range<usize>) -> Chunk {
+        let mut chunk = Chunk { lines: Vec::with_capacity(rows.len()), ..Chunk::default() };
+        let mut buffer = String::new();
+        for row in rows {
+            self.row(row, &mut chunk, &mut buffer);
+        }
+        chunk
+    }
+
+    fn row(&self, row: usize, chunk: &mut Chunk, buffer: &mut String) {
+        let at = self.first_row + row as u64;
+        let amount = self.amount.cents(row, self.table.amount_unit);
+        let read = amount.ok().flatten().unwrap_or(0);
+        chunk.ledger.read(read);
+        let Some(credit) = self.entry_type(row, at, chunk, buffer) else {
+            return chunk.ledger.remove(Rule::EntryType, read);
+        };
+        let format = self.table.date_format.as_deref();
+        let date = self.date.day(row, format, buffer);
+        let known = self.known.as_ref().map_or(Ok(None), |k| k.day(row, format, buffer));
+        let problems =
+            [(date.is_err(), Problem::Date), (known.is_err(), Problem::KnownAt), (amount.is_err(), Problem::Amount)];
+        if let (Ok(date), Ok(known), Ok(amount)) = (date, known, amount) {
+            let known = known.unwrap_or(AT_ONCE);
+            let Some(id) = self.client.text(row, buffer) else {
+                return chunk.ledger.remove(Rule::MissingValue, read);
+            };
+            let Some(client) = self.client(id, &mut chunk.recent) else {
+                chunk.problem(Problem::Client, at);
+                return chunk.ledger.remove(Rule::UnknownClient, read);
+            };
+            if let Some(date) = date {
+                self.diagnoses(row, client, date, known, chunk, buffer);
+            }
+            let (Some(date), Some(cents)) = (date, amount) else {
+                return chunk.ledger.remove(Rule::MissingValue, read);
+            };
+            let Some(cents) = self.adjusted(row, at, date, cents, credit, chunk, buffer) else { return };
+            let line = self.line(row, at, client, date, known, cents, &mut chunk.recent, buffer);
+            chunk.lines.push(line);
+        } else {
+            problems.into_iter().filter(|(is, _)| *is).for_each(|(_, problem)| chunk.problem(problem, at));
+            chunk.ledger.remove(Rule::Unreadable, read);
+        }
+    }
+
+    fn client(&self, id: &str, recent: &mut Recent) -> Option<u32> {
+        match &recent.client {
+            Some((same, client)) if same == id => Some(*client),
+            _ => {
+                let client = self.clients.find(id)?;
+                let (text, place) = recent.client.get_or_insert_default();
+                id.clone_into(text);
+                *place = client;
+                Some(client)
+            }
+        }
+    }
+
+    fn form(&self, form: Option<&str>, recent: &mut Recent) -> u8 {
+        match &recent.form {
+            Some((same, place)) if same.as_deref() == form => *place,
+            _ => {
+                let place = self.forms.place(self.place, form);
+                recent.form = Some((form.map(str::to_owned), place));
+                place
+            }
+        }
+    }
+
+    /// Whether the row is a cost: nothing if not, else whether it is a credit.
+    fn entry_type(&self, row: usize, at: u64, chunk: &mut Chunk, buffer: &mut String) -> Option<bool> {
+        let (Some(cells), Some(entry)) = (&self.entry, &self.table.entry) else { return Some(false) };
+        let code = cells.text(row, buffer).unwrap_or_default();
+        let named = |codes: &[String]| codes.iter().any(|c| c == code);
+        if named(&entry.cost) {
+            Some(false)
+        } else if named(&entry.credit) {
+            Some(true)
+        } else {
+            if !entry.ignore.is_empty() && !named(&entry.ignore) {
+                chunk.problem(Problem::EntryType, at);
+            }
+            None
+        }
+    }
+
+    fn diagnoses(&self, row: usize, client: u32, date: Day, known: Day, chunk: &mut Chunk, buffer: &mut String) {
+        for cells in &self.codes {
+            let Some(code) = cells.text(row, buffer) else { continue };
+            let categories = self.plan.conditions.categories(code);
+            chunk.events.extend(categories.iter().map(|&category| Event { client, category, date, known }));
+        }
+    }
+
+    /// The amount in the base currency at base prices. Nothing when a rate is not known, which ends the reading.
+    #[expect(clippy::too_many_arguments, reason = "a row, its parts read so far, and where to note what happens")]
+    fn adjusted(
+        &self,
+        row: usize,
+        at: u64,
+        date: Day,
+        cents: i64,
+        credit: bool,
+        chunk: &mut Chunk,
+        buffer: &mut String,
+    ) -> Option<i64> {
+        let mut cents = cents;
+        if credit {
+            chunk.ledger.change(Rule::Credit, -2 * cents);
+            cents = -cents;
+        }
+        if let (Some(cells), Some(currency)) = (&self.currency, &self.plan.config.rules.currency)
+            && let Some(code) = cells.text(row, buffer).filter(|code| *code != currency.base)
+        {
+            let Some(&rate) = currency.rates.get(code) else {
+                chunk.problem(Problem::Currency, at);
+                return None;
+            };
+            cents = self.scaled(Rule::Currency, cents, rate, at, chunk)?;
+        }
+        let factor = match &self.plan.prices {
+            Prices::AsTheyWere => return Some(cents),
+            Prices::ByYear(factors) => {
+                let year = chrono::Datelike::year(&date_of(date));
+                factors.iter().find(|(y, _)| *y == year).map(|&(_, factor)| factor)
+            }
+            Prices::Rate { annual, base } => Some((1.0 + annual).powf(f64::from(base.saturating_sub(date)) / 365.25)),
+        };
+        let Some(factor) = factor else {
+            chunk.problem(Problem::Year, at);
+            return None;
+        };
+        self.scaled(Rule::Inflation, cents, factor, at, chunk)
+    }
+
+    fn scaled(&self, rule: Rule, cents: i64, factor: f64, at: u64, chunk: &mut Chunk) -> Option<i64> {
+        let scaled = money::scaled(cents, factor);
+        match scaled {
+            Some(scaled) if scaled != cents => chunk.ledger.change(rule, scaled - cents),
+            Some(_) => {}
+            None => chunk.problem(Problem::Range, at),
+        }
+        scaled
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "the parts of a line")]
+    fn line(
+        &self,
+        row: usize,
+        at: u64,
+        client: u32,
+        date: Day,
+        known: Day,
+        cents: i64,
+        recent: &mut Recent,
+        buffer: &mut String,
+    ) -> Line {
+        let table = self.table.table.as_str();
+        let reversed = self.reverses.as_ref().and_then(|c| c.text(row, buffer).map(|t| claim_digest(table, t)));
+        let own = |buffer: &mut String| self.claim.as_ref()?.text(row, buffer).map(|t| claim_digest(table, t));
+        let claim = reversed.or_else(|| own(buffer)).unwrap_or_else(|| row_digest(self.place, at));
+        let line = self.line.as_ref().and_then(|c| c.text(row, buffer)).map_or(0, line_number);
+        let (form, header) = match &self.form {
+            Some(cells) => {
+                let form = cells.text(row, buffer);
+                let named = form.is_some_and(|f| self.table.header_claim_types.iter().any(|t| t == f));
+                (self.form(form, recent), named || self.every_is_header)
+            }
+            None => (self.form(None, recent), self.every_is_header),
+        };
+        let service = self.services.iter().find(|(_, cells, values, prefixes)| {
+            cells.text(row, buffer).is_some_and(|code| {
+                values.iter().any(|v| v == code) || prefixes.iter().any(|p| code.starts_with(p.as_str()))
+            })
+        });
+        let service = service.map_or(self.other, |(service, ..)| *service);
+        Line { client, claim, line, date, cents, known, service, table: self.place, header, form }
+    }
+
+    /// The first problem that ends the reading, if there is one.
+    fn check(&self, chunks: &[Chunk]) -> Result<(), ClientYearError> {
+        let rules = &self.plan.config.rules;
+        let table = &self.table.table;
+        for problem in Problem::ALL {
+            let rows: u64 = chunks.iter().map(|c| c.problems[problem as usize].0).sum();
+            let first = chunks.iter().map(|c| c.problems[problem as usize]).find(|(rows, _)| *rows > 0);
+            let Some((_, first_row)) = first else { continue };
+            let lenient = rules.unreadable == UnreadablePolicy::Drop;
+            let format = self.table.date_format.as_deref();
+            let code = |column: Option<&str>, what| ClientYearError::UnknownCode {
+                table: table.clone(),
+                column: column.unwrap_or_default().to_owned(),
+                what,
+                rows,
+                first_row,
+            };
+            return Err(match problem {
+                Problem::Date | Problem::KnownAt | Problem::Amount if lenient => continue,
+                Problem::Client if rules.unknown_clients == UnknownClients::Drop => continue,
+                Problem::Date => unreadable(table, &self.table.date, expected_day(format), rows, first_row),
+                Problem::KnownAt => {
+                    let column = self.table.known_at.as_deref().unwrap_or_default();
+                    unreadable(table, column, expected_day(format), rows, first_row)
+                }
+                Problem::Amount => {
+                    unreadable(table, &self.table.amount, "amounts of money".to_owned(), rows, first_row)
+                }
+                Problem::Client => ClientYearError::UnknownClients { table: table.clone(), rows },
+                Problem::EntryType => code(
+                    self.table.entry.as_ref().map(|e| e.column.as_str()),
+                    "codes that are in none of entry.cost, entry.credit and entry.ignore",
+                ),
+                Problem::Currency => {
+                    code(self.table.currency.as_deref(), "currencies without a rate in rules.currency.rates")
+                }
+                Problem::Year => {
+                    code(Some(&self.table.date), "years without an index in rules.inflation.index.by_year")
+                }
+                Problem::Range => code(Some(&self.table.amount), "amounts beyond 10 trillion after conversion"),
+            });
+        }
+        Ok(())
+    }
+}
