@@ -2,6 +2,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 mod builder;
+#[cfg(feature = "sqlite")]
 pub mod clients;
 mod content;
 mod error;
@@ -12,5 +13,8 @@ pub mod transform;
 
 pub use error::{EtlError, MissingColumn};
 pub use report::{ColumnMismatch, DeclaredBy, ExtractedColumn, ExtractionReport, Progress, StepReport};
-pub use source::{Connection, Extract, ExtractOptions, Extracted, MismatchPolicy, Selection, Source};
+pub use source::{
+    Connection, CursorValue, Extract, ExtractOptions, Extracted, Incremental, MismatchPolicy, NullCursor, Retry,
+    Selection, Source, Watermark,
+};
 pub use transform::{Pipeline, Step, Transform, Transformed};
