@@ -160,9 +160,9 @@ pub fn clients_schema() -> Result<Schema, SchemaError> {
 /// class than its column's.
 pub fn read(connection: &mut Connection) -> Result<Table, EtlError> {
     let query = schema::clients::table.select(Client::as_select());
-    let rows = query
-        .load_iter::<Client, DefaultLoadingMode>(connection.diesel())
-        .map_err(EtlError::database("read table \"clients\""))?;
+    let sqlite = connection.sqlite().ok_or(EtlError::OtherDatabase { expected: "SQLite" })?;
+    let rows =
+        query.load_iter::<Client, DefaultLoadingMode>(sqlite).map_err(EtlError::database("read table \"clients\""))?;
     let schema = clients_schema()?;
     let mut columns: Vec<ColumnBuilder> =
         schema.columns().iter().map(|c| ColumnBuilder::declared(&c.name, c.value_type, None, 0)).collect();
@@ -172,33 +172,35 @@ pub fn read(connection: &mut Connection) -> Result<Table, EtlError> {
         columns.iter_mut().zip(client.values()).for_each(|(column, value)| column.push(value));
         height += 1;
     }
-    let frame = DataFrame::new(height, columns.iter_mut().map(ColumnBuilder::take).collect())?;
+    let filled = columns.iter_mut().map(ColumnBuilder::take).collect::<Result<_, _>>()?;
+    let frame = DataFrame::new(height, filled)?;
     Ok(Table::parse(frame, schema)?)
 }
 
 impl Client {
     /// The values in the order of the table.
     fn values(&self) -> [Value<'_>; 20] {
-        use Value::{Integer, Real, Text};
+        use Value::{Integer, Real};
+        let text = |v| Value::Text(str::as_bytes(v));
         [
             Integer(self.age),
-            Text(&self.gender),
+            text(&self.gender),
             Real(self.bmi),
-            Text(&self.smoker),
+            text(&self.smoker),
             Integer(self.diabetes),
             Integer(self.hypertension),
             Integer(self.heart_disease),
             Integer(self.asthma),
-            Text(&self.physical_activity_level),
+            text(&self.physical_activity_level),
             Integer(self.daily_steps),
             Real(self.sleep_hours),
             Integer(self.stress_level),
             Integer(self.doctor_visits_per_year),
             Integer(self.hospital_admissions),
             Integer(self.medication_count),
-            self.insurance_type.as_deref().map_or(Value::Null, Text),
+            self.insurance_type.as_deref().map_or(Value::Null, text),
             Integer(self.insurance_coverage_pct),
-            Text(&self.city_type),
+            text(&self.city_type),
             Integer(self.previous_year_cost),
             Real(self.annual_medical_cost),
         ]

@@ -94,6 +94,14 @@ impl RowSetHasher {
         Ok(())
     }
 
+    /// Takes in what another hasher was fed.
+    pub(crate) fn merge(&mut self, other: &Self) {
+        for (lane, more) in self.lanes.iter_mut().zip(other.lanes) {
+            *lane = lane.wrapping_add(more);
+        }
+        self.rows += other.rows;
+    }
+
     /// With the columns' names and types, which are part of the content.
     pub(crate) fn finish<'a>(&self, columns: impl IntoIterator<Item = (&'a str, &'a str)>) -> Fingerprint {
         let mut hasher = FingerprintHasher::new();

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use diesel::result::{DatabaseErrorKind, Error as DieselError};
 use med_schema::{SchemaError, TableError, ValueType};
 use polars::error::PolarsError;
 
@@ -37,11 +38,20 @@ pub struct MissingColumn {
 pub enum EtlError {
     /// A database URL of a kind that is not supported. Names the scheme only, as the rest may hold a password.
     #[error(
-        "cannot open a database of scheme {scheme:?}; supported: sqlite:///path, sqlite://path, or the path of an SQLite file"
+        "cannot open a database of scheme {scheme:?}; supported: sqlite:///path, sqlite://path, the path of an SQLite file, \
+         postgres://host/database, mysql://host/database"
     )]
     UnsupportedScheme {
         /// The scheme found.
         scheme: String,
+    },
+    /// A database URL of a kind that this program was built without.
+    #[error("{database} is not compiled in; build with the feature {feature:?}")]
+    NotCompiledIn {
+        /// The database.
+        database: &'static str,
+        /// The feature that it takes.
+        feature: &'static str,
     },
     /// A database URL of a supported kind that names no database.
     #[error("the database URL {reason}")]
@@ -69,7 +79,7 @@ pub enum EtlError {
         /// What was being done.
         doing: String,
         /// Why.
-        source: diesel::result::Error,
+        source: DieselError,
     },
     /// No such table or view.
     #[error("there is no table {table:?} in the database{}", hint(.near))]
@@ -91,7 +101,7 @@ pub enum EtlError {
     #[error("expected one SELECT statement: {source}")]
     Query {
         /// What the database says.
-        source: diesel::result::Error,
+        source: DieselError,
     },
     /// Two columns of a query have one name.
     #[error("the query gives two columns the name {name:?}; name one of them with AS")]
@@ -109,11 +119,82 @@ pub enum EtlError {
         /// The columns concerned.
         columns: Vec<ColumnMismatch>,
     },
+    /// Rows shall be set aside, and nobody takes them.
+    #[error("the mismatch policy is quarantine, so the extraction needs a place for such rows")]
+    NoQuarantine,
+    /// Reading in pages takes a key.
+    #[error(
+        "{from} has no primary key, and MySQL is read in pages by key; name columns whose values together are unique"
+    )]
+    NoKey {
+        /// The table or query.
+        from: String,
+    },
+    /// Rows share a key or lack one where pages meet, so some would be lost.
+    #[error("the key ({key}) does not tell all rows apart, or holds nulls; name further columns")]
+    KeyNotUnique {
+        /// Its columns.
+        key: String,
+    },
+    /// The rows cannot be read by several connections.
+    #[error("cannot read in partitions: {why}")]
+    NoPartitions {
+        /// Why.
+        why: &'static str,
+    },
+    /// Somebody changed the database while connections were opened that should see the same.
+    #[error("the database changed while the connections of the partitions were opened")]
+    SnapshotMoved,
+    /// Rows without a cursor, under the policy to fail.
+    #[error("{rows} rows have no value in cursor column {column:?}; choose whether to include or exclude them")]
+    NullCursor {
+        /// The cursor column.
+        column: String,
+        /// How many rows.
+        rows: u64,
+    },
+    /// A value that cannot be part of a watermark or a page's key.
+    #[error("column {column:?} cannot order the rows: found {found}")]
+    CursorValue {
+        /// The column.
+        column: String,
+        /// What it holds.
+        found: &'static str,
+    },
+    /// A watermark of another key.
+    #[error("the key has {expected} columns, and the watermark has {found} values")]
+    WatermarkKey {
+        /// Columns of the key.
+        expected: usize,
+        /// Values of the watermark.
+        found: usize,
+    },
+    /// The stream of rows failed.
+    #[error("the copy of the rows stopped: {source}")]
+    CopyStopped {
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The stream of rows ended before its end.
+    #[error("the server ended the copy of the rows early; its log says why")]
+    CopyCut,
+    /// The stream of rows is not what it should be.
+    #[error("the copy of the rows is not in the expected format: {what}")]
+    CopyFormat {
+        /// What is different.
+        what: &'static str,
+    },
     /// The progress callback asked to stop.
     #[error("cancelled after {rows} rows")]
     Cancelled {
         /// Rows delivered until then.
         rows: u64,
+    },
+    /// A typed query over another database than it is written for.
+    #[error("this query is for {expected}; the connection is to another database")]
+    OtherDatabase {
+        /// The database it is written for.
+        expected: &'static str,
     },
     /// A row that does not fit the typed struct it is read into.
     #[error("table {table:?}, row {row} (from 0): {}", chain(.source))]
@@ -123,7 +204,7 @@ pub enum EtlError {
         /// The row, from 0.
         row: u64,
         /// What the row holds instead, without its value.
-        source: diesel::result::Error,
+        source: DieselError,
     },
     /// A column to add that is there already.
     #[error("column {column:?} is there already")]
@@ -170,8 +251,84 @@ pub enum EtlError {
 }
 
 impl EtlError {
-    pub(crate) fn database(doing: impl Into<String>) -> impl FnOnce(diesel::result::Error) -> Self {
+    pub(crate) fn database(doing: impl Into<String>) -> impl FnOnce(DieselError) -> Self {
         let doing = doing.into();
         move |source| Self::Database { doing, source }
+    }
+
+    /// Whether the same may succeed later: the server is starting or full, the connection was lost, somebody else holds a lock.
+    pub fn is_transient(&self) -> bool {
+        const PASSING: [&str; 14] = [
+            "connection refused",
+            "connection reset",
+            "could not receive data",
+            "starting up",
+            "shutting down",
+            "too many connections",
+            "too many clients",
+            "timeout expired",
+            "timed out",
+            "lost connection",
+            "gone away",
+            "terminating connection",
+            "closed the connection",
+            "can't connect to",
+        ];
+        let passing = |message: &str| {
+            let message = message.to_ascii_lowercase();
+            PASSING.iter().any(|part| message.contains(part))
+        };
+        match self {
+            Self::SnapshotMoved => true,
+            Self::Connect { source, .. } => passing(&source.to_string()),
+            Self::Database { source, .. } | Self::Query { source } => match source {
+                DieselError::DatabaseError(
+                    DatabaseErrorKind::SerializationFailure | DatabaseErrorKind::ClosedConnection,
+                    _,
+                ) => true,
+                DieselError::DatabaseError(_, info) => self.keeps_transaction() || passing(info.message()),
+                _ => false,
+            },
+            Self::CopyStopped { source } => passing(&source.to_string()),
+            _ => false,
+        }
+    }
+
+    /// Whether only one statement failed, for a reason that may pass, and its transaction goes on.
+    pub(crate) fn keeps_transaction(&self) -> bool {
+        match self {
+            Self::Database { source: DieselError::DatabaseError(_, info), .. }
+            | Self::Query { source: DieselError::DatabaseError(_, info) } => {
+                let message = info.message().to_ascii_lowercase();
+                message.contains("lock wait timeout") || message.contains("database is locked")
+            }
+            _ => false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_may_pass_is_told_from_what_will_not() {
+        let database = |message: &str| EtlError::Database {
+            doing: "read".to_owned(),
+            source: DieselError::DatabaseError(DatabaseErrorKind::Unknown, Box::new(message.to_owned())),
+        };
+        for message in ["database is locked", "MySQL server has gone away", "FATAL: terminating connection due to idle"]
+        {
+            assert!(database(message).is_transient(), "{message}");
+        }
+        for message in ["no such column: a", "permission denied for table clients"] {
+            assert!(!database(message).is_transient(), "{message}");
+        }
+        assert!(database("Lock wait timeout exceeded").keeps_transaction());
+        assert!(!database("Lost connection to server").keeps_transaction());
+        let refused = |message: &str| EtlError::Connect { database: "d".into(), source: message.into() };
+        assert!(refused("FATAL: the database system is starting up").is_transient());
+        assert!(!refused("FATAL: password authentication failed").is_transient());
+        assert!(!EtlError::CopyCut.is_transient());
     }
 }

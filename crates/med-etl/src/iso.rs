@@ -1,6 +1,41 @@
 //! Days and moments written as ISO 8601 text, the way SQLite's own date functions write them.
 
-use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime};
+use chrono::{DateTime, Days, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta};
+
+pub(crate) const MICROSECONDS_A_DAY: i64 = 86_400_000_000;
+
+/// The day whose midnight this moment is.
+pub(crate) fn midnight(microseconds: i64) -> Option<i32> {
+    let days = microseconds.div_euclid(MICROSECONDS_A_DAY);
+    (microseconds.rem_euclid(MICROSECONDS_A_DAY) == 0).then(|| i32::try_from(days).ok())?
+}
+
+/// `YYYY-MM-DD`, or the number of days where the year has more than four digits.
+pub(crate) fn written_date(days: i32) -> String {
+    NaiveDate::from_epoch_days(days).map_or_else(|| format!("day {days}"), |day| day.to_string())
+}
+
+/// `YYYY-MM-DDTHH:MM:SS[.fraction]Z`.
+pub(crate) fn written_timestamp(microseconds: i64) -> String {
+    DateTime::from_timestamp_micros(microseconds)
+        .map_or_else(|| format!("microsecond {microseconds}"), |moment| format!("{:?}Z", moment.naive_utc()))
+}
+
+/// The same moment `seconds` earlier, written the same way: with the same separator, digits and zone. A day goes back by as many days
+/// as hold the seconds.
+pub(crate) fn earlier(text: &str, seconds: u64) -> Option<String> {
+    if let Some(day) = date(text) {
+        return day.checked_sub_days(Days::new(seconds.div_ceil(86_400))).map(|day| day.to_string());
+    }
+    let (moment, rest) = text.split_at_checked(19)?;
+    let separator = moment.get(10..11).filter(|s| matches!(*s, "T" | " "))?;
+    // What is behind the seconds must be a fraction and a zone, else this is no time at all.
+    microseconds(text).or_else(|| microseconds(&format!("{text}:00")))?;
+    let format = format!("%Y-%m-%d{separator}%H:%M:%S");
+    let moment = NaiveDateTime::parse_from_str(moment, &format).ok()?;
+    let back = TimeDelta::try_seconds(i64::try_from(seconds).ok()?)?;
+    Some(format!("{}{rest}", moment.checked_sub_signed(back)?.format(&format)))
+}
 
 /// Days since 1970-01-01 of `YYYY-MM-DD`, also with a time of midnight behind it.
 pub(crate) fn days(text: &str) -> Option<i32> {
@@ -34,7 +69,11 @@ fn date(text: &str) -> Option<NaiveDate> {
     if text.len() != 10 || !starts_with_date(text) {
         return None;
     }
-    text.parse().ok()
+    let number = |from: usize, to: usize| {
+        text.as_bytes()[from..to].iter().fold(0_u32, |number, digit| number * 10 + u32::from(digit - b'0'))
+    };
+    // Digits only, as was just seen.
+    NaiveDate::from_ymd_opt(number(0, 4) as i32, number(5, 7), number(8, 10))
 }
 
 fn naive(text: &str) -> Option<NaiveDateTime> {
@@ -86,5 +125,29 @@ mod tests {
         for bad in ["", "noon", "1970-01-01T25:00:00", "12:00:00", "1970-01-01T", "0"] {
             assert_eq!(microseconds(bad), None, "{bad}");
         }
+    }
+
+    #[test]
+    fn earlier_moments_are_written_alike() {
+        for (text, seconds, expected) in [
+            ("2024-03-01", 1, "2024-02-29"),
+            ("2024-03-01", 86_401, "2024-02-28"),
+            ("2024-03-01 00:00:10", 11, "2024-02-29 23:59:59"),
+            ("2024-03-01T00:00:10.250Z", 10, "2024-03-01T00:00:00.250Z"),
+            ("1970-01-01 00:00:00.5+01", 1, "1969-12-31 23:59:59.5+01"),
+            ("2024-03-01 00:00:00+05:30", 0, "2024-03-01 00:00:00+05:30"),
+        ] {
+            assert_eq!(earlier(text, seconds).as_deref(), Some(expected), "{text}");
+        }
+        for bad in ["", "soon", "2024-03-01 00:00", "2024-03-01 00:00:00 or 1=1", "2024-03-01x00:00:00"] {
+            assert_eq!(earlier(bad, 1), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn moments_are_written() {
+        assert_eq!(written_date(-1), "1969-12-31");
+        assert_eq!(written_timestamp(-500_000), "1969-12-31T23:59:59.500Z");
+        assert_eq!((midnight(-MICROSECONDS_A_DAY), midnight(1)), (Some(-1), None));
     }
 }

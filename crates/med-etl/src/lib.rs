@@ -3,6 +3,7 @@
 
 mod builder;
 pub mod client_year;
+#[cfg(feature = "sqlite")]
 pub mod clients;
 mod content;
 mod error;
@@ -13,5 +14,8 @@ pub mod transform;
 
 pub use error::{EtlError, MissingColumn};
 pub use report::{ColumnMismatch, DeclaredBy, ExtractedColumn, ExtractionReport, Progress, StepReport};
-pub use source::{Connection, Extract, ExtractOptions, Extracted, MismatchPolicy, Selection, Source};
+pub use source::{
+    Connection, CursorValue, Extract, ExtractOptions, Extracted, Incremental, MismatchPolicy, NullCursor, Retry,
+    Selection, Source, Watermark,
+};
 pub use transform::{Pipeline, Step, Transform, Transformed};

@@ -6,6 +6,8 @@ use std::fmt;
 use med_schema::{Fingerprint, ValueType};
 use serde::{Deserialize, Serialize};
 
+use crate::Watermark;
+
 /// Where the type of an extracted column comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -82,6 +84,15 @@ pub struct ExtractionReport {
     /// Values that did not fit and were made null by the policy.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub mismatches: Vec<ColumnMismatch>,
+    /// Rows that were set aside by the policy; they count among the rows read.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub quarantined: u64,
+    /// Rows without a cursor, which an incremental extraction did not read.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub null_cursors: u64,
+    /// Up to where an incremental extraction has read; nothing while there is no row with a cursor.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub watermark: Option<Watermark>,
     /// Fingerprint of names, types and the multiset of rows: neither the order of the rows nor the size of the batches
     /// changes it. Nothing when it was not asked for.
     ///
@@ -89,6 +100,11 @@ pub struct ExtractionReport {
     /// against somebody who makes up rows on purpose.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fingerprint: Option<Fingerprint>,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 /// How far an extraction has come.

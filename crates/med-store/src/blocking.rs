@@ -21,8 +21,8 @@ use serde::de::DeserializeOwned;
 
 use crate::delta::DeltaEngine;
 use crate::{
-    Commit, FeatureGroupDefinition, FeatureGroupListing, LogEntry, ModelArtifact, ModelHistory, ModelVersion, Result,
-    ResultKind, Stage, StagedVersion, TableVersion, Transition, Written,
+    Batch, Commit, FeatureGroupDefinition, FeatureGroupListing, LogEntry, ModelArtifact, ModelHistory, ModelVersion,
+    Result, ResultKind, Stage, StagedVersion, TableVersion, Transition, Written,
 };
 
 /// [`crate::Lakehouse`], waiting.
@@ -167,20 +167,21 @@ impl FeatureGroup {
 }
 
 waiting!(FeatureGroup.group {
-    insert(run: &RunId, rows: &Admitted<Table>) -> Commit;
-    replace_batch(run: &RunId, rows: &Admitted<Table>) -> Commit;
+    insert(batch: impl Into<Batch>, rows: &Admitted<Table>) -> Commit;
+    replace_batch(batch: impl Into<Batch>, rows: &Admitted<Table>) -> Commit;
     read(version: Option<Version>) -> Table;
     read_as_of(time: DateTime<Utc>) -> Table;
     history() -> Vec<TableVersion>;
 });
 
 waiting!(DeltaTable.table {
-    append(run: &RunId, rows: &Admitted<Table>) -> Commit;
-    overwrite(run: &RunId, rows: &Admitted<Table>) -> Commit;
+    append(batch: impl Into<Batch>, rows: &Admitted<Table>) -> Commit;
+    overwrite(batch: impl Into<Batch>, rows: &Admitted<Table>) -> Commit;
     read(version: Option<Version>) -> Table;
     version() -> Version;
     version_as_of(time: DateTime<Utc>) -> Version;
     history() -> Vec<TableVersion>;
+    watermark(domain: &str, version: Option<Version>) -> Option<serde_json::Value>;
     files() -> Vec<String>;
     rows() -> (Version, u64);
 });

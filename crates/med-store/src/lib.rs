@@ -15,7 +15,7 @@ mod results;
 mod sealed;
 mod stage;
 
-pub use delta::{Commit, DeltaTable, Outcome, TableVersion};
+pub use delta::{Batch, Commit, DeltaTable, Outcome, TableVersion};
 pub use error::{Cause, Result, StoreError};
 pub use feature_group::{FeatureGroup, FeatureGroupDefinition, FeatureGroupListing};
 pub use lakehouse::Lakehouse;

@@ -1,13 +1,16 @@
 //! What to read, and how.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::num::NonZeroUsize;
 
 use med_schema::Schema;
 use serde::{Deserialize, Serialize};
 
+use crate::source::{Incremental, Retry};
+
 /// The rows to read.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Selection {
     /// All rows of a table or view, named without quotes.
@@ -26,6 +29,12 @@ impl fmt::Display for Selection {
     }
 }
 
+impl fmt::Debug for Selection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self}")
+    }
+}
+
 /// What becomes of a value that does not fit its column's type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -36,6 +45,8 @@ pub enum MismatchPolicy {
     Fail,
     /// It becomes null, and the report counts such rows by column.
     Null,
+    /// Its row is given to the quarantine instead, with the columns concerned and what they hold, and the report counts such rows.
+    Quarantine,
 }
 
 /// How to read.
@@ -48,12 +59,22 @@ pub struct ExtractOptions {
     pub on_mismatch: MismatchPolicy,
     /// Whether to compute [`ExtractionReport::fingerprint`](crate::ExtractionReport::fingerprint). Default: yes.
     pub fingerprint: bool,
+    /// Connections that read at once, each a range of the key with as many rows as the others'. Default 1.
+    pub partitions: NonZeroUsize,
+    /// How failures that may pass are met.
+    pub retry: Retry,
 }
 
 impl Default for ExtractOptions {
     fn default() -> Self {
         const ROWS: NonZeroUsize = NonZeroUsize::new(65_536).unwrap();
-        Self { batch_rows: ROWS, on_mismatch: MismatchPolicy::Fail, fingerprint: true }
+        Self {
+            batch_rows: ROWS,
+            on_mismatch: MismatchPolicy::Fail,
+            fingerprint: true,
+            partitions: NonZeroUsize::MIN,
+            retry: Retry::default(),
+        }
     }
 }
 
@@ -73,12 +94,22 @@ pub struct Extract {
     selection: Selection,
     schema: Option<Schema>,
     options: ExtractOptions,
+    key: Vec<String>,
+    minor_units: BTreeMap<String, u32>,
+    incremental: Option<Incremental>,
 }
 
 impl Extract {
     /// This selection, with the types of the catalogue and default options.
     pub fn new(selection: Selection) -> Self {
-        Self { selection, schema: None, options: ExtractOptions::default() }
+        Self {
+            selection,
+            schema: None,
+            options: ExtractOptions::default(),
+            key: Vec::new(),
+            minor_units: BTreeMap::new(),
+            incremental: None,
+        }
     }
 
     /// A table or view, named without quotes.
@@ -103,6 +134,48 @@ impl Extract {
     pub fn options(mut self, options: ExtractOptions) -> Self {
         self.options = options;
         self
+    }
+
+    /// By these columns, whose values together no two rows share and which are never null. MySQL is read in pages in the order of the
+    /// key, and partitions are ranges of it. A table with a primary key needs none.
+    #[must_use]
+    pub fn key<N: Into<String>>(mut self, columns: impl IntoIterator<Item = N>) -> Self {
+        self.key = columns.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Reads a column of decimals as integers of a minor unit, without loss: with 2 `digits`, 12.30 becomes 1230 cents. A number with
+    /// more decimals than that does not fit. The column is an integer in a schema.
+    #[must_use]
+    pub fn minor_units(mut self, column: impl Into<String>, digits: u8) -> Self {
+        self.minor_units.insert(column.into(), digits.into());
+        self
+    }
+
+    /// Only what is new.
+    #[must_use]
+    pub fn incremental(mut self, incremental: Incremental) -> Self {
+        self.incremental = Some(incremental);
+        self
+    }
+
+    pub(crate) fn key_columns(&self) -> &[String] {
+        match &self.incremental {
+            Some(incremental) if self.key.is_empty() => incremental.key(),
+            _ => &self.key,
+        }
+    }
+
+    pub(crate) fn minor_units_of(&self, column: &str) -> Option<u32> {
+        self.minor_units.get(column).copied()
+    }
+
+    pub(crate) fn minor_unit_columns(&self) -> impl Iterator<Item = &str> {
+        self.minor_units.keys().map(String::as_str)
+    }
+
+    pub(crate) fn increment(&self) -> Option<&Incremental> {
+        self.incremental.as_ref()
     }
 
     pub(crate) fn selection(&self) -> &Selection {

@@ -4,33 +4,69 @@
 //! the first row is read. All batches of an extraction come from one read transaction, so they show one state of the
 //! database. Memory is that of one batch, whatever the size of the table.
 //!
-//! A back end is an implementation of the private trait `Database`: list tables, look up columns, select, scan. What
+//! A back end is an implementation of the private trait `Database`: list tables, look up columns, scan. What
 //! fits, what is counted and what is reported is decided once, here and in the column builders.
 
+mod connection;
 mod extract;
+mod incremental;
+#[cfg(feature = "mysql")]
+mod mysql;
+mod partition;
+#[cfg(feature = "postgres")]
+mod postgres;
 mod read;
+mod retry;
+mod secret;
+mod sql;
+#[cfg(feature = "sqlite")]
 mod sqlite;
+#[cfg(feature = "sqlite")]
 pub mod strict;
 mod url;
 
+pub use connection::{Connection, Extracted};
 pub use extract::{Extract, ExtractOptions, MismatchPolicy, Selection};
+pub use incremental::{CursorValue, Incremental, NullCursor, Watermark};
+pub use retry::Retry;
 pub use url::Source;
 
-use std::fmt;
-use std::ops::ControlFlow;
+use med_schema::{ValueType, near_names};
 
-use diesel::sqlite::SqliteConnection;
-use med_schema::{Table, ValueType};
-use polars::frame::DataFrame;
-
+use crate::EtlError;
 use crate::builder::Value;
-use crate::{EtlError, ExtractionReport, Progress};
-use sqlite::SqliteDatabase;
+use sql::{Cursor, Dialect};
+
+#[cfg(not(any(feature = "sqlite", feature = "postgres", feature = "mysql")))]
+compile_error!("med-etl reads databases: at least one of its features sqlite, postgres and mysql must be on");
+
+/// The form of a column's values in PostgreSQL's binary format; other databases say it with each value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[cfg_attr(not(feature = "postgres"), allow(dead_code, reason = "only PostgreSQL sends columns of one form"))]
+pub(crate) enum Wire {
+    Boolean,
+    Int2,
+    Int4,
+    Int8,
+    Float4,
+    Float8,
+    Numeric,
+    #[default]
+    Text,
+    Date,
+    Timestamp,
+    Uuid,
+}
 
 /// One column as the database describes it.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct CatalogueColumn {
     pub(crate) name: String,
     pub(crate) value_type: Option<ValueType>,
+    /// The database must write the values of this column as text, since their own form is not read here.
+    pub(crate) as_text: bool,
+    /// The form in which the database sends the values, where it says so beforehand.
+    pub(crate) wire: Wire,
 }
 
 /// Takes the values of a scan, row by row.
@@ -40,128 +76,130 @@ pub(crate) trait RowSink {
     fn end_row(&mut self) -> Result<(), Self::Error>;
 }
 
+/// The rows to scan. Which of this a back end needs is its own affair.
+#[cfg_attr(not(feature = "mysql"), allow(dead_code, reason = "only MySQL is read in pages"))]
+pub(crate) struct Scan<'a> {
+    pub(crate) selection: &'a Selection,
+    /// The selection as it stands behind FROM.
+    pub(crate) from: &'a str,
+    /// All columns of the selection.
+    pub(crate) columns: &'a [CatalogueColumn],
+    /// Places of the columns to feed to the sink, in its order.
+    pub(crate) wanted: &'a [usize],
+    /// The condition that rows must meet.
+    pub(crate) filter: Option<&'a str>,
+    /// Columns that tell rows apart, and whether the database itself vouches for that.
+    pub(crate) key: &'a [String],
+    pub(crate) key_is_primary: bool,
+    /// Rows to ask for at a time, where rows are asked for in pages.
+    pub(crate) page_rows: usize,
+    /// How to go on after a failure between pages.
+    pub(crate) retry: Retry,
+}
+
+impl Scan<'_> {
+    #[cfg(any(feature = "postgres", feature = "mysql"))]
+    pub(crate) fn wanted_columns(&self) -> impl Iterator<Item = &CatalogueColumn> {
+        self.wanted.iter().map(|place| &self.columns[*place])
+    }
+}
+
 /// What a back end can do.
-pub(crate) trait Database {
+pub(crate) trait Database: Send + Sized {
+    const DIALECT: Dialect;
+    /// Whether [`Database::scan`] cannot do without a key.
+    const NEEDS_KEY: bool = false;
     /// Tables and views, by name.
     fn tables(&mut self) -> Result<Vec<String>, EtlError>;
+    /// A table as it stands behind FROM.
+    fn resolve(&mut self, table: &str) -> Result<String, EtlError>;
     /// The columns of a selection.
     fn catalogue(&mut self, selection: &Selection) -> Result<Vec<CatalogueColumn>, EtlError>;
-    /// The statement that reads these columns of a table, or the query itself.
-    fn select(&mut self, selection: &Selection, columns: &[&str]) -> Result<String, EtlError>;
+    /// The columns of a table's primary key, in its order; none without one.
+    fn primary_key(&mut self, table: &str) -> Result<Vec<String>, EtlError>;
+    /// The first row of a statement as cursor values; nothing when it has no row. A value that cannot be one is an error that names
+    /// `column`.
+    fn one_row(&mut self, sql: &str, column: &str) -> Result<Option<Vec<Option<CursorValue>>>, EtlError>;
     /// Starts a transaction in which every read sees one state.
     fn begin(&mut self) -> Result<(), EtlError>;
     /// Ends it.
     fn end(&mut self) -> Result<(), EtlError>;
-    /// Runs a statement whose columns must have these `names`, and feeds those at the places `wanted` to the sink.
-    fn scan<S: RowSink>(&mut self, sql: &str, names: &[&str], wanted: &[usize], sink: &mut S) -> Result<(), S::Error>;
-}
+    /// Further connections that see the state which this one sees, between [`Database::begin`] and [`Database::end`].
+    fn beside(&mut self, source: &Source, count: usize) -> Result<Vec<Self>, EtlError>;
+    /// Feeds the rows to the sink.
+    fn scan<S: RowSink>(&mut self, scan: &Scan<'_>, sink: &mut S) -> Result<(), S::Error>;
 
-/// An extracted table and the report on it.
-#[derive(Debug, Clone)]
-pub struct Extracted {
-    /// All rows.
-    pub table: Table,
-    /// What was read.
-    pub report: ExtractionReport,
-}
-
-/// An open database, for reading.
-///
-/// One connection serves one extraction at a time; for two at once open two.
-pub struct Connection {
-    database: SqliteDatabase,
-}
-
-impl fmt::Debug for Connection {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Connection").field("backend", &"sqlite").finish_non_exhaustive()
-    }
-}
-
-impl From<SqliteConnection> for Connection {
-    /// Reads through a connection that the caller opened, for example to a database in memory. It stays as writable as it
-    /// was; the extraction itself only reads.
-    fn from(connection: SqliteConnection) -> Self {
-        Self::new(SqliteDatabase::of(connection))
-    }
-}
-
-impl Connection {
-    pub(crate) fn new(database: SqliteDatabase) -> Self {
-        Self { database }
+    /// The selection as it stands behind FROM.
+    fn from_clause(&mut self, selection: &Selection) -> Result<String, EtlError> {
+        match selection {
+            Selection::Table(table) => self.resolve(table),
+            Selection::Query(query) => Ok(sql::as_table(query)),
+        }
     }
 
-    /// The connection itself, for typed queries through Diesel.
-    pub fn diesel(&mut self) -> &mut SqliteConnection {
-        self.database.diesel()
+    /// How many rows there are, or a smaller number.
+    fn count(&mut self, from: &str, filter: Option<&str>) -> Result<u64, EtlError> {
+        let filter = filter.map(|f| format!(" WHERE {f}")).unwrap_or_default();
+        let row = self.one_row(&format!("SELECT count(*) FROM {from}{filter}"), "count")?;
+        match row.as_deref() {
+            Some([Some(CursorValue::Integer(count))]) => Ok(u64::try_from(*count).unwrap_or_default()),
+            _ => Ok(0),
+        }
     }
 
-    /// The tables and views, by name.
-    ///
-    /// # Errors
-    /// When the catalogue cannot be read.
-    pub fn tables(&mut self) -> Result<Vec<String>, EtlError> {
-        self.database.tables()
-    }
-
-    /// Reads batch by batch: `sink` gets every frame, then `progress` is told and may stop the extraction. A selection
-    /// without rows gives one empty frame, so that a sink always learns the columns.
-    ///
-    /// Under [`MismatchPolicy::Fail`] no frame is given out from the first value on that does not fit; the rest is still
-    /// read, so that the error says how many there are.
-    ///
-    /// # Errors
-    /// When the table or a declared column is not there, the query is not one SELECT, a value does not fit and the policy
-    /// is to fail, the sink fails, or [`EtlError::Cancelled`] when `progress` breaks.
-    pub fn for_each_batch<E: From<EtlError>>(
+    /// The values of these columns in the row that is last when ordered by them, or in the one at `place` from 0; rows without a first
+    /// value do not count.
+    fn row_by_order(
         &mut self,
-        extract: &Extract,
-        progress: impl FnMut(Progress) -> ControlFlow<()>,
-        sink: impl FnMut(DataFrame) -> Result<(), E>,
-    ) -> Result<ExtractionReport, E> {
-        self.database.begin()?;
-        let read = read::run(&mut self.database, extract, progress, sink);
-        let ended = self.database.end();
-        let report = read?;
-        ended?;
-        tracing::debug!(from = report.from, rows = report.rows, batches = report.batches, "extracted");
-        Ok(report)
+        from: &str,
+        columns: &[Cursor<'_>],
+        filter: Option<&str>,
+        place: Option<u64>,
+    ) -> Result<Option<Vec<Option<CursorValue>>>, EtlError> {
+        let Some(first) = columns.first() else { return Ok(None) };
+        let dialect = Self::DIALECT;
+        let values: Vec<String> = columns.iter().map(|c| dialect.cursor(c.name, c.value_type)).collect();
+        let direction = if place.is_some() { "ASC" } else { "DESC" };
+        let order: Vec<String> = columns.iter().map(|c| format!("{} {direction}", dialect.quoted(c.name))).collect();
+        let filter = filter.map(|f| format!(" AND ({f})")).unwrap_or_default();
+        let sql = format!(
+            "SELECT {} FROM {from} WHERE {} IS NOT NULL{filter} ORDER BY {} LIMIT 1 OFFSET {}",
+            values.join(", "),
+            dialect.quoted(first.name),
+            order.join(", "),
+            place.unwrap_or(0),
+        );
+        self.one_row(&sql, first.name)
     }
+}
 
-    /// Reads all rows into one table: of the declared schema, or of one inferred from the frame.
-    ///
-    /// # Errors
-    /// As [`Connection::for_each_batch`], and when the rows do not fit the declared schema, for example by a null
-    /// in a column that is not nullable.
-    pub fn collect(&mut self, extract: &Extract) -> Result<Extracted, EtlError> {
-        self.collect_with(extract, |_| ControlFlow::Continue(()))
+/// The table of this name among those there are; `fold` for databases that do not tell cases of ASCII letters apart.
+pub(crate) fn find_name(mut names: Vec<String>, wanted: &str, fold: bool) -> Result<String, EtlError> {
+    let exact = names.iter().position(|n| n == wanted);
+    match exact.or_else(|| names.iter().position(|n| fold && n.eq_ignore_ascii_case(wanted))) {
+        Some(place) => Ok(names.swap_remove(place)),
+        None => {
+            let near = near_names(wanted, names.iter().map(String::as_str));
+            Err(EtlError::UnknownTable { table: wanted.to_owned(), near })
+        }
     }
+}
 
-    /// As [`Connection::collect`], with progress told after every batch.
-    ///
-    /// # Errors
-    /// As [`Connection::collect`], and [`EtlError::Cancelled`] when `progress` breaks.
-    pub fn collect_with(
-        &mut self,
-        extract: &Extract,
-        progress: impl FnMut(Progress) -> ControlFlow<()>,
-    ) -> Result<Extracted, EtlError> {
-        let mut all: Option<DataFrame> = None;
-        let report = self.for_each_batch(extract, progress, |batch| -> Result<(), EtlError> {
-            match &mut all {
-                Some(frame) => {
-                    frame.vstack_mut_owned(batch)?;
-                }
-                None => all = Some(batch),
-            }
-            Ok(())
-        })?;
-        let mut frame = all.unwrap_or_default();
-        frame.rechunk_mut();
-        let table = match extract.schema() {
-            Some(schema) => Table::parse(frame, schema.clone())?,
-            None => Table::infer(frame)?,
-        };
-        Ok(Extracted { table, report })
-    }
+/// A value as part of a watermark or a page's key.
+pub(crate) fn cursor_value(value: Value<'_>) -> Result<Option<CursorValue>, &'static str> {
+    Ok(Some(match value {
+        Value::Null => return Ok(None),
+        Value::Integer(number) => CursorValue::Integer(number),
+        Value::Text(text) => match std::str::from_utf8(text) {
+            Ok(text) if !text.contains('\0') => CursorValue::Text(text.to_owned()),
+            Ok(_) => return Err("text with a zero byte"),
+            Err(_) => return Err("text that is not UTF-8"),
+        },
+        Value::Date(days) => CursorValue::Text(crate::iso::written_date(days)),
+        Value::Timestamp(micros) => {
+            CursorValue::Text(crate::iso::written_timestamp(micros).replace('T', " ").replace('Z', ""))
+        }
+        Value::Decimal(number) => CursorValue::Text(number.to_string()),
+        other => return Err(other.storage_class()),
+    }))
 }

@@ -1,95 +1,263 @@
 //! One extraction: catalogue, plan, scan, report.
 
+use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
 use med_schema::near_names;
-use polars::frame::DataFrame;
+use polars::prelude::{BooleanChunked, Column, DataFrame, IntoColumn, NamedFrom};
 
 use crate::builder::{ColumnBuilder, Value};
 use crate::content::RowSetHasher;
-use crate::source::{CatalogueColumn, Database, Extract, MismatchPolicy, RowSink};
-use crate::{DeclaredBy, EtlError, ExtractedColumn, ExtractionReport, MissingColumn, Progress};
+use crate::source::sql::Cursor;
+use crate::source::{
+    CatalogueColumn, CursorValue, Database, Extract, MismatchPolicy, NullCursor, RowSink, Scan, Selection, Watermark,
+};
+use crate::{ColumnMismatch, DeclaredBy, EtlError, ExtractedColumn, ExtractionReport, MissingColumn, Progress};
 
-/// Columns to read: where they are in the rows, and what they are read into.
-struct Plan {
-    /// Names of the row's columns, as they must come.
-    names: Vec<String>,
-    /// Places in the row of the columns to keep.
-    wanted: Vec<usize>,
-    builders: Vec<ColumnBuilder>,
-    ignored: Vec<String>,
+/// What goes to the caller at once.
+pub(super) struct Batch {
+    pub(super) rows: DataFrame,
+    /// Rows set aside, with their place and what did not fit.
+    pub(super) quarantined: Option<DataFrame>,
 }
 
-impl Plan {
-    fn new(extract: &Extract, catalogue: Vec<CatalogueColumn>) -> Result<Self, EtlError> {
-        let capacity = extract.reading().batch_rows.get().min(4096);
-        let Some(schema) = extract.schema() else {
-            let builders = catalogue
-                .iter()
-                .map(|c| match c.value_type {
-                    Some(t) => ColumnBuilder::declared(&c.name, t, Some(DeclaredBy::Catalogue), capacity),
-                    None => ColumnBuilder::undecided(&c.name, capacity),
-                })
-                .collect();
-            let names: Vec<String> = catalogue.into_iter().map(|c| c.name).collect();
-            return Ok(Self { wanted: (0..names.len()).collect(), names, builders, ignored: Vec::new() });
-        };
-        let (mut wanted, mut builders, mut missing) = (Vec::new(), Vec::new(), Vec::new());
-        for column in schema.columns() {
-            match catalogue.iter().position(|c| c.name == column.name) {
-                Some(place) => {
-                    wanted.push(place);
-                    let declared_by = Some(DeclaredBy::Schema);
-                    builders.push(ColumnBuilder::declared(&column.name, column.value_type, declared_by, capacity));
-                }
+/// Everything about an extraction that is known before its first row.
+pub(super) struct Prepared {
+    pub(super) from: String,
+    pub(super) columns: Vec<CatalogueColumn>,
+    /// Places of the columns to keep.
+    wanted: Vec<usize>,
+    ignored: Vec<String>,
+    pub(super) filter: Option<String>,
+    pub(super) key: Vec<String>,
+    key_is_primary: bool,
+    watermark: Option<Watermark>,
+    null_cursors: u64,
+}
+
+/// Looks up columns, key and watermark inside a transaction that the caller opened.
+pub(super) fn prepare<D: Database>(database: &mut D, extract: &Extract) -> Result<Prepared, EtlError> {
+    let selection = extract.selection();
+    let columns = database.catalogue(selection)?;
+    let from = database.from_clause(selection)?;
+    let wanted = wanted(extract, &columns)?;
+    let ignored = match extract.schema() {
+        Some(schema) => columns.iter().filter(|c| !schema.contains(&c.name)).map(|c| c.name.clone()).collect(),
+        None => Vec::new(),
+    };
+    let named = extract.key_columns().iter().map(String::as_str).chain(extract.minor_unit_columns());
+    require(selection, &columns, named)?;
+    let mut prepared = Prepared {
+        from,
+        columns,
+        wanted,
+        ignored,
+        filter: None,
+        key: extract.key_columns().to_vec(),
+        key_is_primary: false,
+        watermark: None,
+        null_cursors: 0,
+    };
+    if prepared.key.is_empty()
+        && let Selection::Table(table) = selection
+        && (D::NEEDS_KEY || extract.reading().partitions.get() > 1)
+    {
+        prepared.key = database.primary_key(table)?;
+        prepared.key_is_primary = !prepared.key.is_empty();
+    }
+    increment(database, extract, &mut prepared)?;
+    Ok(prepared)
+}
+
+fn missing(name: &str, columns: &[CatalogueColumn]) -> MissingColumn {
+    MissingColumn { name: name.to_owned(), near: near_names(name, columns.iter().map(|c| c.name.as_str())) }
+}
+
+fn require<'a>(
+    selection: &Selection,
+    columns: &[CatalogueColumn],
+    names: impl IntoIterator<Item = &'a str>,
+) -> Result<(), EtlError> {
+    let absent = |name: &&str| !columns.iter().any(|c| c.name == **name);
+    let missing: Vec<_> = names.into_iter().filter(absent).map(|name| missing(name, columns)).collect();
+    if missing.is_empty() { Ok(()) } else { Err(EtlError::MissingColumns { from: selection.to_string(), missing }) }
+}
+
+/// The places of the columns that the schema names, or of all.
+fn wanted(extract: &Extract, columns: &[CatalogueColumn]) -> Result<Vec<usize>, EtlError> {
+    let Some(schema) = extract.schema() else { return Ok((0..columns.len()).collect()) };
+    require(extract.selection(), columns, schema.columns().iter().map(|c| c.name.as_str()))?;
+    Ok(schema.columns().iter().filter_map(|wanted| columns.iter().position(|c| c.name == wanted.name)).collect())
+}
+
+/// Puts the condition for what is new into `prepared`, and the watermark that the rows lead to.
+fn increment<D: Database>(database: &mut D, extract: &Extract, prepared: &mut Prepared) -> Result<(), EtlError> {
+    let Some(incremental) = extract.increment() else { return Ok(()) };
+    let names: Vec<&str> =
+        std::iter::once(incremental.cursor_name()).chain(incremental.key().iter().map(String::as_str)).collect();
+    require(extract.selection(), &prepared.columns, names.iter().copied())?;
+    let typed = |name: &&str| prepared.columns.iter().find(|c| c.name == **name).and_then(|c| c.value_type);
+    let cursors: Vec<Cursor<'_>> = names.iter().map(|name| Cursor { name, value_type: typed(name) }).collect();
+    if incremental.nulls() != NullCursor::Include {
+        let null = format!("{} IS NULL", D::DIALECT.quoted(incremental.cursor_name()));
+        prepared.null_cursors = database.count(&prepared.from, Some(&null))?;
+        if incremental.nulls() == NullCursor::Fail && prepared.null_cursors > 0 {
+            let (column, rows) = (incremental.cursor_name().to_owned(), prepared.null_cursors);
+            return Err(EtlError::NullCursor { column, rows });
+        }
+    }
+    prepared.filter = incremental.condition(D::DIALECT, &cursors)?;
+    let since = incremental.watermark();
+    let after = since.map(|since| {
+        let values: Vec<CursorValue> = std::iter::once(&since.cursor).chain(&since.key).cloned().collect();
+        D::DIALECT.after(&cursors, &values)
+    });
+    prepared.watermark = match database.row_by_order(&prepared.from, &cursors, after.as_deref(), None)? {
+        None => since.cloned(),
+        Some(values) => {
+            let mut values = names.iter().zip(values).map(|(name, value)| {
+                value.ok_or_else(|| EtlError::CursorValue { column: (*name).to_owned(), found: "null" })
+            });
+            let cursor = values.next().unwrap_or_else(|| Err(EtlError::NoColumns { what: "a watermark" }))?;
+            Some(Watermark { cursor, key: values.collect::<Result<_, _>>()? })
+        }
+    };
+    Ok(())
+}
+
+/// What the scan of all rows, or of a part of them, came to.
+pub(super) struct Part {
+    pub(super) rows: u64,
+    batches: u64,
+    quarantined: u64,
+    nulls: Vec<u64>,
+    pub(super) columns: Vec<ExtractedColumn>,
+    mismatches: Vec<ColumnMismatch>,
+    hasher: Option<RowSetHasher>,
+}
+
+impl Part {
+    /// This part and the one behind it.
+    pub(super) fn followed_by(mut self, next: Self) -> Self {
+        for mut mismatch in next.mismatches {
+            match self.mismatches.iter_mut().find(|m| m.column == mismatch.column) {
+                Some(known) => known.rows += mismatch.rows,
                 None => {
-                    let near = near_names(&column.name, catalogue.iter().map(|c| c.name.as_str()));
-                    missing.push(MissingColumn { name: column.name.clone(), near });
+                    mismatch.first_row += self.rows;
+                    self.mismatches.push(mismatch);
                 }
             }
         }
-        if !missing.is_empty() {
-            return Err(EtlError::MissingColumns { from: extract.selection().to_string(), missing });
+        self.nulls.iter_mut().zip(next.nulls).for_each(|(nulls, more)| *nulls += more);
+        if let (Some(hasher), Some(more)) = (&mut self.hasher, &next.hasher) {
+            hasher.merge(more);
         }
-        let names: Vec<String> = catalogue.into_iter().map(|c| c.name).collect();
-        let ignored = names.iter().filter(|n| !schema.contains(n)).cloned().collect();
-        Ok(Self { names, wanted, builders, ignored })
+        self.rows += next.rows;
+        self.batches += next.batches;
+        self.quarantined += next.quarantined;
+        self
+    }
+
+    pub(super) fn report(self, extract: &Extract, prepared: Prepared) -> Result<ExtractionReport, EtlError> {
+        let from = extract.selection().to_string();
+        let mut mismatches = self.mismatches;
+        let place = |m: &ColumnMismatch| self.columns.iter().position(|c| c.name == m.column);
+        mismatches.sort_by_key(place);
+        if extract.reading().on_mismatch == MismatchPolicy::Fail && !mismatches.is_empty() {
+            return Err(EtlError::Mismatches { from, rows: self.rows, columns: mismatches });
+        }
+        let mut columns = self.columns;
+        columns.iter_mut().zip(self.nulls).for_each(|(column, nulls)| column.nulls = nulls);
+        let named = || columns.iter().map(|c| (c.name.as_str(), c.value_type.as_str()));
+        let fingerprint = self.hasher.map(|hasher| hasher.finish(named()));
+        Ok(ExtractionReport {
+            from,
+            rows: self.rows,
+            batches: self.batches,
+            columns,
+            ignored: prepared.ignored,
+            mismatches,
+            quarantined: self.quarantined,
+            null_cursors: prepared.null_cursors,
+            watermark: prepared.watermark,
+            fingerprint,
+        })
     }
 }
 
-/// Runs an extraction inside a transaction that the caller opened.
-pub(super) fn run<D, E, P, F>(database: &mut D, extract: &Extract, progress: P, sink: F) -> Result<ExtractionReport, E>
+/// Reads the rows that also meet `condition`, and gives them out batch by batch.
+pub(super) fn scan<D, E, P, F>(
+    database: &mut D,
+    extract: &Extract,
+    prepared: &Prepared,
+    condition: Option<&str>,
+    progress: P,
+    sink: F,
+) -> Result<Part, E>
 where
     D: Database,
     E: From<EtlError>,
     P: FnMut(Progress) -> ControlFlow<()>,
-    F: FnMut(DataFrame) -> Result<(), E>,
+    F: FnMut(Batch) -> Result<(), E>,
 {
-    let selection = extract.selection();
-    let catalogue = database.catalogue(selection)?;
-    let Plan { names, wanted, builders, ignored } = Plan::new(extract, catalogue)?;
-    let names: Vec<&str> = names.iter().map(String::as_str).collect();
     let options = extract.reading();
     let mut batches = Batches {
-        builders,
+        builders: builders(extract, prepared),
         batch_rows: options.batch_rows.get(),
         in_batch: 0,
         done: Progress { rows: 0, batches: 0 },
-        fails: options.on_mismatch == MismatchPolicy::Fail,
+        policy: options.on_mismatch,
+        quarantined: 0,
         hasher: options.fingerprint.then(RowSetHasher::default),
         progress,
         sink,
     };
-    let sql = database.select(selection, &wanted.iter().map(|i| names[*i]).collect::<Vec<_>>())?;
-    match selection {
-        // A table is asked for the wanted columns alone, so these are the row.
-        super::Selection::Table(_) => {
-            let names: Vec<&str> = wanted.iter().map(|i| names[*i]).collect();
-            database.scan(&sql, &names, &(0..names.len()).collect::<Vec<_>>(), &mut batches)?;
+    let filter = match (prepared.filter.as_deref(), condition) {
+        (Some(filter), Some(condition)) => Some(format!("({filter}) AND ({condition})")),
+        (filter, condition) => filter.or(condition).map(str::to_owned),
+    };
+    let scan = Scan {
+        selection: extract.selection(),
+        from: &prepared.from,
+        columns: &prepared.columns,
+        wanted: &prepared.wanted,
+        filter: filter.as_deref(),
+        key: &prepared.key,
+        key_is_primary: prepared.key_is_primary,
+        page_rows: options.batch_rows.get(),
+        retry: options.retry,
+    };
+    database.scan(&scan, &mut batches)?;
+    batches.finish()
+}
+
+fn builders(extract: &Extract, prepared: &Prepared) -> Vec<ColumnBuilder> {
+    let options = extract.reading();
+    let capacity = options.batch_rows.get().min(65_536);
+    let declared = |place: usize, column: &CatalogueColumn| match extract.schema() {
+        Some(schema) => {
+            let column = &schema.columns()[place];
+            ColumnBuilder::declared(&column.name, column.value_type, Some(DeclaredBy::Schema), capacity)
         }
-        super::Selection::Query(_) => database.scan(&sql, &names, &wanted, &mut batches)?,
-    }
-    batches.finish(selection.to_string(), ignored)
+        None if extract.minor_units_of(&column.name).is_some() => {
+            ColumnBuilder::declared(&column.name, med_schema::ValueType::Integer, Some(DeclaredBy::Schema), capacity)
+        }
+        None => match column.value_type {
+            Some(t) => ColumnBuilder::declared(&column.name, t, Some(DeclaredBy::Catalogue), capacity),
+            None => ColumnBuilder::undecided(&column.name, capacity),
+        },
+    };
+    let columns = prepared.wanted.iter().map(|place| &prepared.columns[*place]);
+    columns
+        .enumerate()
+        .map(|(place, column)| {
+            let mut builder = declared(place, column);
+            if let Some(digits) = extract.minor_units_of(&column.name) {
+                builder = builder.minor_units(digits);
+            }
+            if options.on_mismatch == MismatchPolicy::Quarantine { builder.keep_misfits() } else { builder }
+        })
+        .collect()
 }
 
 struct Batches<P, F> {
@@ -97,7 +265,8 @@ struct Batches<P, F> {
     batch_rows: usize,
     in_batch: usize,
     done: Progress,
-    fails: bool,
+    policy: MismatchPolicy,
+    quarantined: u64,
     hasher: Option<RowSetHasher>,
     progress: P,
     sink: F,
@@ -107,7 +276,7 @@ impl<E, P, F> RowSink for Batches<P, F>
 where
     E: From<EtlError>,
     P: FnMut(Progress) -> ControlFlow<()>,
-    F: FnMut(DataFrame) -> Result<(), E>,
+    F: FnMut(Batch) -> Result<(), E>,
 {
     type Error = E;
 
@@ -116,6 +285,7 @@ where
         self.builders[column].push(value);
     }
 
+    #[inline]
     fn end_row(&mut self) -> Result<(), E> {
         self.in_batch += 1;
         if self.in_batch == self.batch_rows { self.flush() } else { Ok(()) }
@@ -127,18 +297,20 @@ impl<P, F> Batches<P, F> {
     where
         E: From<EtlError>,
         P: FnMut(Progress) -> ControlFlow<()>,
-        F: FnMut(DataFrame) -> Result<(), E>,
+        F: FnMut(Batch) -> Result<(), E>,
     {
-        let columns = self.builders.iter_mut().map(ColumnBuilder::take).collect();
-        let frame = DataFrame::new(self.in_batch, columns).map_err(EtlError::from)?;
+        let columns = self.builders.iter_mut().map(ColumnBuilder::take).collect::<Result<_, _>>();
+        let rows = DataFrame::new(self.in_batch, columns.map_err(EtlError::from)?).map_err(EtlError::from)?;
+        let first = self.done.rows;
         self.done.rows += self.in_batch as u64;
         self.in_batch = 0;
         // After a misfit under `Fail` the rest is only counted.
-        if !(self.fails && self.builders.iter().any(ColumnBuilder::has_misfits)) {
+        if !(self.policy == MismatchPolicy::Fail && self.builders.iter().any(ColumnBuilder::has_misfits)) {
+            let batch = self.split(rows, first)?;
             if let Some(hasher) = &mut self.hasher {
-                hasher.add(&frame).map_err(EtlError::from)?;
+                hasher.add(&batch.rows).map_err(EtlError::from)?;
             }
-            (self.sink)(frame)?;
+            (self.sink)(batch)?;
             self.done.batches += 1;
         }
         match (self.progress)(self.done) {
@@ -147,32 +319,55 @@ impl<P, F> Batches<P, F> {
         }
     }
 
-    fn finish<E>(mut self, from: String, ignored: Vec<String>) -> Result<ExtractionReport, E>
+    /// Parts the rows of a batch, whose first is row `first` of all, from those to be set aside.
+    fn split(&mut self, rows: DataFrame, first: u64) -> Result<Batch, EtlError> {
+        let mut broken: BTreeMap<usize, BTreeMap<String, String>> = BTreeMap::new();
+        for builder in &mut self.builders {
+            for (row, held) in builder.take_set_aside() {
+                broken.entry(row).or_default().insert(builder.name().to_owned(), held);
+            }
+        }
+        if broken.is_empty() {
+            return Ok(Batch { rows, quarantined: None });
+        }
+        self.quarantined += broken.len() as u64;
+        let fits: BooleanChunked = (0..rows.height()).map(|row| Some(!broken.contains_key(&row))).collect();
+        let mut aside = rows.filter(&!&fits)?;
+        let places: Vec<i64> = broken.keys().map(|row| (first + *row as u64) as i64).collect();
+        // A map of texts is always JSON.
+        let held: Vec<String> = broken.values().map(|h| serde_json::to_string(h).unwrap_or_default()).collect();
+        aside.with_column(Column::new("med_row".into(), places))?;
+        aside.with_column(polars::prelude::StringChunked::new("med_misfits".into(), &held).into_column())?;
+        Ok(Batch { rows: rows.filter(&fits)?, quarantined: Some(aside) })
+    }
+
+    fn finish<E>(mut self) -> Result<Part, E>
     where
         E: From<EtlError>,
         P: FnMut(Progress) -> ControlFlow<()>,
-        F: FnMut(DataFrame) -> Result<(), E>,
+        F: FnMut(Batch) -> Result<(), E>,
     {
         if self.in_batch > 0 || self.done.rows == 0 {
             self.flush()?;
         }
-        let mismatches: Vec<_> = self.builders.iter().filter_map(ColumnBuilder::mismatch).collect();
-        if self.fails && !mismatches.is_empty() {
-            return Err(EtlError::Mismatches { from, rows: self.done.rows, columns: mismatches }.into());
-        }
-        let columns: Vec<_> = self
+        let columns = self
             .builders
             .iter()
             .map(|b| ExtractedColumn {
                 name: b.name().to_owned(),
                 value_type: b.value_type(),
                 declared_by: b.declared_by().unwrap_or(DeclaredBy::FirstBatch),
-                nulls: b.nulls(),
+                nulls: 0,
             })
             .collect();
-        let named = || columns.iter().map(|c| (c.name.as_str(), c.value_type.as_str()));
-        let fingerprint = self.hasher.map(|hasher| hasher.finish(named()));
-        let Progress { rows, batches } = self.done;
-        Ok(ExtractionReport { from, rows, batches, fingerprint, columns, ignored, mismatches })
+        Ok(Part {
+            rows: self.done.rows,
+            batches: self.done.batches,
+            quarantined: self.quarantined,
+            nulls: self.builders.iter().map(ColumnBuilder::nulls).collect(),
+            columns,
+            mismatches: self.builders.iter().filter_map(ColumnBuilder::mismatch).collect(),
+            hasher: self.hasher,
+        })
     }
 }

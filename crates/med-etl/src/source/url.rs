@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
-use crate::source::sqlite::SqliteDatabase;
+use crate::source::connection::Backend;
+use crate::source::retry::Retry;
+use crate::source::secret::ServerUrl;
 use crate::{Connection, EtlError};
 
 /// A database to read from. Shown without credentials.
@@ -22,19 +24,32 @@ use crate::{Connection, EtlError};
 pub struct Source {
     database: Database,
     busy_timeout: Duration,
+    retry: Retry,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Database {
+    #[cfg(feature = "sqlite")]
     Sqlite(PathBuf),
+    #[cfg(feature = "postgres")]
+    Postgres(ServerUrl),
+    #[cfg(feature = "mysql")]
+    Mysql(ServerUrl),
 }
 
 impl Source {
-    /// Reads a database URL: `sqlite:///absolute/path`, `sqlite://relative/path`, or the path of an SQLite file. The path
-    /// is taken as it stands, without percent-decoding and parameters.
+    /// Reads a database URL:
+    ///
+    /// | URL | database |
+    /// | --- | --- |
+    /// | `sqlite:///absolute/path`, `sqlite://relative/path`, a plain path | the SQLite file; the path is taken as it stands |
+    /// | `postgres://user:password@host:port/database?sslmode=verify-full` | PostgreSQL, with libpq's parameters |
+    /// | `mysql://user:password@host:port/database?ssl_mode=verify_identity` | MySQL or MariaDB, also as `mariadb://` |
+    ///
+    /// Characters of users and passwords that mean something in a URL are written as `%40` and the like.
     ///
     /// # Errors
-    /// When the scheme is another, or no file is named.
+    /// When the scheme is another, its back end was not compiled in, or no database is named.
     pub fn parse(url: &str) -> Result<Self, EtlError> {
         let Some((scheme, rest)) = url.split_once("://") else {
             return match url.split_once(':') {
@@ -47,6 +62,8 @@ impl Source {
                 Err(EtlError::Url { reason: "has parameters; an SQLite file takes none" })
             }
             "sqlite" => Self::of_path(rest),
+            "postgres" | "postgresql" => Self::of_postgres(ServerUrl::parse("postgres", rest)?),
+            "mysql" | "mariadb" => Self::of_mysql(ServerUrl::parse("mysql", rest)?),
             other => {
                 let named = other.chars().all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c));
                 let scheme = if named { other } else { "(not a name)" };
@@ -56,14 +73,22 @@ impl Source {
     }
 
     /// The SQLite database in this file.
+    #[cfg(feature = "sqlite")]
     pub fn sqlite(path: impl Into<PathBuf>) -> Self {
-        Self { database: Database::Sqlite(path.into()), busy_timeout: Duration::from_secs(5) }
+        Self::of(Database::Sqlite(path.into()))
     }
 
-    /// How long to wait for a writer that holds the database. Default 5 s.
+    /// How long to wait for a writer that holds an SQLite file. Default 5 s.
     #[must_use]
     pub fn busy_timeout(mut self, timeout: Duration) -> Self {
         self.busy_timeout = timeout;
+        self
+    }
+
+    /// How failures to connect that may pass are met.
+    #[must_use]
+    pub fn retry(mut self, retry: Retry) -> Self {
+        self.retry = retry;
         self
     }
 
@@ -72,18 +97,37 @@ impl Source {
     /// # Errors
     /// When there is no such database, or it cannot be read.
     pub fn connect(&self) -> Result<Connection, EtlError> {
-        match &self.database {
-            Database::Sqlite(path) => Ok(Connection::new(SqliteDatabase::open(path, self.busy_timeout)?)),
-        }
+        Ok(Connection::new(self.open()?, self.clone()))
+    }
+
+    pub(super) fn open(&self) -> Result<Backend, EtlError> {
+        Ok(match &self.database {
+            #[cfg(feature = "sqlite")]
+            Database::Sqlite(path) => Backend::Sqlite(super::sqlite::SqliteDatabase::open(path, self.busy_timeout)?),
+            #[cfg(feature = "postgres")]
+            Database::Postgres(url) => {
+                Backend::Postgres(Box::new(super::postgres::PostgresDatabase::open(url, self.retry)?))
+            }
+            #[cfg(feature = "mysql")]
+            Database::Mysql(url) => Backend::Mysql(Box::new(super::mysql::MysqlDatabase::open(url, self.retry)?)),
+        })
     }
 
     /// The file, for a database that is one.
     pub fn path(&self) -> Option<&Path> {
         match &self.database {
+            #[cfg(feature = "sqlite")]
             Database::Sqlite(path) => Some(path),
+            #[cfg(any(feature = "postgres", feature = "mysql"))]
+            _ => None,
         }
     }
 
+    fn of(database: Database) -> Self {
+        Self { database, busy_timeout: Duration::from_secs(5), retry: Retry::default() }
+    }
+
+    #[cfg(feature = "sqlite")]
     fn of_path(path: &str) -> Result<Self, EtlError> {
         match path {
             "" => Err(EtlError::Url { reason: "names no file" }),
@@ -92,6 +136,31 @@ impl Source {
             }),
             path => Ok(Self::sqlite(path)),
         }
+    }
+
+    #[cfg(not(feature = "sqlite"))]
+    fn of_path(_: &str) -> Result<Self, EtlError> {
+        Err(EtlError::NotCompiledIn { database: "SQLite", feature: "sqlite" })
+    }
+
+    #[cfg(feature = "postgres")]
+    fn of_postgres(url: ServerUrl) -> Result<Self, EtlError> {
+        Ok(Self::of(Database::Postgres(url)))
+    }
+
+    #[cfg(not(feature = "postgres"))]
+    fn of_postgres(_: ServerUrl) -> Result<Self, EtlError> {
+        Err(EtlError::NotCompiledIn { database: "PostgreSQL", feature: "postgres" })
+    }
+
+    #[cfg(feature = "mysql")]
+    fn of_mysql(url: ServerUrl) -> Result<Self, EtlError> {
+        Ok(Self::of(Database::Mysql(url)))
+    }
+
+    #[cfg(not(feature = "mysql"))]
+    fn of_mysql(_: ServerUrl) -> Result<Self, EtlError> {
+        Err(EtlError::NotCompiledIn { database: "MySQL", feature: "mysql" })
     }
 }
 
@@ -106,12 +175,17 @@ impl FromStr for Source {
 impl fmt::Display for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.database {
+            #[cfg(feature = "sqlite")]
             Database::Sqlite(path) => write!(f, "sqlite://{}", path.display()),
+            #[cfg(feature = "postgres")]
+            Database::Postgres(url) => url.fmt(f),
+            #[cfg(feature = "mysql")]
+            Database::Mysql(url) => url.fmt(f),
         }
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "sqlite"))]
 mod tests {
     use super::*;
 
@@ -130,7 +204,7 @@ mod tests {
 
     #[test]
     fn others_are_refused_without_their_credentials() {
-        for url in ["postgres://u:hunter2@h/db", "mysql://u:hunter2@h/db", "u:hunter2@h://x"] {
+        for url in ["oracle://u:hunter2@h/db", "u:hunter2@h://x"] {
             let error = Source::parse(url).unwrap_err();
             assert!(matches!(error, EtlError::UnsupportedScheme { .. }), "{error}");
             assert!(error.to_string().contains("sqlite:///path") && !error.to_string().contains("hunter2"), "{error}");
@@ -138,6 +212,28 @@ mod tests {
         }
         for url in ["", "sqlite://", ":memory:", "sqlite://:memory:", "sqlite:a.db", "sqlite://a.db?mode=rw"] {
             assert!(matches!(Source::parse(url), Err(EtlError::Url { .. })), "{url}");
+        }
+    }
+
+    #[test]
+    fn servers_need_their_feature_and_never_show_a_password() {
+        for (url, compiled_in) in [
+            ("postgresql://u:hunter2@h:1/db", cfg!(feature = "postgres")),
+            ("postgres://u:hunter2@h/db?sslmode=require", cfg!(feature = "postgres")),
+            ("mysql://u:hunter2@h/db", cfg!(feature = "mysql")),
+            ("mariadb://u:hunter2@h/db", cfg!(feature = "mysql")),
+        ] {
+            let shown = match Source::parse(url) {
+                Ok(source) => {
+                    assert!(compiled_in, "{url}");
+                    format!("{source} {source:?}")
+                }
+                Err(error) => {
+                    assert!(!compiled_in && matches!(error, EtlError::NotCompiledIn { .. }), "{url}: {error}");
+                    format!("{error} {error:?}")
+                }
+            };
+            assert!(!shown.contains("hunter2"), "{shown}");
         }
     }
 }

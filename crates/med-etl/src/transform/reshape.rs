@@ -132,7 +132,7 @@ impl Transform for Cast {
         if declared.value_type != self.to {
             report.cells_cast.insert(self.column.clone(), column.len() as u64 - builder.nulls());
         }
-        frame.replace(&self.column, builder.take())?;
+        frame.replace(&self.column, builder.take()?)?;
         Ok(Transformed { table: Table::parse(frame, schema.with_column(self.declare(declared))?)?, report })
     }
 }
@@ -158,11 +158,11 @@ fn push_all(column: &Column, builder: &mut ColumnBuilder) -> PolarsResult<()> {
             };
             column.datetime()?.physical().iter().for_each(|v| push_text(v.and_then(text), builder));
         }
-        _ => column.str()?.iter().for_each(|v| builder.push(v.map_or(Value::Null, Value::Text))),
+        _ => column.str()?.iter().for_each(|v| builder.push(v.map_or(Value::Null, |v| Value::Text(v.as_bytes())))),
     }
     Ok(())
 }
 
 fn push_text(text: Option<String>, builder: &mut ColumnBuilder) {
-    builder.push(text.as_deref().map_or(Value::Null, Value::Text));
+    builder.push(text.as_deref().map_or(Value::Null, |v| Value::Text(v.as_bytes())));
 }

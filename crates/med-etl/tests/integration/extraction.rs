@@ -188,7 +188,7 @@ fn injection_is_refused() {
     }
     assert_eq!(db.collect(&Extract::table("victim")).unwrap().report.rows, 1);
     let mut connection = db.connect();
-    let error = connection.diesel().batch_execute("DELETE FROM victim").unwrap_err().to_string();
+    let error = connection.sqlite().unwrap().batch_execute("DELETE FROM victim").unwrap_err().to_string();
     assert!(error.contains("readonly"), "{error}");
 }
 

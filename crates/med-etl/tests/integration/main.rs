@@ -1,7 +1,9 @@
 //! Through the public API only, on real SQLite files.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
+mod backends;
 mod client_year;
+mod conformance;
 mod database;
 mod extraction;
 mod transforms;

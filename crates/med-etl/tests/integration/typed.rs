@@ -43,6 +43,6 @@ fn queries_are_checked_when_they_are_compiled() {
 
     let db = clients_db();
     let mut connection = db.connect();
-    let seniors: i64 = dsl::clients.filter(dsl::age.ge(65)).count().get_result(connection.diesel()).unwrap();
+    let seniors: i64 = dsl::clients.filter(dsl::age.ge(65)).count().get_result(connection.sqlite().unwrap()).unwrap();
     assert!(seniors > 1000 && seniors < 3000);
 }

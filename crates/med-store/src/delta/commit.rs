@@ -18,7 +18,7 @@ use polars::prelude::DataFrame;
 use std::sync::Arc;
 
 use super::engine::{DeltaEngine, failed, url};
-use super::{Commit, Outcome, read, table_schema};
+use super::{Batch, Commit, Outcome, read, table_schema, watermark};
 use crate::{Result, StoreError, arrow, object, parquet};
 
 const ENGINE: &str = concat!("med-store/", env!("CARGO_PKG_VERSION"));
@@ -69,9 +69,12 @@ pub(super) fn create(engine: &DeltaEngine, table: &Path, schema: &Schema) -> Res
 pub(super) fn commit(
     engine: &DeltaEngine,
     table: &Path,
-    run: &RunId,
+    batch: &Batch,
     plan: impl Fn(&dyn Fn() -> Result<DataFrame>) -> Result<Plan>,
 ) -> Result<Commit> {
+    let run = &batch.run;
+    // Before the commit that names them.
+    let watermarks = watermark::write(engine, table, batch)?;
     for attempt in 0..ATTEMPTS {
         let snapshot = engine.snapshot(table, None)?;
         if let Some(version) = committed_by(engine, table, &snapshot, run)? {
@@ -89,24 +92,26 @@ pub(super) fn commit(
         let done =
             |version, outcome| Commit { version: Version(version), outcome, inserted, updated, unchanged, removed };
         let (rows, replace) = match change {
+            // A source that was read on and had nothing new is a commit of its own.
+            Change::Nothing if !watermark::are_there(engine, table, &snapshot, batch)? => (None, false),
             Change::Nothing => {
                 let unchanged = done(snapshot.version(), Outcome::Unchanged);
                 return Ok(Commit { inserted: 0, updated: 0, ..unchanged });
             }
-            Change::Append(rows) => (rows, false),
-            Change::Replace(rows) => (rows, true),
+            Change::Append(rows) => (Some(rows), false),
+            Change::Replace(rows) => (Some(rows), true),
         };
+        let written = rows.as_ref().map_or(0, |rows| rows.height() as u64);
         let metrics = [
             ("numTargetRowsInserted", inserted),
             ("numTargetRowsUpdated", updated),
             ("numTargetRowsDeleted", removed),
-            (
-                "numTargetRowsCopied",
-                if replace { (rows.height() as u64).saturating_sub(inserted + updated) } else { 0 },
-            ),
-            ("numOutputRows", rows.height() as u64),
+            ("numTargetRowsCopied", if replace { written.saturating_sub(inserted + updated) } else { 0 }),
+            ("numOutputRows", written),
         ];
-        if let Some(version) = attempt_once(engine, table, run, &snapshot, &rows, replace, &metrics)? {
+        if let Some(version) =
+            attempt_once(engine, table, run, &watermarks, &snapshot, rows.as_ref(), replace, &metrics)?
+        {
             tracing::debug!(%table, version, attempt, "committed");
             return Ok(done(version, Outcome::Committed));
         }
@@ -127,8 +132,9 @@ fn attempt_once(
     engine: &DeltaEngine,
     table: &Path,
     run: &RunId,
+    watermarks: &[(String, i64)],
     snapshot: &SnapshotRef,
-    rows: &DataFrame,
+    rows: Option<&DataFrame>,
     replace: bool,
     metrics: &[(&str, u64)],
 ) -> Result<Option<u64>> {
@@ -141,13 +147,16 @@ fn attempt_once(
         action: "number a commit of",
         source: e.into(),
     })?;
-    let mut transaction = Arc::clone(snapshot)
-        .update_table(operation, ENGINE, true)
-        .with_transaction_id(app_id(run), version)
+    let mut builder =
+        Arc::clone(snapshot).update_table(operation, ENGINE, true).with_transaction_id(app_id(run), version);
+    for (id, number) in watermarks {
+        builder = builder.with_transaction_id(id, *number);
+    }
+    let mut transaction = builder
         .with_operation_metrics(metrics.iter().map(|(name, value)| (*name, Some(value.to_string()))))
         .build(kernel, Box::new(FileSystemCommitter::new()))
         .map_err(&failed)?;
-    if rows.height() > 0 {
+    if let Some(rows) = rows.filter(|rows| rows.height() > 0) {
         let state = transaction.write_state().map_err(&failed)?;
         let context = state.write_context_builder().build().map_err(&failed)?;
         transaction.add_files(write_file(engine, table, run, &context, rows)?);

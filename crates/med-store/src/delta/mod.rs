@@ -15,21 +15,24 @@
 //! opens them. Columns are nullable in Delta, whatever the schema says, because a column that is not would ask for the
 //! writer feature `invariants`; nullability is checked by [`Table::parse`] on reading.
 
+mod batch;
 mod commit;
 mod engine;
 mod history;
 mod read;
 mod sorted;
 mod table_schema;
+mod watermark;
 
 use std::fmt;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use med_schema::{Admitted, RunId, Schema, Table, Version};
+use med_schema::{Admitted, Schema, Table, Version};
 use object_store::path::Path;
 use polars::prelude::DataFrame;
 
+pub use batch::Batch;
 pub(crate) use commit::{Change, Plan};
 pub(crate) use engine::DeltaEngine;
 pub use history::TableVersion;
@@ -101,10 +104,10 @@ impl DeltaTable {
     ///
     /// # Errors
     /// When the schemas differ, the store fails, or other writers were faster too many times.
-    pub async fn append(&self, run: &RunId, rows: &Admitted<Table>) -> Result<Commit> {
+    pub async fn append(&self, batch: impl Into<Batch>, rows: &Admitted<Table>) -> Result<Commit> {
         let frame = self.conform(rows.value())?;
         let inserted = frame.height() as u64;
-        self.write(run, move |_| {
+        self.write(batch.into(), move |_| {
             let change = if inserted == 0 { Change::Nothing } else { Change::Append(frame.clone()) };
             Ok(Plan { change, inserted, updated: 0, unchanged: 0, removed: 0 })
         })
@@ -115,10 +118,10 @@ impl DeltaTable {
     ///
     /// # Errors
     /// As [`DeltaTable::append`].
-    pub async fn overwrite(&self, run: &RunId, rows: &Admitted<Table>) -> Result<Commit> {
+    pub async fn overwrite(&self, batch: impl Into<Batch>, rows: &Admitted<Table>) -> Result<Commit> {
         let frame = self.conform(rows.value())?;
         let inserted = frame.height() as u64;
-        self.write(run, move |_| {
+        self.write(batch.into(), move |_| {
             Ok(Plan { change: Change::Replace(frame.clone()), inserted, updated: 0, unchanged: 0, removed: 0 })
         })
         .await
@@ -161,6 +164,16 @@ impl DeltaTable {
         self.engine.run(move |engine| history::history(engine, &path)).await
     }
 
+    /// How far the source called `domain` had been read when this version, or the latest, was written: the value of the
+    /// last [`Batch::with_watermark`]. `None` when no batch had one.
+    ///
+    /// # Errors
+    /// When there is no such version, or the value is lost or damaged.
+    pub async fn watermark(&self, domain: &str, version: Option<Version>) -> Result<Option<serde_json::Value>> {
+        let (path, domain) = (self.path.clone(), domain.to_owned());
+        self.engine.run(move |engine| watermark::read(engine, &path, &engine.snapshot(&path, version)?, &domain)).await
+    }
+
     /// The live files of the latest version, as paths in the lake: what a reader that does not know Delta must read, and
     /// nothing else in the folder.
     ///
@@ -194,11 +207,11 @@ impl DeltaTable {
     /// Commits what `plan` makes of the rows that are there, computed anew whenever another writer was faster.
     pub(crate) async fn write(
         &self,
-        run: &RunId,
+        batch: Batch,
         plan: impl Fn(&dyn Fn() -> Result<DataFrame>) -> Result<Plan> + Send + 'static,
     ) -> Result<Commit> {
-        let (path, run) = (self.path.clone(), run.clone());
-        self.engine.run(move |engine| commit::commit(engine, &path, &run, plan)).await
+        let path = self.path.clone();
+        self.engine.run(move |engine| commit::commit(engine, &path, &batch, plan)).await
     }
 
     pub(crate) fn parse(&self, frame: DataFrame) -> Result<Table> {

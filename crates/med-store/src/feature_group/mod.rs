@@ -6,13 +6,13 @@ mod upsert;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use med_schema::{Admitted, RunId, Table, Version, near_names};
+use med_schema::{Admitted, Table, Version, near_names};
 use polars::prelude::{DataFrame, SortMultipleOptions};
 
 pub use definition::FeatureGroupDefinition;
 
 use crate::delta::{Change, DeltaEngine, DeltaTable, Plan};
-use crate::{Commit, Result, StoreError, TableVersion, layout, object, sealed};
+use crate::{Batch, Commit, Result, StoreError, TableVersion, layout, object, sealed};
 use upsert::Merged;
 
 /// A feature group of a lake.
@@ -106,8 +106,8 @@ impl FeatureGroup {
     /// # Errors
     /// When the schema differs, a key is missing or twice there, the store fails, or other writers were faster too
     /// many times. The group is as it was then.
-    pub async fn insert(&self, run: &RunId, rows: &Admitted<Table>) -> Result<Commit> {
-        self.bring(run, rows, upsert::merge).await
+    pub async fn insert(&self, batch: impl Into<Batch>, rows: &Admitted<Table>) -> Result<Commit> {
+        self.bring(batch.into(), rows, upsert::merge).await
     }
 
     /// Brings these rows into the group as all there is to know of their event times: as [`FeatureGroup::insert`], and
@@ -116,14 +116,17 @@ impl FeatureGroup {
     ///
     /// # Errors
     /// As [`FeatureGroup::insert`].
-    pub async fn replace_batch(&self, run: &RunId, rows: &Admitted<Table>) -> Result<Commit> {
+    pub async fn replace_batch(&self, batch: impl Into<Batch>, rows: &Admitted<Table>) -> Result<Commit> {
         let event_time = self.definition.event_time.clone();
-        self.bring(run, rows, move |stored, incoming, keys| upsert::replace(stored, incoming, keys, &event_time)).await
+        self.bring(batch.into(), rows, move |stored, incoming, keys| {
+            upsert::replace(stored, incoming, keys, &event_time)
+        })
+        .await
     }
 
     async fn bring(
         &self,
-        run: &RunId,
+        batch: Batch,
         rows: &Admitted<Table>,
         merge: impl Fn(&DataFrame, &DataFrame, &[String]) -> Result<Merged> + Send + 'static,
     ) -> Result<Commit> {
@@ -132,7 +135,7 @@ impl FeatureGroup {
         upsert::check_keys(&self.definition.id(), &incoming, &keys)?;
         let incoming = sort(&incoming, &keys)?;
         self.table
-            .write(run, move |stored| {
+            .write(batch, move |stored| {
                 let merged = merge(&stored()?, &incoming, &keys)?;
                 let change = match (merged.inserted, merged.updated + merged.removed) {
                     (0, 0) => Change::Nothing,

@@ -120,3 +120,37 @@ fn places_that_are_none_are_refused() {
     }
     assert!(lakes()[1].lake.table("../up", &schema()).is_err());
 }
+
+#[test]
+fn a_watermark_commits_with_its_rows() {
+    use med_store::Batch;
+    use serde_json::json;
+    for lake in lakes() {
+        let table = lake.lake.table("clients", &schema()).unwrap();
+        assert_eq!(table.watermark("claims", None).unwrap(), None);
+        let first = Batch::new(run("a")).with_watermark("claims", json!({"updated_at": "2025-01-31", "key": [7]}));
+        table.append(first.clone(), &admit(clients(0..5, 0.0))).unwrap();
+        let second = Batch::new(run("b")).with_watermark("claims", json!(2)).with_watermark("spans", json!(null));
+        table.append(second, &admit(clients(5..6, 0.0))).unwrap();
+        assert_eq!(table.watermark("claims", None).unwrap(), Some(json!(2)));
+        assert_eq!(table.watermark("spans", None).unwrap(), Some(json!(null)));
+        assert_eq!(table.watermark("claims", Some(Version(1))).unwrap().unwrap()["key"], json!([7]));
+        assert_eq!(table.watermark("spans", Some(Version(1))).unwrap(), None);
+
+        // The run that is in the table moves nothing back.
+        assert_eq!(table.append(first, &admit(clients(0..5, 0.0))).unwrap().outcome, Outcome::AlreadyDone);
+        assert_eq!(table.watermark("claims", None).unwrap(), Some(json!(2)));
+
+        // Nothing new in the source: the watermark moves on, the rows stay; asked again, nothing at all is done.
+        let none = admit(clients(0..0, 0.0));
+        let third = Batch::new(run("c")).with_watermark("claims", json!(3));
+        assert_eq!(table.append(third, &none).unwrap().outcome, Outcome::Committed);
+        assert_eq!(
+            (table.watermark("claims", None).unwrap(), table.rows().unwrap()),
+            (Some(json!(3)), (Version(3), 6))
+        );
+        let fourth = Batch::new(run("d")).with_watermark("claims", json!(3));
+        assert_eq!(table.append(fourth, &none).unwrap().outcome, Outcome::Unchanged);
+        assert_eq!(table.version().unwrap(), Version(3));
+    }
+}

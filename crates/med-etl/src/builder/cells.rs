@@ -1,0 +1,224 @@
+//! The values of one column, held as its type.
+
+use med_schema::ValueType;
+use polars::prelude::*;
+use polars_arrow::bitmap::{Bitmap, MutableBitmap};
+
+use super::text::TextCells;
+use super::value::{Decimal, Value};
+use crate::iso;
+
+/// Which rows are not null; nothing while all are.
+#[derive(Default)]
+pub(crate) struct Validity(Option<MutableBitmap>);
+
+impl Validity {
+    #[inline]
+    pub(crate) fn push_valid(&mut self) {
+        if let Some(bits) = &mut self.0 {
+            bits.push(true);
+        }
+    }
+
+    /// `before` rows came already.
+    pub(crate) fn push_null(&mut self, before: usize) {
+        self.0.get_or_insert_with(|| MutableBitmap::from_len_set(before)).push(false);
+    }
+
+    pub(crate) fn is_valid(&self, row: usize) -> bool {
+        self.0.as_ref().is_none_or(|bits| bits.get(row))
+    }
+
+    pub(crate) fn finish(self) -> Option<Bitmap> {
+        self.0.map(Bitmap::from)
+    }
+}
+
+/// Numbers of one width with their nulls.
+pub(crate) struct Fixed<T> {
+    values: Vec<T>,
+    validity: Validity,
+}
+
+impl<T: Default> Fixed<T> {
+    fn with_capacity(capacity: usize) -> Self {
+        Self { values: Vec::with_capacity(capacity), validity: Validity::default() }
+    }
+
+    #[inline]
+    fn push(&mut self, value: T) {
+        self.values.push(value);
+        self.validity.push_valid();
+    }
+
+    fn push_null(&mut self) {
+        self.validity.push_null(self.values.len());
+        self.values.push(T::default());
+    }
+
+    fn finish<P: PolarsNumericType<Native = T>>(self, name: PlSmallStr) -> ChunkedArray<P> {
+        ChunkedArray::from_vec_validity(name, self.values, self.validity.finish())
+    }
+}
+
+/// A value kept until the type of its column is decided.
+#[derive(Debug)]
+pub(crate) enum Kept {
+    Null,
+    Integer(i64),
+    Real(f64),
+    Text(Vec<u8>),
+    /// Of another class, which an undeclared column takes as text.
+    Written(String),
+    Other(&'static str),
+}
+
+pub(crate) enum Cells {
+    Boolean(BooleanChunkedBuilder),
+    Integer(Fixed<i64>),
+    Float(Fixed<f64>),
+    Text(TextCells),
+    Date(Fixed<i32>),
+    Timestamp(Fixed<i64>),
+    /// Nobody declared a type; decided when the first batch is full.
+    Undecided(Vec<Kept>),
+}
+
+/// How a column takes what is not quite of its type.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Reading {
+    /// Numbers are written out in a text column instead of being misfits.
+    pub(crate) numbers_as_text: bool,
+    /// An integer column holds this many decimal digits of what the database has as a decimal: 2 makes cents.
+    pub(crate) minor_units: Option<u32>,
+}
+
+impl Cells {
+    pub(crate) fn of_type(value_type: ValueType, name: &PlSmallStr, capacity: usize) -> Self {
+        match value_type {
+            ValueType::Boolean => Self::Boolean(BooleanChunkedBuilder::new(name.clone(), capacity)),
+            ValueType::Integer => Self::Integer(Fixed::with_capacity(capacity)),
+            ValueType::Float => Self::Float(Fixed::with_capacity(capacity)),
+            ValueType::Text => Self::Text(TextCells::new(name.clone(), capacity)),
+            ValueType::Date => Self::Date(Fixed::with_capacity(capacity)),
+            ValueType::Timestamp => Self::Timestamp(Fixed::with_capacity(capacity)),
+        }
+    }
+
+    pub(crate) fn value_type(&self) -> ValueType {
+        match self {
+            Self::Boolean(_) => ValueType::Boolean,
+            Self::Integer(_) => ValueType::Integer,
+            Self::Float(_) => ValueType::Float,
+            Self::Text(_) | Self::Undecided(_) => ValueType::Text,
+            Self::Date(_) => ValueType::Date,
+            Self::Timestamp(_) => ValueType::Timestamp,
+        }
+    }
+
+    pub(crate) fn push_null(&mut self) {
+        match self {
+            Self::Boolean(b) => b.append_null(),
+            Self::Integer(b) | Self::Timestamp(b) => b.push_null(),
+            Self::Float(b) => b.push_null(),
+            Self::Text(b) => b.push_null(),
+            Self::Date(b) => b.push_null(),
+            Self::Undecided(kept) => kept.push(Kept::Null),
+        }
+    }
+
+    /// Appends the value if it fits without loss; else appends nothing and says what was found.
+    #[inline]
+    pub(crate) fn push(&mut self, value: Value<'_>, reading: Reading) -> Result<(), &'static str> {
+        match (self, value) {
+            (cells, Value::Null) => cells.push_null(),
+            (Self::Integer(b), Value::Integer(v)) if reading.minor_units.is_none() => b.push(v),
+            (Self::Float(b), Value::Real(v)) => b.push(v),
+            (Self::Text(b), Value::Text(v)) => b.push(v)?,
+            (Self::Date(b), Value::Date(v)) => b.push(v),
+            (Self::Timestamp(b), Value::Timestamp(v)) => b.push(v),
+            (Self::Boolean(b), Value::Boolean(v)) => b.append_value(v),
+            (cells, value) => cells.convert(value, reading)?,
+        }
+        Ok(())
+    }
+
+    /// What is of another class than the column and may fit all the same.
+    fn convert(&mut self, value: Value<'_>, reading: Reading) -> Result<(), &'static str> {
+        match (self, value) {
+            (Self::Integer(b), value) => b.push(to_integer(value, reading.minor_units)?),
+            (Self::Float(b), Value::Integer(v)) => b.push(exact(v).ok_or("integer beyond 2^53")?),
+            (Self::Float(b), Value::Decimal(v)) => b.push(v.to_float().ok_or("decimal of more than 15 digits")?),
+            (Self::Boolean(b), Value::Integer(v @ (0 | 1))) => b.append_value(v == 1),
+            (Self::Boolean(_), Value::Integer(_)) => return Err("integer other than 0 and 1"),
+            (Self::Text(b), Value::Decimal(v)) => b.push(v.to_string().as_bytes())?,
+            (Self::Text(b), Value::Integer(v)) if reading.numbers_as_text => b.push(v.to_string().as_bytes())?,
+            (Self::Text(b), Value::Real(v)) if reading.numbers_as_text => b.push(format!("{v:?}").as_bytes())?,
+            (Self::Date(b), Value::Text(v)) => {
+                let text = std::str::from_utf8(v).ok();
+                b.push(text.and_then(iso::days).ok_or("text that is no ISO date")?);
+            }
+            (Self::Date(b), Value::Timestamp(v)) => b.push(iso::midnight(v).ok_or("timestamp that is not midnight")?),
+            (Self::Timestamp(b), Value::Text(v)) => {
+                let text = std::str::from_utf8(v).ok();
+                b.push(text.and_then(iso::microseconds).ok_or("text that is no ISO date and time")?);
+            }
+            (Self::Timestamp(b), Value::Date(v)) => b.push(i64::from(v) * iso::MICROSECONDS_A_DAY),
+            (Self::Undecided(kept), value) => kept.push(match value {
+                Value::Null => Kept::Null,
+                Value::Integer(v) => Kept::Integer(v),
+                Value::Real(v) => Kept::Real(v),
+                Value::Text(v) => Kept::Text(v.to_owned()),
+                Value::Other(name) => Kept::Other(name),
+                other => other.written().map_or(Kept::Null, Kept::Written),
+            }),
+            (_, value) => return Err(value.storage_class()),
+        }
+        Ok(())
+    }
+
+    /// The column of these cells.
+    pub(crate) fn finish(self, name: PlSmallStr) -> PolarsResult<Column> {
+        Ok(match self {
+            Self::Boolean(b) => b.finish().into_column(),
+            Self::Integer(b) => b.finish::<Int64Type>(name).into_column(),
+            Self::Float(b) => b.finish::<Float64Type>(name).into_column(),
+            Self::Text(mut b) => b.take()?,
+            Self::Date(b) => b.finish::<Int32Type>(name).into_date().into_column(),
+            Self::Timestamp(b) => b.finish::<Int64Type>(name).into_datetime(TimeUnit::Microseconds, None).into_column(),
+            Self::Undecided(kept) => Column::full_null(name, kept.len(), &DataType::String),
+        })
+    }
+}
+
+fn to_integer(value: Value<'_>, minor_units: Option<u32>) -> Result<i64, &'static str> {
+    let Some(digits) = minor_units else {
+        return match value {
+            Value::Real(v) => whole(v).ok_or("real"),
+            Value::Decimal(v) => v.scaled(0).ok_or("decimal that is no integer of 64 bits"),
+            other => Err(other.storage_class()),
+        };
+    };
+    let decimal = match value {
+        Value::Integer(v) => Some(Decimal { unscaled: i128::from(v), scale: 0 }),
+        Value::Decimal(v) => Some(v),
+        // The shortest text that is this float is the number that was meant.
+        Value::Real(v) => Decimal::parse(&v.to_string()),
+        Value::Text(v) => std::str::from_utf8(v).ok().and_then(Decimal::parse),
+        _ => None,
+    };
+    decimal.ok_or(value.storage_class())?.scaled(digits).ok_or("number with more decimals than its minor unit has")
+}
+
+/// The integer this number is, if it is one that f64 holds exactly.
+fn whole(v: f64) -> Option<i64> {
+    const LIMIT: f64 = 9_007_199_254_740_992.0;
+    (v.fract() == 0.0 && v.abs() <= LIMIT).then_some(v as i64)
+}
+
+/// The f64 this integer is, if there is one.
+fn exact(v: i64) -> Option<f64> {
+    let float = v as f64;
+    // `as` saturates, so i64::MAX would seem to survive the way back.
+    (float as i64 == v && v != i64::MAX).then_some(float)
+}

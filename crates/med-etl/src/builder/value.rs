@@ -1,0 +1,163 @@
+//! One value as a database hands it over.
+
+use std::fmt;
+
+/// Largest power of ten that an `i128` holds.
+const MAX_DIGITS: u32 = 38;
+
+/// An exact decimal number: `unscaled` / 10^`scale`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Decimal {
+    pub(crate) unscaled: i128,
+    pub(crate) scale: u32,
+}
+
+impl Decimal {
+    /// Reads `[+-]digits[.digits][e[+-]digits]`; nothing else, and nothing that an `i128` cannot hold.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        let (mantissa, exponent) = match text.split_once(['e', 'E']) {
+            Some((mantissa, exponent)) => (mantissa, exponent.parse::<i32>().ok()?),
+            None => (text, 0),
+        };
+        let negative = mantissa.starts_with('-');
+        let digits = mantissa.strip_prefix(['+', '-']).unwrap_or(mantissa);
+        let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
+        if whole.is_empty() && fraction.is_empty() {
+            return None;
+        }
+        let mut unscaled: i128 = 0;
+        for byte in whole.bytes().chain(fraction.bytes()) {
+            let digit = byte.is_ascii_digit().then(|| i128::from(byte - b'0'))?;
+            unscaled = unscaled.checked_mul(10)?.checked_add(digit)?;
+        }
+        let unscaled = if negative { -unscaled } else { unscaled };
+        let scale = i64::try_from(fraction.len()).ok()? - i64::from(exponent);
+        if scale >= 0 {
+            Some(Self { unscaled, scale: u32::try_from(scale).ok()? })
+        } else {
+            let up = power_of_ten(u32::try_from(-scale).ok()?)?;
+            Some(Self { unscaled: unscaled.checked_mul(up)?, scale: 0 })
+        }
+    }
+
+    /// The number times 10^`digits`, if that is a whole number of 64 bits.
+    pub(crate) fn scaled(self, digits: u32) -> Option<i64> {
+        let value = if digits >= self.scale {
+            self.unscaled.checked_mul(power_of_ten(digits - self.scale)?)?
+        } else if self.unscaled == 0 {
+            0
+        } else {
+            let down = power_of_ten(self.scale - digits)?;
+            (self.unscaled % down == 0).then(|| self.unscaled / down)?
+        };
+        i64::try_from(value).ok()
+    }
+
+    /// The nearest float, if the number has at most 15 significant digits: then writing the float out gives the number back.
+    pub(crate) fn to_float(self) -> Option<f64> {
+        const LIMIT: u128 = 1_000_000_000_000_000;
+        let (mut unscaled, mut scale) = (self.unscaled, self.scale);
+        while scale > 0 && unscaled % 10 == 0 {
+            unscaled /= 10;
+            scale -= 1;
+        }
+        // Both are exact in 64-bit floats, so one division rounds once.
+        (unscaled.unsigned_abs() <= LIMIT && scale <= 22).then(|| unscaled as f64 / 10_f64.powi(scale as i32))
+    }
+}
+
+impl fmt::Display for Decimal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let sign = if self.unscaled < 0 { "-" } else { "" };
+        let digits = self.unscaled.unsigned_abs().to_string();
+        let scale = self.scale as usize;
+        if scale == 0 {
+            return write!(f, "{sign}{digits}");
+        }
+        let digits = format!("{digits:0>width$}", width = scale + 1);
+        let (whole, fraction) = digits.split_at(digits.len() - scale);
+        write!(f, "{sign}{whole}.{fraction}")
+    }
+}
+
+pub(crate) fn power_of_ten(digits: u32) -> Option<i128> {
+    if digits > MAX_DIGITS { None } else { 10_i128.checked_pow(digits) }
+}
+
+/// One value. Text comes as bytes, and the column checks that they are UTF-8.
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[cfg_attr(
+    not(any(feature = "postgres", feature = "mysql")),
+    allow(dead_code, reason = "SQLite has no booleans, days and moments of its own")
+)]
+pub(crate) enum Value<'a> {
+    Null,
+    Boolean(bool),
+    Integer(i64),
+    Real(f64),
+    Decimal(Decimal),
+    Text(&'a [u8]),
+    /// Days since 1970-01-01.
+    Date(i32),
+    /// Microseconds since 1970-01-01T00:00:00 UTC.
+    Timestamp(i64),
+    /// What no column can hold; named for the report.
+    Other(&'static str),
+}
+
+impl Value<'_> {
+    pub(crate) fn storage_class(self) -> &'static str {
+        match self {
+            Self::Null => "null",
+            Self::Boolean(_) => "boolean",
+            Self::Integer(_) => "integer",
+            Self::Real(_) => "real",
+            Self::Decimal(_) => "decimal",
+            Self::Text(_) => "text",
+            Self::Date(_) => "date",
+            Self::Timestamp(_) => "timestamp",
+            Self::Other(name) => name,
+        }
+    }
+
+    /// Written out, for a quarantine.
+    pub(crate) fn written(self) -> Option<String> {
+        Some(match self {
+            Self::Null => return None,
+            Self::Boolean(v) => v.to_string(),
+            Self::Integer(v) => v.to_string(),
+            Self::Real(v) => format!("{v:?}"),
+            Self::Decimal(v) => v.to_string(),
+            Self::Text(v) => String::from_utf8_lossy(v).into_owned(),
+            Self::Date(v) => crate::iso::written_date(v),
+            Self::Timestamp(v) => crate::iso::written_timestamp(v),
+            Self::Other(name) => format!("({name})"),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn decimals_are_exact() {
+        let read = |text: &str| Decimal::parse(text).unwrap();
+        assert_eq!(read("12.30").scaled(2), Some(1230));
+        assert_eq!(read("-0.05").scaled(2), Some(-5));
+        assert_eq!(read("12.345").scaled(2), None);
+        assert_eq!(read("12.3400").scaled(2), Some(1234));
+        assert_eq!(read("1e3").scaled(0), Some(1000));
+        assert_eq!(read("1.5e-1").to_string(), "0.15");
+        assert_eq!(read("92233720368547758.08").scaled(2), None, "beyond 64 bits");
+        assert_eq!(read("0.1").to_float(), Some(0.1));
+        assert_eq!(read("1234567890.12345678").to_float(), None, "18 digits");
+        assert_eq!(read("1000000000000000.000").to_float(), Some(1e15));
+        for bad in ["", "-", ".", "1,5", "12a", "1e", "NaN", "1234567890123456789012345678901234567890"] {
+            assert_eq!(Decimal::parse(bad), None, "{bad}");
+        }
+        for text in ["0.00", "-0.07", "123456789.10", "5"] {
+            assert_eq!(read(text).to_string(), text);
+        }
+    }
+}

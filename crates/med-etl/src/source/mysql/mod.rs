@@ -1,0 +1,332 @@
+//! MySQL and MariaDB: pages in the order of a key.
+//!
+//! The client library holds a whole result before the first row is seen, so a table is read as many small results: the rows
+//! after the last key of the page before, as many as a batch has. All pages come from one transaction with a consistent snapshot.
+
+mod value;
+
+use diesel::connection::{DefaultLoadingMode, LoadConnection, SimpleConnection};
+use diesel::prelude::*;
+use diesel::result::Error as DieselError;
+use diesel::row::{Field, Row};
+use diesel::sql_query;
+use diesel::sql_types::Text;
+use med_schema::ValueType;
+
+use crate::EtlError;
+use crate::source::retry::Retry;
+use crate::source::secret::ServerUrl;
+use crate::source::sql::{Cursor, Dialect, as_table, one_statement};
+use crate::source::{
+    CatalogueColumn, CursorValue, Database, RowSink, Scan, Selection, Source, Wire, cursor_value, find_name,
+};
+
+/// Stands for a query while its columns' types are looked up.
+const QUERY_TABLE: &str = "`med_etl_query_columns`";
+
+pub(crate) struct MysqlDatabase(MysqlConnection);
+
+#[derive(QueryableByName)]
+struct Name {
+    #[diesel(sql_type = Text)]
+    name: String,
+}
+
+#[derive(QueryableByName)]
+struct Described {
+    #[diesel(sql_type = Text)]
+    name: String,
+    #[diesel(sql_type = Text)]
+    declared: String,
+}
+
+impl MysqlDatabase {
+    pub(crate) fn open(url: &ServerUrl, retry: Retry) -> Result<Self, EtlError> {
+        retry.run(|| MysqlConnection::establish(url.expose()).map_err(|error| url.refused(&error))).map(Self)
+    }
+
+    pub(crate) fn diesel(&mut self) -> &mut MysqlConnection {
+        &mut self.0
+    }
+
+    /// Columns of a query, which an empty temporary table takes from it.
+    fn query_columns(&mut self, query: &str) -> Result<Vec<CatalogueColumn>, EtlError> {
+        let refused = |source| match &source {
+            DieselError::DatabaseError(_, info) if info.message().starts_with("Duplicate column name") => {
+                let name = info.message().split('\'').nth(1).unwrap_or_default().to_owned();
+                EtlError::DuplicateColumn { name }
+            }
+            _ => EtlError::Query { source },
+        };
+        // A query that EXPLAIN takes is one statement, and cannot close the parenthesis that it stands in from here on.
+        let explain = sql_query(format!("EXPLAIN {}", one_statement(query)));
+        LoadConnection::<DefaultLoadingMode>::load(&mut self.0, explain).map_err(refused)?;
+        let create = format!("CREATE TEMPORARY TABLE {QUERY_TABLE} AS SELECT * FROM {} LIMIT 0", as_table(query));
+        sql_query(create).execute(&mut self.0).map_err(refused)?;
+        let columns = self.described(QUERY_TABLE);
+        let dropped = sql_query(format!("DROP TEMPORARY TABLE {QUERY_TABLE}")).execute(&mut self.0);
+        let columns = columns?;
+        dropped.map_err(EtlError::database("forget the query"))?;
+        Ok(columns)
+    }
+
+    fn described(&mut self, table: &str) -> Result<Vec<CatalogueColumn>, EtlError> {
+        let failed = || EtlError::database("look up the columns");
+        let rows =
+            LoadConnection::<DefaultLoadingMode>::load(&mut self.0, sql_query(format!("SHOW COLUMNS FROM {table}")))
+                .map_err(failed())?;
+        let mut columns = Vec::new();
+        for row in rows {
+            let row = row.map_err(failed())?;
+            let text = |place: usize| {
+                let field = Row::get(&row, place)?;
+                let value = field.value()?;
+                Some(String::from_utf8_lossy(value.as_bytes()).into_owned())
+            };
+            let (name, declared) = (text(0).unwrap_or_default(), text(1).unwrap_or_default());
+            columns.push(Described { name, declared });
+        }
+        Ok(columns.into_iter().map(column).collect())
+    }
+
+    /// Feeds one page to the sink and gives its number of rows. `key` is left holding the key of its last row.
+    fn page<S: RowSink>(
+        &mut self,
+        sql: &str,
+        wanted: usize,
+        key: &mut Vec<Option<CursorValue>>,
+        sink: &mut S,
+    ) -> Result<usize, Paged<S::Error>> {
+        let failed = |source| Paged::Database(EtlError::Database { doing: "read the rows".to_owned(), source });
+        let rows = LoadConnection::<DefaultLoadingMode>::load(&mut self.0, sql_query(sql)).map_err(failed)?;
+        let mut count = 0;
+        for row in rows {
+            let row = row.map_err(failed)?;
+            for place in 0..wanted {
+                let field = Row::get(&row, place);
+                match field.as_ref().and_then(|f| f.value()) {
+                    None => sink.value(place, crate::builder::Value::Null),
+                    Some(value) => value::with_value(&value, |value| sink.value(place, value)),
+                }
+            }
+            key.clear();
+            for place in wanted..row.field_count() {
+                let field = Row::get(&row, place);
+                let value = match field.as_ref().and_then(|f| f.value()) {
+                    None => Ok(None),
+                    Some(value) => value::with_value(&value, cursor_value),
+                };
+                let column = field.as_ref().and_then(|f| f.field_name()).unwrap_or_default();
+                key.push(
+                    value.map_err(|found| {
+                        Paged::Sink(EtlError::CursorValue { column: column.to_owned(), found }.into())
+                    })?,
+                );
+            }
+            drop(row);
+            sink.end_row().map_err(Paged::Sink)?;
+            count += 1;
+        }
+        Ok(count)
+    }
+}
+
+/// Why a page stopped: before its first row, or not.
+enum Paged<E> {
+    Database(EtlError),
+    Sink(E),
+}
+
+impl Database for MysqlDatabase {
+    const DIALECT: Dialect = Dialect::Mysql;
+    const NEEDS_KEY: bool = true;
+
+    fn tables(&mut self) -> Result<Vec<String>, EtlError> {
+        let names: Vec<Name> = sql_query(
+            "SELECT table_name AS name FROM information_schema.tables WHERE table_schema = DATABASE() ORDER BY table_name",
+        )
+        .load(&mut self.0)
+        .map_err(EtlError::database("list the tables"))?;
+        Ok(names.into_iter().map(|n| n.name).collect())
+    }
+
+    fn resolve(&mut self, table: &str) -> Result<String, EtlError> {
+        Ok(Dialect::Mysql.quoted(&find_name(self.tables()?, table, false)?))
+    }
+
+    fn catalogue(&mut self, selection: &Selection) -> Result<Vec<CatalogueColumn>, EtlError> {
+        match selection {
+            Selection::Table(table) => {
+                let table = self.resolve(table)?;
+                self.described(&table)
+            }
+            Selection::Query(query) => self.query_columns(query),
+        }
+    }
+
+    fn primary_key(&mut self, table: &str) -> Result<Vec<String>, EtlError> {
+        let table = find_name(self.tables()?, table, false)?;
+        let names: Vec<Name> = sql_query(
+            "SELECT column_name AS name FROM information_schema.statistics
+             WHERE table_schema = DATABASE() AND table_name = ? AND index_name = 'PRIMARY' ORDER BY seq_in_index",
+        )
+        .bind::<Text, _>(table)
+        .load(&mut self.0)
+        .map_err(EtlError::database("look up the primary key"))?;
+        Ok(names.into_iter().map(|n| n.name).collect())
+    }
+
+    fn one_row(&mut self, sql: &str, column: &str) -> Result<Option<Vec<Option<CursorValue>>>, EtlError> {
+        let failed = || EtlError::database("read one row");
+        let mut rows = LoadConnection::<DefaultLoadingMode>::load(&mut self.0, sql_query(sql)).map_err(failed())?;
+        let Some(row) = rows.next() else { return Ok(None) };
+        let row = row.map_err(failed())?;
+        let mut values = Vec::with_capacity(row.field_count());
+        for place in 0..row.field_count() {
+            let field = Row::get(&row, place);
+            let value = match field.as_ref().and_then(|f| f.value()) {
+                None => Ok(None),
+                Some(value) => value::with_value(&value, cursor_value),
+            };
+            values.push(value.map_err(|found| EtlError::CursorValue { column: column.to_owned(), found })?);
+        }
+        Ok(Some(values))
+    }
+
+    fn begin(&mut self) -> Result<(), EtlError> {
+        self.0
+            .batch_execute(
+                // Not read-only: in such a transaction MySQL makes no temporary table, which a query's columns are looked up by. Queries
+                // only ever stand behind FROM, where nothing but a SELECT can.
+                "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ; START TRANSACTION WITH CONSISTENT SNAPSHOT",
+            )
+            .map_err(EtlError::database("begin a read transaction"))
+    }
+
+    fn end(&mut self) -> Result<(), EtlError> {
+        self.0.batch_execute("ROLLBACK").map_err(EtlError::database("end the read transaction"))
+    }
+
+    fn beside(&mut self, _: &Source, _: usize) -> Result<Vec<Self>, EtlError> {
+        Err(EtlError::NoPartitions { why: "MySQL cannot share a snapshot between connections" })
+    }
+
+    fn scan<S: RowSink>(&mut self, scan: &Scan<'_>, sink: &mut S) -> Result<(), S::Error> {
+        if scan.key.is_empty() {
+            return Err(EtlError::NoKey { from: scan.selection.to_string() }.into());
+        }
+        let dialect = Self::DIALECT;
+        let typed = |name: &str| scan.columns.iter().find(|c| c.name == name).and_then(|c| c.value_type);
+        let key: Vec<Cursor<'_>> = scan.key.iter().map(|name| Cursor { name, value_type: typed(name) }).collect();
+        let columns: Vec<String> = scan
+            .wanted_columns()
+            .map(|c| {
+                let name = dialect.quoted(&c.name);
+                if c.as_text { format!("CAST({name} AS CHAR)") } else { name }
+            })
+            .chain(key.iter().map(|k| dialect.cursor(k.name, k.value_type)))
+            .collect();
+        let columns = columns.join(", ");
+        let order = dialect.list(scan.key.iter().map(String::as_str));
+        let mut last: Vec<Option<CursorValue>> = Vec::new();
+        loop {
+            let after = match &last[..] {
+                [] => None,
+                values => {
+                    let values: Option<Vec<CursorValue>> = values.iter().cloned().collect();
+                    let values = values.ok_or_else(|| EtlError::KeyNotUnique { key: scan.key.join(", ") })?;
+                    if !scan.key_is_primary {
+                        self.check_alone(scan, &key, &values)?;
+                    }
+                    Some(dialect.after(&key, &values))
+                }
+            };
+            let conditions: Vec<String> = scan.filter.map(|f| format!("({f})")).into_iter().chain(after).collect();
+            let filter =
+                if conditions.is_empty() { String::new() } else { format!(" WHERE {}", conditions.join(" AND ")) };
+            let sql = format!("SELECT {columns} FROM {}{filter} ORDER BY {order} LIMIT {}", scan.from, scan.page_rows);
+            let mut attempt = 0;
+            let count = loop {
+                match self.page(&sql, scan.wanted.len(), &mut last, sink) {
+                    Ok(count) => break count,
+                    Err(Paged::Sink(error)) => return Err(error),
+                    Err(Paged::Database(error)) => {
+                        // A lost connection takes the snapshot with it; a wait for a lock does not.
+                        let Some(delay) = scan.retry.delay(attempt).filter(|_| error.keeps_transaction()) else {
+                            return Err(error.into());
+                        };
+                        tracing::warn!(attempt = attempt + 2, "reading the page again: {error}");
+                        std::thread::sleep(delay);
+                        attempt += 1;
+                    }
+                }
+            };
+            if count < scan.page_rows {
+                return Ok(());
+            }
+        }
+    }
+}
+
+impl MysqlDatabase {
+    /// That no other row has the key of the page's last: it would be neither on this page nor on the next.
+    fn check_alone(&mut self, scan: &Scan<'_>, key: &[Cursor<'_>], values: &[CursorValue]) -> Result<(), EtlError> {
+        let same: Vec<String> = key
+            .iter()
+            .zip(values)
+            .map(|(k, v)| format!("{} = {}", Self::DIALECT.quoted(k.name), Self::DIALECT.literal(v, k.value_type)))
+            .chain(scan.filter.map(|f| format!("({f})")))
+            .collect();
+        match self.count(scan.from, Some(&same.join(" AND ")))? {
+            1 => Ok(()),
+            _ => Err(EtlError::KeyNotUnique { key: scan.key.join(", ") }),
+        }
+    }
+}
+
+/// What a column of this declaration is read as.
+fn column(Described { name, declared }: Described) -> CatalogueColumn {
+    let declared = declared.to_ascii_lowercase();
+    let base = declared.split(['(', ' ']).next().unwrap_or_default();
+    let (value_type, as_text) = match base {
+        "tinyint" if declared.starts_with("tinyint(1)") && !declared.contains("unsigned") => {
+            (ValueType::Boolean, false)
+        }
+        "tinyint" | "smallint" | "mediumint" | "int" | "bigint" | "year" => (ValueType::Integer, false),
+        "float" | "double" => (ValueType::Float, false),
+        "decimal" => {
+            let inside = declared.split(['(', ')']).nth(1).unwrap_or_default();
+            let (precision, scale) = inside.split_once(',').unwrap_or((inside, "0"));
+            let whole = scale.trim() == "0" && precision.trim().parse::<u32>().is_ok_and(|p| p <= 18);
+            (if whole { ValueType::Integer } else { ValueType::Float }, false)
+        }
+        "date" => (ValueType::Date, false),
+        "datetime" | "timestamp" => (ValueType::Timestamp, false),
+        "char" | "varchar" | "tinytext" | "text" | "mediumtext" | "longtext" | "enum" | "set" | "json" | "binary"
+        | "varbinary" | "tinyblob" | "blob" | "mediumblob" | "longblob" => (ValueType::Text, false),
+        _ => (ValueType::Text, true),
+    };
+    CatalogueColumn { name, value_type: Some(value_type), as_text, wire: Wire::default() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn declarations_promise_types() {
+        for (declared, expected) in [
+            ("tinyint(1)", ValueType::Boolean),
+            ("tinyint(4)", ValueType::Integer),
+            ("bigint(20) unsigned", ValueType::Integer),
+            ("decimal(12,2)", ValueType::Float),
+            ("decimal(10,0)", ValueType::Integer),
+            ("varchar(10)", ValueType::Text),
+            ("datetime(6)", ValueType::Timestamp),
+            ("enum('int','b')", ValueType::Text),
+        ] {
+            let described = Described { name: "c".to_owned(), declared: declared.to_owned() };
+            assert_eq!(column(described).value_type, Some(expected), "{declared}");
+        }
+    }
+}

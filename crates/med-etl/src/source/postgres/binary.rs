@@ -1,0 +1,262 @@
+//! PostgreSQL's binary copy format: a header, rows of counted fields, a trailer. The server sends every row as one message.
+
+use crate::EtlError;
+use crate::builder::{Decimal, Value};
+use crate::source::{CursorValue, RowSink, Wire, cursor_value};
+
+const SIGNATURE: &[u8] = b"PGCOPY\n\xFF\r\n\0";
+/// From 1970-01-01 to 2000-01-01, where PostgreSQL counts from.
+const EPOCH_DAYS: i32 = 10_957;
+const EPOCH_MICROSECONDS: i64 = 946_684_800_000_000;
+
+/// Reads messages as they come.
+pub(super) struct Decoder<'a> {
+    wires: &'a [Wire],
+    started: bool,
+    ended: bool,
+}
+
+/// Bytes still to be read.
+struct Bytes<'a>(&'a [u8]);
+
+impl<'a> Bytes<'a> {
+    #[inline]
+    fn take(&mut self, count: usize) -> Result<&'a [u8], EtlError> {
+        let (taken, rest) = self.0.split_at_checked(count).ok_or(EtlError::CopyCut)?;
+        self.0 = rest;
+        Ok(taken)
+    }
+
+    #[inline]
+    fn array<const N: usize>(&mut self) -> Result<[u8; N], EtlError> {
+        let (taken, rest) = self.0.split_first_chunk::<N>().ok_or(EtlError::CopyCut)?;
+        self.0 = rest;
+        Ok(*taken)
+    }
+}
+
+impl<'a> Decoder<'a> {
+    pub(super) fn new(wires: &'a [Wire]) -> Self {
+        Self { wires, started: false, ended: false }
+    }
+
+    /// Whether the trailer came.
+    pub(super) fn ended(&self) -> bool {
+        self.ended
+    }
+
+    pub(super) fn message<S: RowSink>(&mut self, message: &[u8], sink: &mut S) -> Result<(), S::Error> {
+        let mut bytes = Bytes(message);
+        if !self.started {
+            if bytes.take(SIGNATURE.len())? != SIGNATURE {
+                return Err(EtlError::CopyFormat { what: "another signature" }.into());
+            }
+            let flags = u32::from_be_bytes(bytes.array()?);
+            if flags & 0xFFFF_0000 != 0 {
+                return Err(EtlError::CopyFormat { what: "flags that are not known" }.into());
+            }
+            let extension = u32::from_be_bytes(bytes.array()?);
+            bytes.take(extension as usize)?;
+            self.started = true;
+        }
+        while !bytes.0.is_empty() && !self.ended {
+            let fields = i16::from_be_bytes(bytes.array()?);
+            if fields == -1 {
+                self.ended = true;
+            } else if usize::try_from(fields) == Ok(self.wires.len()) {
+                self.row(&mut bytes, sink)?;
+                sink.end_row()?;
+            } else {
+                return Err(EtlError::CopyFormat { what: "another number of columns" }.into());
+            }
+        }
+        Ok(())
+    }
+
+    #[inline]
+    fn row<S: RowSink>(&self, bytes: &mut Bytes<'_>, sink: &mut S) -> Result<(), EtlError> {
+        for (column, wire) in self.wires.iter().enumerate() {
+            let length = i32::from_be_bytes(bytes.array()?);
+            match usize::try_from(length) {
+                Err(_) => sink.value(column, Value::Null),
+                Ok(length) => with_value(*wire, bytes.take(length)?, |value| sink.value(column, value)),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Reads one field and hands it on.
+#[inline]
+fn with_value<R>(wire: Wire, field: &[u8], take: impl FnOnce(Value<'_>) -> R) -> R {
+    const LENGTH: Value<'static> = Value::Other("a value of another length than its type has");
+    macro_rules! number {
+        ($type:ty, $make:expr) => {
+            match field.try_into() {
+                Ok(bytes) => take($make(<$type>::from_be_bytes(bytes))),
+                Err(_) => take(LENGTH),
+            }
+        };
+    }
+    match wire {
+        Wire::Text => take(Value::Text(field)),
+        Wire::Int8 => number!(i64, Value::Integer),
+        Wire::Int4 => number!(i32, |v| Value::Integer(i64::from(v))),
+        Wire::Int2 => number!(i16, |v| Value::Integer(i64::from(v))),
+        Wire::Date => number!(i32, |v| match v {
+            i32::MIN | i32::MAX => Value::Other("infinite date"),
+            v => v.checked_add(EPOCH_DAYS).map_or(Value::Other("date beyond the calendar"), Value::Date),
+        }),
+        Wire::Timestamp => number!(i64, |v| match v {
+            i64::MIN | i64::MAX => Value::Other("infinite timestamp"),
+            v => {
+                v.checked_add(EPOCH_MICROSECONDS)
+                    .map_or(Value::Other("timestamp beyond the calendar"), Value::Timestamp)
+            }
+        }),
+        Wire::Float8 => number!(f64, Value::Real),
+        Wire::Float4 => number!(f32, |v| Value::Real(f64::from(v))),
+        Wire::Boolean => take(match field {
+            [flag] => Value::Boolean(*flag != 0),
+            _ => LENGTH,
+        }),
+        Wire::Numeric => take(numeric(field)),
+        Wire::Uuid => match uuid(field) {
+            Some(text) => take(Value::Text(&text)),
+            None => take(LENGTH),
+        },
+    }
+}
+
+/// A field as part of a watermark.
+pub(super) fn cursor(wire: Wire, field: &[u8]) -> Result<Option<CursorValue>, &'static str> {
+    with_value(wire, field, cursor_value)
+}
+
+/// Digits of base 10,000 with the weight of the first, a sign, and the number of decimals shown.
+fn numeric(field: &[u8]) -> Value<'static> {
+    const LARGE: Value<'static> = Value::Other("numeric of more than 38 digits");
+    let word = |place: usize| field.get(2 * place..2 * place + 2).map(|b| u16::from_be_bytes([b[0], b[1]]));
+    let (Some(count), Some(weight), Some(sign), Some(scale)) = (word(0), word(1), word(2), word(3)) else {
+        return Value::Other("a numeric that is cut off");
+    };
+    let negative = match sign {
+        0 => false,
+        0x4000 => true,
+        0xC000 => return Value::Other("numeric NaN"),
+        _ => return Value::Other("infinite numeric"),
+    };
+    let weight = i32::from(weight as i16);
+    let mut unscaled: i128 = 0;
+    for place in 0..usize::from(count) {
+        let Some(digit) = word(4 + place) else { return Value::Other("a numeric that is cut off") };
+        let Some(next) = unscaled.checked_mul(10_000).and_then(|u| u.checked_add(i128::from(digit))) else {
+            return LARGE;
+        };
+        unscaled = next;
+    }
+    // Decimals that the digits hold; negative when zeros are left out behind them.
+    let held = 4 * (i32::from(count as i16) - 1 - weight);
+    let shift = i32::from(scale as i16) - held;
+    let power = crate::builder::power_of_ten(shift.unsigned_abs());
+    let unscaled = match power {
+        _ if unscaled == 0 => Some(0),
+        Some(power) if shift >= 0 => unscaled.checked_mul(power),
+        // What is cut off are zeros that only fill the last digit of base 10,000.
+        Some(power) => Some(unscaled / power),
+        None => None,
+    };
+    match unscaled {
+        Some(unscaled) => {
+            Value::Decimal(Decimal { unscaled: if negative { -unscaled } else { unscaled }, scale: scale.into() })
+        }
+        None => LARGE,
+    }
+}
+
+fn uuid(field: &[u8]) -> Option<[u8; 36]> {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let bytes: &[u8; 16] = field.try_into().ok()?;
+    let mut text = [b'-'; 36];
+    let mut place = 0;
+    for (index, byte) in bytes.iter().enumerate() {
+        if matches!(index, 4 | 6 | 8 | 10) {
+            place += 1;
+        }
+        text[place] = DIGITS[usize::from(byte >> 4)];
+        text[place + 1] = DIGITS[usize::from(byte & 15)];
+        place += 2;
+    }
+    Some(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Default)]
+    struct Rows(Vec<Vec<Option<String>>>, Vec<Option<String>>);
+
+    impl RowSink for Rows {
+        type Error = EtlError;
+
+        fn value(&mut self, _: usize, value: Value<'_>) {
+            self.1.push(value.written());
+        }
+
+        fn end_row(&mut self) -> Result<(), EtlError> {
+            self.0.push(std::mem::take(&mut self.1));
+            Ok(())
+        }
+    }
+
+    fn header() -> Vec<u8> {
+        [SIGNATURE, &[0; 8]].concat()
+    }
+
+    #[test]
+    fn a_null_does_not_move_the_columns_behind_it() {
+        let mut message = header();
+        message.extend([0, 3]);
+        message.extend([0, 0, 0, 4, 0, 0, 0, 2]);
+        message.extend([0xFF; 4]);
+        message.extend([0, 0, 0, 1, b'y']);
+        let wires = [Wire::Int4, Wire::Int4, Wire::Text];
+        let (mut decoder, mut rows) = (Decoder::new(&wires), Rows::default());
+        decoder.message(&message, &mut rows).unwrap();
+        assert_eq!(rows.0, [[Some("2".to_owned()), None, Some("y".to_owned())]]);
+        assert!(!decoder.ended());
+        decoder.message(&[0xFF, 0xFF], &mut rows).unwrap();
+        assert!(decoder.ended());
+    }
+
+    #[test]
+    fn what_is_cut_off_is_an_error() {
+        let wires = [Wire::Int4];
+        let row = [header(), vec![0, 1, 0, 0, 0, 4, 0, 0]].concat();
+        assert!(matches!(Decoder::new(&wires).message(&row, &mut Rows::default()), Err(EtlError::CopyCut)));
+        let other = [header(), vec![0, 2]].concat();
+        assert!(matches!(Decoder::new(&wires).message(&other, &mut Rows::default()), Err(EtlError::CopyFormat { .. })));
+        assert!(matches!(Decoder::new(&wires).message(b"PGC", &mut Rows::default()), Err(EtlError::CopyCut)));
+    }
+
+    #[test]
+    fn numerics_are_exact() {
+        let read = |words: &[u16]| {
+            let bytes: Vec<u8> = words.iter().flat_map(|w| w.to_be_bytes()).collect();
+            numeric(&bytes).written().unwrap()
+        };
+        assert_eq!(read(&[2, 0, 0, 2, 12, 3000]), "12.30");
+        assert_eq!(read(&[1, 1, 0x4000, 0, 1]), "-10000");
+        assert_eq!(read(&[1, 0xFFFF, 0, 4, 5]), "0.0005");
+        assert_eq!(read(&[0, 0, 0, 2]), "0.00");
+        assert_eq!(read(&[0, 0, 0xC000, 0]), "(numeric NaN)");
+        assert_eq!(read(&[1, 10, 0, 0, 1]), "(numeric of more than 38 digits)");
+    }
+
+    #[test]
+    fn uuids_are_written_out() {
+        let bytes: Vec<u8> = (0..16).map(|i| i * 17).collect();
+        assert_eq!(uuid(&bytes).unwrap(), *b"00112233-4455-6677-8899-aabbccddeeff");
+    }
+}
