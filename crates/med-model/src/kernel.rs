@@ -3,6 +3,10 @@
 //! A library is built for the oldest processor of its architecture, where a vector holds two numbers. [`vectorised`]
 //! compiles its closure again for newer ones and picks at run time. The compiler reorders no sum and fuses no
 //! multiplication with an addition on its own, so all versions give the same bits.
+//!
+//! All `unsafe` of the crate is here, three calls; elsewhere the compiler refuses it. None of them reads or writes memory
+//! by an index or pointer, so no bounds can be missed: two call a function compiled for features that were just
+//! detected, one is a prefetch, which is defined for any address. The kernels themselves are safe code with its checks.
 
 pub(crate) mod exp;
 

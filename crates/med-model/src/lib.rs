@@ -1,4 +1,5 @@
 #![doc = include_str!("../README.md")]
+#![deny(unsafe_code)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 mod error;
@@ -9,6 +10,7 @@ mod glm;
 mod health;
 mod input;
 mod interval;
+#[allow(unsafe_code)]
 mod kernel;
 mod knn;
 mod lightgbm;

@@ -18,9 +18,13 @@ const LINE: usize = 64;
 /// How many rows ahead one is fetched.
 const AHEAD: usize = 24;
 /// Rows of a task.
-const TASK: usize = 1 << 13;
-/// Below so many rows, waking other threads costs more than it saves.
-const PARALLEL: usize = 1 << 14;
+const TASK: usize = 1 << 12;
+/// Below so many rows, waking other threads costs more than it saves: the more so where their cores are busy with other
+/// work, and a tree on few rows has too little of it to make up for a wait.
+const PARALLEL: usize = 1 << 15;
+/// The same of a tree on at least [`MANY`] rows.
+const PARALLEL_OF_MANY: usize = 1 << 13;
+const MANY: usize = 1 << 18;
 
 /// Sums of some rows, a track after another.
 pub(super) type Histogram<C> = Vec<[C; CELLS]>;
@@ -248,7 +252,8 @@ impl Source<'_> {
         add: impl Fn(usize, &mut [[C; CELLS]]) + Sync,
     ) {
         cells.iter_mut().zip(self.binned.tracks().sizes()).for_each(|(cells, n)| cells[..n].fill(C::default()));
-        if n_rows < PARALLEL || rayon::current_num_threads() == 1 {
+        let least = if self.binned.n_rows() < MANY { PARALLEL } else { PARALLEL_OF_MANY };
+        if n_rows < least || rayon::current_num_threads() == 1 {
             (0..n_tasks).for_each(|task| add(task, cells));
             return;
         }

@@ -23,6 +23,8 @@ const SLOTTED: usize = 1 << 13;
 const SHARE: usize = 8;
 /// Rows of a task.
 const TASK: usize = 1 << 15;
+/// Rows of a task that adds to scores: in the second-level cache, and few enough tasks that each searches the lists.
+const SCORES: usize = 1 << 16;
 /// Rows compared at once.
 const WORD: usize = 64;
 /// Shorter columns stay in a cache.
@@ -176,11 +178,29 @@ impl Partition {
             self.spare.resize(len, 0);
         }
         let spare = &mut self.spare[..len];
-        let n_left = match rule {
+        let split = |rows: &mut [u32], spare: &mut [u32]| match rule {
             Rule::Range { first, span } => split_rows(rows, spare, column, |bin| bin.wrapping_sub(*first) <= *span),
             Rule::Set(set) => split_rows(rows, spare, column, |bin| set.contains(bin)),
         };
-        rows[n_left..].copy_from_slice(&spare[..len - n_left]);
+        if len < 2 * TASK || rayon::current_num_threads() == 1 {
+            let n_left = split(rows, spare);
+            rows[n_left..].copy_from_slice(&spare[..len - n_left]);
+            return n_left;
+        }
+        let parts = rows.par_chunks_mut(TASK).zip(spare.par_chunks_mut(TASK));
+        let lefts: Vec<usize> = parts.map(|(rows, spare)| split(rows, spare)).collect();
+        // The left rows of each part move down to those of the parts before; then there is room for the right ones.
+        let mut n_left = 0;
+        for (part, &left) in lefts.iter().enumerate() {
+            rows.copy_within(part * TASK..part * TASK + left, n_left);
+            n_left += left;
+        }
+        let mut end = n_left;
+        for (spare, left) in spare.chunks(TASK).zip(lefts) {
+            let right = &spare[..spare.len() - left];
+            rows[end..end + right.len()].copy_from_slice(right);
+            end += right.len();
+        }
         n_left
     }
 
@@ -219,15 +239,29 @@ impl Partition {
             }
         }
         let sampled = self.sampled;
-        let task = |(t, (scores, slots)): (usize, (&mut [f64], &[u8]))| {
+        let slotted = |first: usize, scores: &mut [f64]| {
+            let slots = &self.slots[first..first + scores.len()];
             for (i, (score, &slot)) in scores.iter_mut().zip(slots).enumerate() {
-                *score += if sampled && slot == OUT { other(t * TASK + i) } else { of_slot[slot as usize] };
+                *score += if sampled && slot == OUT { other(first + i) } else { of_slot[slot as usize] };
             }
         };
-        if self.slots.len() < 4 * TASK {
-            scores.chunks_mut(TASK).zip(self.slots.chunks(TASK)).enumerate().for_each(task);
-        } else {
-            scores.par_chunks_mut(TASK).zip(self.slots.par_chunks(TASK)).enumerate().for_each(task);
+        if self.slots.len() >= 4 * TASK {
+            // Lists are in order, so each task finds its rows in them.
+            scores.par_chunks_mut(SCORES).enumerate().for_each(|(t, scores)| {
+                let first = t * SCORES;
+                slotted(first, scores);
+                for &(place, value) in leaves {
+                    let Place::List { start, len } = place else { continue };
+                    let rows = &self.lists[start..start + len];
+                    let rows = &rows[rows.partition_point(|&row| (row as usize) < first)..];
+                    let rows = &rows[..rows.partition_point(|&row| (row as usize) < first + scores.len())];
+                    rows.iter().for_each(|&row| scores[row as usize - first] += value);
+                }
+            });
+            return;
+        }
+        if !self.slots.is_empty() {
+            slotted(0, scores);
         }
         let mut seen = (sampled && self.slots.is_empty()).then(|| vec![false; scores.len()]);
         for &(place, value) in leaves {
@@ -428,8 +462,32 @@ mod tests {
     }
 
     #[test]
+    fn long_lists_split_the_same_in_parallel() {
+        // A list of a leaf holds fewer than an eighth of the rows, so there must be many for it to be long.
+        let n = 5 * TASK + 77;
+        let column: Vec<u8> = (0..n).map(|i| (i * 7 % 251) as u8).collect();
+        let pool = |threads| rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        let mut set = BinSet::default();
+        (50..=120).for_each(|bin| set.insert(bin));
+        for rule in [Rule::at_most(0, true), Rule::at_most(100, false), Rule::ALL, Rule::Set(set)] {
+            let split = |threads| {
+                let mut partition = Partition::new(n);
+                partition.lists.iter_mut().zip(0..n as u32).for_each(|(place, row)| *place = row);
+                let n_left = pool(threads).install(|| partition.split_list(0, n, &column, &rule));
+                (n_left, partition.lists)
+            };
+            let (left, right): (Vec<u32>, Vec<u32>) =
+                (0..n as u32).partition(|&row| rule.goes_left(column[row as usize]));
+            for threads in [1, 3] {
+                let (n_left, lists) = split(threads);
+                assert!(n_left == left.len() && lists[..n_left] == left && lists[n_left..n] == right);
+            }
+        }
+    }
+
+    #[test]
     fn slots_and_lists_split_the_same() {
-        for n in [1, 63, 1000, SLOTTED, SLOTTED + 77, 4 * TASK + 5] {
+        for n in [1, 63, 1000, SLOTTED, SLOTTED + 77, 4 * TASK + 5, 3 * SCORES + 11] {
             for cut in [1, 10, 100, 250] {
                 check(n, None, cut);
                 check(n, Some((0..n as u32).filter(|i| i % 3 != 1).collect()), cut);

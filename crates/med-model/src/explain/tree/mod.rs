@@ -8,9 +8,9 @@
 //! 2209.08192, replace them by polynomials).
 //!
 //! Cost: a table lookup and as many additions as a group of leaves has features, for each group, tree and row; leaves with too
-//! many features for a table cost `O(d^2)`. Tables are made for 32 regions at a time, so memory is bounded. Each row has a
-//! sum of its own, of all trees in their order: the result does not depend on the number of threads. It does depend, in
-//! the last bits, on the number of rows: few rows are not worth large tables.
+//! many features for a table cost `O(d^2)`. Tables are made for one region a thread at a time, so memory is bounded and
+//! they stay in the cache. Each row has a sum of its own, of all trees in their order: the result does not depend on the
+//! number of threads. It does depend, in the last bits, on the number of rows: few rows are not worth large tables.
 
 mod cells;
 mod compiled;
@@ -30,20 +30,23 @@ use region::{Region, regions};
 
 pub(super) use interventional::interventional;
 
-/// Regions compiled at a time.
+/// Regions whose features are cut into cells together: more cells, but a row's are looked up less often.
 const REGIONS: usize = 32;
 
 /// Most rows of a chunk, the unit of work of a thread: a table is in the cache for all of them.
 const CHUNK: usize = 8192;
 
 /// Rows taken through one region before the next.
-const BLOCK: usize = 512;
+const BLOCK: usize = 128;
+
+/// Rows of a pass over all trees, which bounds the memory of their cells.
+const ROWS: usize = 1 << 16;
 
 /// Most cells of the table of a group.
 const CELLS: usize = 16_384;
 
 /// Most answers to a leaf that has a table.
-const ANSWERS: usize = 2048;
+const ANSWERS: usize = 4096;
 
 /// A sum of trees: `base + weight sum of trees`.
 #[derive(Debug, Clone, Copy)]
@@ -69,23 +72,50 @@ impl TreeSum<'_> {
 
 /// The Shapley values of each row, `columns.len()` numbers a row.
 pub(super) fn path_dependent(sum: &TreeSum<'_>, columns: &[Column<'_>], n_rows: usize) -> Vec<f64> {
-    let n_features = columns.len();
-    let mut values = vec![0.0; n_rows * n_features];
     // What a table costs to make must come back by the rows that use it.
     let limit = Limits { cells: (2 * n_rows).min(CELLS), answers: (n_rows / 2).min(ANSWERS) };
-    let most = n_rows.div_ceil(rayon::current_num_threads()).clamp(BLOCK, CHUNK);
-    in_batches(sum, columns, limit, |batch| {
-        let chunk = |(chunk, out): (usize, &mut [f64])| {
-            let rows = chunk * most..(chunk * most + out.len() / n_features);
-            batch.add_into(columns, rows, out);
-        };
-        if n_rows > most {
-            values.par_chunks_mut(most * n_features).enumerate().for_each(chunk);
-        } else {
-            values.chunks_mut(most * n_features).enumerate().for_each(chunk);
-        }
-    });
+    by_tables(sum, columns, n_rows, limit)
+}
+
+fn by_tables(sum: &TreeSum<'_>, columns: &[Column<'_>], n_rows: usize, limit: Limits) -> Vec<f64> {
+    let n_features = columns.len();
+    let mut values = vec![0.0; n_rows * n_features];
+    let n_threads = rayon::current_num_threads();
+    for (pass, values) in values.chunks_mut(ROWS * n_features).enumerate() {
+        let (first, n_rows) = (pass * ROWS, values.len() / n_features);
+        let most = n_rows.div_ceil(n_threads).clamp(BLOCK, CHUNK);
+        let chunks = || (0..n_rows.div_ceil(most)).map(|c| first + c * most..first + n_rows.min((c + 1) * most));
+        each_batch(sum, n_features, |regions, cells, rules| {
+            let codes: Vec<Vec<Vec<u32>>> = if n_rows > most {
+                let chunks: Vec<_> = chunks().collect();
+                chunks.into_par_iter().map(|rows| codes_of(cells, columns, rows)).collect()
+            } else {
+                chunks().map(|rows| codes_of(cells, columns, rows)).collect()
+            };
+            // One region a thread at a time: its tables are still in the cache when the rows come.
+            for some in regions.chunks(n_threads) {
+                let compiled = compiled(some, cells, rules, limit);
+                let add = |(out, codes): (&mut [f64], &Vec<Vec<u32>>)| add_into(&compiled, codes, n_features, out);
+                if n_rows > most {
+                    values.par_chunks_mut(most * n_features).zip(&codes).for_each(add);
+                } else {
+                    values.chunks_mut(most * n_features).zip(&codes).for_each(add);
+                }
+            }
+        });
+    }
     values
+}
+
+/// Adds the values of these regions' leaves for the rows with these cells.
+fn add_into(regions: &[Compiled], codes: &[Vec<u32>], n_features: usize, out: &mut [f64]) {
+    let mut scratch = Scratch::default();
+    for region in regions {
+        for (block, out) in out.chunks_mut(BLOCK * n_features).enumerate() {
+            let rows = block * BLOCK..block * BLOCK + out.len() / n_features;
+            region.add_into(codes, rows, n_features, &mut scratch, out);
+        }
+    }
 }
 
 /// The Shapley interaction values of each row: a symmetric matrix a row, whose rows sum to the Shapley values.
@@ -125,28 +155,34 @@ struct Batch {
 impl Batch {
     /// The cells of the values of these rows, by feature.
     fn cells_of(&self, columns: &[Column<'_>], rows: std::ops::Range<usize>) -> Vec<Vec<u32>> {
-        let of = |(cells, column): (&Option<Cells>, &Column<'_>)| match cells {
-            Some(cells) => rows.clone().map(|row| cells.of(column.value(row))).collect(),
-            None => Vec::new(),
-        };
-        self.cells.iter().zip(columns).map(of).collect()
+        codes_of(&self.cells, columns, rows)
     }
+}
 
-    fn add_into(&self, columns: &[Column<'_>], rows: std::ops::Range<usize>, out: &mut [f64]) {
-        let (n_features, cells) = (columns.len(), self.cells_of(columns, rows));
-        let mut scratch = Scratch::default();
-        for region in &self.regions {
-            for (block, out) in out.chunks_mut(BLOCK * n_features).enumerate() {
-                let rows = block * BLOCK..block * BLOCK + out.len() / n_features;
-                region.add_into(&cells, rows, n_features, &mut scratch, out);
-            }
-        }
-    }
+/// The cells of the values of these rows, by feature.
+fn codes_of(cells: &[Option<Cells>], columns: &[Column<'_>], rows: std::ops::Range<usize>) -> Vec<Vec<u32>> {
+    let of = |(cells, column): (&Option<Cells>, &Column<'_>)| match cells {
+        Some(cells) => rows.clone().map(|row| cells.of(column.value(row))).collect(),
+        None => Vec::new(),
+    };
+    cells.iter().zip(columns).map(of).collect()
 }
 
 /// Compiles the regions of all trees, some at a time, and hands them on in the order of the trees.
 fn in_batches(sum: &TreeSum<'_>, columns: &[Column<'_>], limit: Limits, mut work: impl FnMut(&Batch)) {
-    let rules = Rule::up_to(columns.len());
+    each_batch(sum, columns.len(), |regions, cells, rules| {
+        let regions = compiled(regions, cells, rules, limit);
+        work(&Batch { cells: std::mem::take(cells), regions });
+    });
+}
+
+/// Hands on the regions of all trees, some at a time in the order of the trees, with the cells of their features.
+fn each_batch(
+    sum: &TreeSum<'_>,
+    n_features: usize,
+    mut work: impl FnMut(&[Region<'_>], &mut Vec<Option<Cells>>, &[Rule]),
+) {
+    let rules = Rule::up_to(n_features);
     let mut waiting: Vec<Region<'_>> = Vec::new();
     let mut trees = sum.trees.iter();
     loop {
@@ -154,7 +190,7 @@ fn in_batches(sum: &TreeSum<'_>, columns: &[Column<'_>], limit: Limits, mut work
         waiting.extend(tree.into_iter().flat_map(|tree| regions(tree, sum.weight)));
         while waiting.len() >= REGIONS || (tree.is_none() && !waiting.is_empty()) {
             let rest = waiting.split_off(waiting.len().min(REGIONS));
-            work(&compiled_batch(&waiting, columns.len(), &rules, limit));
+            work(&waiting, &mut cells_asked(&waiting, n_features), &rules);
             waiting = rest;
         }
         if tree.is_none() {
@@ -163,22 +199,24 @@ fn in_batches(sum: &TreeSum<'_>, columns: &[Column<'_>], limit: Limits, mut work
     }
 }
 
-fn compiled_batch(regions: &[Region<'_>], n_features: usize, rules: &[Rule], limit: Limits) -> Batch {
+/// What the splits of these regions tell apart, by feature; nothing where none asks it.
+fn cells_asked(regions: &[Region<'_>], n_features: usize) -> Vec<Option<Cells>> {
     let mut splits: Vec<Vec<&Split>> = vec![Vec::new(); n_features];
     for region in regions {
         let all = region.above.iter().map(|(split, _)| *split).chain(region.inner.iter().map(|i| i.split));
         all.for_each(|split| splits[split.feature as usize].push(split));
     }
-    let cells: Vec<Option<Cells>> =
-        splits.iter().map(|s| (!s.is_empty()).then(|| Cells::new(s.iter().copied()))).collect();
-    let compile = |region: &Region<'_>| Compiled::new(region, &cells, rules, limit);
+    splits.iter().map(|s| (!s.is_empty()).then(|| Cells::new(s.iter().copied()))).collect()
+}
+
+fn compiled(regions: &[Region<'_>], cells: &[Option<Cells>], rules: &[Rule], limit: Limits) -> Vec<Compiled> {
+    let compile = |region: &Region<'_>| Compiled::new(region, cells, rules, limit);
     // Without tables there is not enough to do for threads.
-    let regions = if limit.cells >= 256 {
+    if limit.cells >= 256 && regions.len() > 1 {
         regions.par_iter().map(compile).collect()
     } else {
         regions.iter().map(compile).collect()
-    };
-    Batch { cells, regions }
+    }
 }
 
 #[cfg(test)]
