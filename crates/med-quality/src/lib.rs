@@ -3,6 +3,7 @@
 
 mod bound;
 mod builder;
+mod by_column;
 mod cells;
 mod compat;
 mod condition;
@@ -44,7 +45,7 @@ pub use meta::{
     ShareAtLeast, WorstSeverity,
 };
 pub use plan::{Plan, PlanOptions};
-pub use profile::{Profiler, profile, profile_with};
+pub use profile::{Profiler, profile, profile_columns, profile_with};
 pub use result::{ExceptionInfo, ExpectationResult, Level, ResultFormat, RunStatistics, ValidationResult};
 pub use scan::Metrics;
 pub use split::{BROKEN_RULES, Split};

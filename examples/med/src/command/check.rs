@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::Context;
 use med_quality::{Evaluation, Level, PlanOptions, Suite};
-use med_schema::{ParquetBatches, Table, ValueType};
+use med_schema::{ParquetBatches, ParquetParts, Table, ValueType};
 use polars::prelude::DataFrame;
 
 use crate::cli::{CheckArgs, ResultFormat};
@@ -45,7 +45,7 @@ fn read_parameters(text: &str) -> anyhow::Result<serde_json::Map<String, serde_j
     serde_json::from_str(&std::fs::read_to_string(text).with_context(named)?).with_context(named)
 }
 
-/// A Parquet file goes by in batches, if nothing is asked that needs it whole.
+/// A Parquet file goes by column by column, if nothing is asked that needs it whole.
 fn evaluate<'s>(args: &CheckArgs, suite: &'s Suite, options: PlanOptions) -> anyhow::Result<Evaluation<'s>> {
     let named = || args.data.display().to_string();
     let is_parquet = args.data.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("parquet"));
@@ -56,10 +56,10 @@ fn evaluate<'s>(args: &CheckArgs, suite: &'s Suite, options: PlanOptions) -> any
         let table = args.read.read(&args.data)?;
         return Ok(suite.evaluate_frame(table.frame(), options));
     }
-    let batches = ParquetBatches::open(&args.data).with_context(named)?;
-    let plan = suite.plan(batches.schema(), options);
-    let batches = batches.columns(plan.columns());
-    let metrics = plan.scan_stream(batches).with_context(named)?;
+    let parts = ParquetParts::open(&args.data).with_context(named)?;
+    let plan = suite.plan(parts.schema(), options);
+    let sizes: Vec<usize> = parts.sizes().collect();
+    let metrics = plan.scan_columns(&sizes, |part, name| parts.column(part, name)).with_context(named)?;
     Ok(plan.judge(&metrics))
 }
 
