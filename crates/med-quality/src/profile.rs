@@ -283,7 +283,7 @@ impl Profiler {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use polars::prelude::df;
+    use polars::prelude::{ChunkCast, df};
 
     #[test]
     fn chunks_of_the_frame_do_not_matter() {
