@@ -8,6 +8,7 @@ mod cells;
 mod compat;
 mod condition;
 mod contract;
+mod detailed;
 mod error;
 mod evaluation;
 mod expectation;
@@ -29,6 +30,7 @@ mod suite;
 pub use bound::{Bound, Bounds};
 pub use builder::{ColumnSubject, ColumnsSubject, TableSubject, column, columns, table};
 pub use condition::{Condition, Operator};
+pub use detailed::DetailedFormat;
 pub use error::{MergeError, RunError, SuiteError};
 pub use evaluation::Evaluation;
 pub use expectation::{

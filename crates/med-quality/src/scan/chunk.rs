@@ -68,7 +68,7 @@ fn slice<T: PolarsNumericType>(values: &ChunkedArray<T>) -> &[T::Native] {
 
 impl Cells {
     /// Reads a column that must hold its values as `field` says, once narrow types are widened.
-    fn read(column: &FrameColumn, field: &Field) -> Result<Self, RunError> {
+    pub(crate) fn read(column: &FrameColumn, field: &Field) -> Result<Self, RunError> {
         let other = || RunError::Frame { column: field.name.clone(), found: column.dtype().to_string() };
         if Held::of(column.dtype()) != Some(field.held) && !(field.held == Held::Float && column.dtype().is_integer()) {
             return Err(other());
