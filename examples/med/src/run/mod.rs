@@ -6,6 +6,7 @@
 
 mod clients;
 mod database;
+mod history;
 mod modelling;
 mod page;
 mod promotion;
@@ -23,7 +24,7 @@ use crate::progress::Steps;
 use record::{GateClosed, Record};
 
 const CODE: &str = concat!("med ", env!("CARGO_PKG_VERSION"));
-const STEPS: u64 = 9;
+const STEPS: u64 = 10;
 
 pub(crate) fn run(args: &RunArgs) -> anyhow::Result<Outcome> {
     let config = Config::load(args)?;
@@ -82,6 +83,10 @@ fn pipeline(
 
     step("transform");
     let admitted = clients::transform(admitted, suites, config, record)?;
+    progress.end();
+
+    step("check against history");
+    let admitted = history::check(admitted, config, record)?;
     progress.end();
 
     step("load");
