@@ -259,6 +259,14 @@ pub(crate) enum Prepared {
 }
 
 impl Prepared {
+    /// The columns it looks at, places among the plan's fields.
+    pub(crate) fn fields(&self, into: &mut Vec<usize>) {
+        match self {
+            Self::Nullity(at, _) | Self::Comparison(at, _) => into.push(*at),
+            Self::Joined { parts, .. } => parts.iter().for_each(|part| part.fields(into)),
+        }
+    }
+
     /// 1 for each row of a chunk that fulfils it.
     pub(crate) fn mask(&self, chunk: &Chunk<'_>, fields: &[Field]) -> Result<Vec<u8>, RunError> {
         match self {

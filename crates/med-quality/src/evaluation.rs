@@ -25,8 +25,8 @@ pub(crate) struct Outcome<'e> {
 #[derive(Debug)]
 pub struct Evaluation<'e> {
     suite: &'e str,
-    format: ResultFormat,
-    compat: bool,
+    pub(crate) format: ResultFormat,
+    pub(crate) compat: bool,
     pub(crate) outcomes: Vec<Outcome<'e>>,
 }
 

@@ -3,10 +3,12 @@
 
 mod bound;
 mod builder;
+mod by_column;
 mod cells;
 mod compat;
 mod condition;
 mod contract;
+mod detailed;
 mod error;
 mod evaluation;
 mod expectation;
@@ -28,6 +30,7 @@ mod suite;
 pub use bound::{Bound, Bounds};
 pub use builder::{ColumnSubject, ColumnsSubject, TableSubject, column, columns, table};
 pub use condition::{Condition, Operator};
+pub use detailed::DetailedFormat;
 pub use error::{MergeError, RunError, SuiteError};
 pub use evaluation::Evaluation;
 pub use expectation::{
@@ -44,7 +47,7 @@ pub use meta::{
     ShareAtLeast, WorstSeverity,
 };
 pub use plan::{Plan, PlanOptions};
-pub use profile::{Profiler, profile, profile_with};
+pub use profile::{Profiler, profile, profile_columns, profile_with};
 pub use result::{ExceptionInfo, ExpectationResult, Level, ResultFormat, RunStatistics, ValidationResult};
 pub use scan::Metrics;
 pub use split::{BROKEN_RULES, Split};

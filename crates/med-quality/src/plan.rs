@@ -60,7 +60,7 @@ impl PlanOptions {
         self
     }
 
-    fn keep(&self) -> Keep {
+    pub(crate) fn keep(&self) -> Keep {
         let partial = self.format.partial_unexpected_count;
         let (rows, cells) = match self.format.level {
             Level::BooleanOnly => (0, 0),
@@ -97,7 +97,7 @@ pub struct Plan<'s> {
     pub(crate) fields: Vec<Field>,
     pub(crate) tasks: Vec<Task>,
     pub(crate) steps: Vec<Result<Step, RunError>>,
-    conditions: Vec<Option<Result<Prepared, RunError>>>,
+    pub(crate) conditions: Vec<Option<Result<Prepared, RunError>>>,
     signature: u64,
 }
 
@@ -178,7 +178,7 @@ impl<'s> Plan<'s> {
     ///
     /// A frame whose columns are missing or of other types makes the expectations on them errors.
     pub fn add(&self, metrics: &mut Metrics, frame: &DataFrame) {
-        let chunks = Chunk::cut(frame, metrics.rows, self.fields.len(), self.conditions.len());
+        let chunks = Chunk::cut(frame, frame.height(), metrics.rows, self.fields.len(), self.conditions.len());
         let scan = Scan { fields: &self.fields, conditions: &self.conditions, keep: metrics.keep };
         let tasks = metrics.tasks.par_iter_mut().zip(&self.tasks);
         // A few long tasks and many short ones: each is handed out on its own.

@@ -252,10 +252,15 @@ fn row_result(found: &RowFindings, rule: &Rule, fields: &[Field], format: Result
     if format.level == Level::Complete {
         put("unexpected_list", list(MAX_VALUES));
         put("unexpected_index_list", Value::from(unexpected.rows.clone()));
-        let rows = unexpected.rows.iter().map(u64::to_string).collect::<Vec<_>>().join(", ");
-        put("unexpected_index_query", Value::from(format!("df.filter(items=[{rows}], axis=0)")));
+        put("unexpected_index_query", index_query(&unexpected.rows));
     }
     result
+}
+
+/// How the original's users find these rows in their frame.
+pub(crate) fn index_query(rows: &[u64]) -> Value {
+    let rows = rows.iter().map(u64::to_string).collect::<Vec<_>>().join(", ");
+    Value::from(format!("df.filter(items=[{rows}], axis=0)"))
 }
 
 /// How often each value occurs among these: the `limit` most common, by count and then by value. `None` where the values

@@ -8,6 +8,7 @@ mod difference;
 mod error;
 mod field;
 mod fingerprint;
+mod infer_kind;
 mod lineage;
 mod matrix;
 mod near;
@@ -34,5 +35,6 @@ pub use profile::{
 pub use schema::Schema;
 #[cfg(feature = "polars")]
 pub use table::{
-    CsvOptions, ParquetBatches, ParquetFile, Table, TableError, TableMismatch, Written, infer_schema, write_file,
+    CsvOptions, ParquetBatches, ParquetFile, ParquetParts, Table, TableError, TableMismatch, Written, infer_schema,
+    write_file,
 };

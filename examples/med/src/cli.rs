@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use med_quality::DetailedFormat;
 
 /// Batch prediction of annual medical cost: from the database to checked models, predictions and a drift verdict.
 ///
@@ -123,13 +124,9 @@ pub(crate) struct ReadArgs {
     pub(crate) null_values: Vec<String>,
 }
 
-#[derive(Debug, Clone, Copy, ValueEnum)]
-#[value(rename_all = "SCREAMING_SNAKE_CASE")]
-pub(crate) enum ResultFormat {
-    BooleanOnly,
-    Basic,
-    Summary,
-    Complete,
+/// A level in any case, or a JSON object.
+fn result_format(text: &str) -> Result<DetailedFormat, String> {
+    if text.trim_start().starts_with('{') { text.parse() } else { text.to_ascii_uppercase().parse() }
 }
 
 #[derive(Debug, Args)]
@@ -140,9 +137,10 @@ pub(crate) struct CheckArgs {
     /// The file to validate, CSV or Parquet.
     #[arg(long)]
     pub(crate) data: PathBuf,
-    /// How much to tell of each expectation.
-    #[arg(long, value_enum, default_value = "SUMMARY", ignore_case = true)]
-    pub(crate) result_format: ResultFormat,
+    /// How much to tell of each expectation: BOOLEAN_ONLY, BASIC, SUMMARY or COMPLETE, or Great Expectations' JSON object with
+    /// "result_format", "partial_unexpected_count", "unexpected_index_column_names", "include_unexpected_rows" and so on.
+    #[arg(long, default_value = "SUMMARY", value_name = "LEVEL|JSON", value_parser = result_format)]
+    pub(crate) result_format: DetailedFormat,
     /// Answer as Great Expectations on pandas does, its known defects and type system included.
     #[arg(long)]
     pub(crate) compat: bool,

@@ -9,7 +9,8 @@ use med_etl::client_year::ClaimsConfig;
 use med_features::FeaturePipeline;
 use med_features::select::{Keep, SelectionMethod};
 use med_model::{MetricExpectation, ModelSpec};
-use med_schema::{Fingerprint, GatePolicy};
+use med_quality::{HistoryCheck, HistoryRule, HistorySuite};
+use med_schema::{Fingerprint, GatePolicy, Severity};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -59,6 +60,8 @@ pub(crate) struct Config {
     pub(crate) selection: SelectionConfig,
     /// The models to compare.
     pub(crate) models: Vec<ModelConfig>,
+    /// What is expected of a batch beside the accepted ones before it, as far as there are enough of them.
+    pub(crate) history: HistorySuite,
     /// When a gate lets through.
     pub(crate) gate: GatePolicy,
 }
@@ -181,9 +184,19 @@ impl Default for Config {
                 ModelConfig::new("random_forest", FeatureSet::All, serde_json::json!({ "n_trees": 10 })),
                 ModelConfig::new("gbdt", FeatureSet::All, Value::Null),
             ],
+            history: default_history(),
             gate: GatePolicy::default(),
         }
     }
+}
+
+/// A batch of half or twice the clients, or whose cost is far from that of the others, is a warning.
+fn default_history() -> HistorySuite {
+    let warning = |metric: &str, rule| HistoryCheck { metric: metric.to_owned(), rule, severity: Severity::Warning };
+    HistorySuite::new("history")
+        .with(warning("rows", HistoryRule::relative_change_within(0.5)))
+        .with(warning("annual_medical_cost.mean", HistoryRule::relative_change_within(0.25)))
+        .with(warning("annual_medical_cost.mean", HistoryRule::within_mads(10.0)))
 }
 
 impl Config {

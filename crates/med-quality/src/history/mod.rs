@@ -104,6 +104,7 @@ impl RunMetrics {
 /// let verdict = |mean| suite.report(&history, &RunMetrics::new("e").with("cost.mean", mean)).verdict();
 /// assert_eq!((verdict(10.9), verdict(90.0)), (Verdict::Passed, Verdict::Failed));
 /// let young = MetricHistory::default();
+/// assert!(suite.ready(&young, &RunMetrics::new("e")).checks().is_empty());
 /// assert_eq!(suite.report(&young, &RunMetrics::new("e").with("cost.mean", 10.0)).verdict(), Verdict::Error);
 /// ```
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -196,6 +197,19 @@ impl HistorySuite {
     pub fn with(mut self, check: HistoryCheck) -> Self {
         self.checks.push(check);
         self
+    }
+
+    /// The checks.
+    pub fn checks(&self) -> &[HistoryCheck] {
+        &self.checks
+    }
+
+    /// The checks that this history is long enough for, as a suite: for a pipeline whose first runs have none to look back at. It may
+    /// be empty. A metric that the run lacks is no excuse; its checks stay.
+    #[must_use]
+    pub fn ready(&self, history: &MetricHistory, run: &RunMetrics) -> Self {
+        let enough = |check: &&HistoryCheck| history.baseline(&check.metric, &run.run).len() >= check.rule.needed();
+        Self { name: self.name.clone(), checks: self.checks.iter().filter(enough).cloned().collect() }
     }
 
     /// Judges a run by the earlier ones.

@@ -97,6 +97,11 @@ impl HistoryRule {
         self
     }
 
+    /// Accepted runs needed.
+    pub fn needed(&self) -> usize {
+        self.parameters().2
+    }
+
     pub(super) fn name(&self) -> &'static str {
         match self {
             Self::ChangeWithin { .. } => "metric_change_within",

@@ -68,7 +68,7 @@ fn slice<T: PolarsNumericType>(values: &ChunkedArray<T>) -> &[T::Native] {
 
 impl Cells {
     /// Reads a column that must hold its values as `field` says, once narrow types are widened.
-    fn read(column: &FrameColumn, field: &Field) -> Result<Self, RunError> {
+    pub(crate) fn read(column: &FrameColumn, field: &Field) -> Result<Self, RunError> {
         let other = || RunError::Frame { column: field.name.clone(), found: column.dtype().to_string() };
         if Held::of(column.dtype()) != Some(field.held) && !(field.held == Held::Float && column.dtype().is_integer()) {
             return Err(other());
@@ -256,13 +256,13 @@ pub(crate) struct Chunk<'f> {
 }
 
 impl<'f> Chunk<'f> {
-    /// The frame in chunks.
-    pub(crate) fn cut(frame: &'f DataFrame, start: u64, fields: usize, conditions: usize) -> Vec<Self> {
-        (0..frame.height())
+    /// A frame of so many rows in chunks.
+    pub(crate) fn cut(frame: &'f DataFrame, rows: usize, start: u64, fields: usize, conditions: usize) -> Vec<Self> {
+        (0..rows)
             .step_by(CHUNK_ROWS)
             .map(|offset| Self {
                 start: start + offset as u64,
-                rows: CHUNK_ROWS.min(frame.height() - offset),
+                rows: CHUNK_ROWS.min(rows - offset),
                 frame,
                 offset,
                 cells: (0..fields).map(|_| OnceLock::new()).collect(),

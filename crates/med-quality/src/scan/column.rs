@@ -93,6 +93,16 @@ impl Metric {
         }
     }
 
+    /// About how long it takes beside others.
+    pub(crate) fn cost(&self) -> usize {
+        match self {
+            Self::Distinct { rows: true } => 10,
+            Self::Distinct { rows: false } | Self::Numbers { .. } => 4,
+            Self::Moments { .. } | Self::Test(_) | Self::Order(_) | Self::Bins(_) => 2,
+            Self::Extremes | Self::Unfit(_) => 1,
+        }
+    }
+
     pub(crate) fn start(&self, field: &Field, keep: Keep, bounded: bool) -> State {
         match self {
             Self::Extremes => State::Extremes(None),

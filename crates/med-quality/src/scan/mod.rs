@@ -46,6 +46,18 @@ pub(crate) enum Work {
     Together { fields: Vec<usize>, test: Result<RowTest, RunError>, ignore: IgnoreRowIf },
 }
 
+impl Work {
+    /// About how long it takes beside others: the order in which work is begun, and nothing else, depends on it.
+    pub(crate) fn cost(&self) -> usize {
+        match self {
+            Self::Rows => 1,
+            Self::Column { metrics, .. } => 2 + metrics.iter().map(Metric::cost).sum::<usize>(),
+            Self::Together { test: Ok(RowTest::Unique), fields, .. } => 20 + fields.len(),
+            Self::Together { fields, .. } => 2 + fields.len(),
+        }
+    }
+}
+
 /// What a task has collected.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct TaskState {

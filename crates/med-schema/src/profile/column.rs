@@ -1,5 +1,7 @@
 //! The sketches of one column.
 
+use std::convert::Infallible;
+
 use serde::{Deserialize, Serialize};
 
 use super::ProfileOptions;
@@ -8,7 +10,8 @@ use super::error::ProfileError;
 use super::item::{Item, whole};
 use super::moments::Moments;
 use super::quantiles::QuantileSketch;
-use crate::{Column, Kind, ValueType};
+use crate::infer_kind::{Facts, infer_kind};
+use crate::{Column, Kind, Role, ValueType};
 
 /// What is known of one column. Merged with that of another part it is the one of both.
 ///
@@ -116,6 +119,23 @@ impl ColumnProfile {
     /// Says what somebody who saw all values knows: whether each occurs once.
     pub fn set_all_different(&mut self, all_different: bool) {
         self.all_different = Some(all_different);
+    }
+
+    /// Gives the column the kind, role and nullability that its values suggest, by the rules of `infer_schema`. Distinct values
+    /// are those of [`ColumnProfile::distinct`], so an estimate may decide between a category and a text; a key is only what is
+    /// known to be all different.
+    pub fn infer_kind(&mut self) {
+        let range = match &self.range {
+            Some((Item::Whole(low), Item::Whole(high))) => Some((*low, *high)),
+            _ => None,
+        };
+        let facts = Facts { rows: self.rows, nulls: self.nulls, range };
+        // An estimate that happens to be the number of rows is no proof.
+        let most = if self.all_different() == Some(true) { u64::MAX } else { self.present().saturating_sub(1) };
+        let Ok(kind) = infer_kind(self.column.value_type, facts, || Ok::<_, Infallible>(self.distinct().min(most)));
+        self.column.kind = kind;
+        self.column.role = if kind == Kind::Identifier { Role::Key } else { Role::Feature };
+        self.column.nullable = self.nulls > 0;
     }
 
     fn widen(&mut self, low: Item, high: Item) {

@@ -3,12 +3,8 @@
 use polars::prelude::{Column as PolarsColumn, DataFrame};
 
 use super::{TableError, data_type, value_type};
+use crate::infer_kind::{Facts, infer_kind};
 use crate::{Column, Kind, Role, Schema, ValueType};
-
-/// Texts with at most this many distinct values, or distinct in at most one row of twenty, are categories.
-const MAX_LEVELS: usize = 50;
-/// Texts all different over more rows than this name things.
-const MIN_IDENTIFIER_ROWS: usize = 20;
 
 /// The schema that fits a frame's content.
 ///
@@ -36,41 +32,18 @@ fn infer_column(column: &PolarsColumn) -> Result<Column, TableError> {
     let unknown = || TableError::Type { column: column.name().to_string(), found: column.dtype().to_string() };
     let held = value_type(column.dtype()).ok_or_else(unknown)?;
     let nulls = column.null_count();
-    let rows = column.len();
-    let present = rows - nulls;
-    let kind = match held {
-        ValueType::Boolean => Kind::Binary,
-        ValueType::Float => Kind::Continuous,
-        ValueType::Date => Kind::Date,
-        ValueType::Timestamp => Kind::Timestamp,
+    let range = match held {
         ValueType::Integer => {
             let values = column.cast(&data_type(held))?;
-            let values = values.i64()?;
-            if present > 0 && values.iter().flatten().all(|v| v == 0 || v == 1) {
-                Kind::Binary
-            } else if rows >= 2 && nulls == 0 && column.n_unique()? == rows {
-                Kind::Identifier
-            } else if values.iter().flatten().any(|v| v < 0) {
-                Kind::Continuous
-            } else {
-                Kind::Count
-            }
+            values.i64()?.iter().flatten().fold(None, |range: Option<(i64, i64)>, value| {
+                range.map_or(Some((value, value)), |(low, high)| Some((low.min(value), high.max(value))))
+            })
         }
-        ValueType::Text => {
-            let distinct = column.n_unique()? - usize::from(nulls > 0);
-            if present == 0 {
-                Kind::Text
-            } else if rows > MIN_IDENTIFIER_ROWS && nulls == 0 && distinct == rows {
-                Kind::Identifier
-            } else if distinct == 2 {
-                Kind::Binary
-            } else if distinct <= MAX_LEVELS || distinct * 20 <= present {
-                Kind::Nominal
-            } else {
-                Kind::Text
-            }
-        }
+        _ => None,
     };
+    let facts = Facts { rows: column.len() as u64, nulls: nulls as u64, range };
+    let distinct = || Ok::<_, TableError>((column.n_unique()? - usize::from(nulls > 0)) as u64);
+    let kind = infer_kind(held, facts, distinct)?;
     let role = if kind == Kind::Identifier { Role::Key } else { Role::Feature };
     Ok(Column::new(column.name().to_string(), kind, held).role(role).nullable(nulls > 0))
 }

@@ -17,7 +17,7 @@ pub use csv::CsvOptions;
 pub use error::{TableError, TableMismatch};
 pub use infer::infer_schema;
 pub use parquet::{ParquetFile, Written};
-pub use row_groups::ParquetBatches;
+pub use row_groups::{ParquetBatches, ParquetParts};
 pub use whole::write_file;
 
 use crate::{ColumnDifference, ColumnPatch, Fingerprint, FingerprintHasher, Role, Schema, SchemaDifference, ValueType};

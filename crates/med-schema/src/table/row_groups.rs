@@ -6,16 +6,124 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use polars::prelude::{
-    ArrowSchema, DataFrame, ParallelStrategy, ParquetReader, PolarsResult, Schema, SchemaExt, SerReader,
+    ArrowSchema, Column, DataFrame, ParallelStrategy, ParquetReader, PolarsResult, Schema, SchemaExt, SerReader,
 };
 
 use super::TableError;
 
-/// Rows of a batch at most. A larger row group is read in several.
-const BATCH_ROWS: usize = 1 << 17;
+/// Rows of a part at most. A larger row group is read in several.
+const PART_ROWS: usize = 1 << 17;
 
-/// A Parquet file that is read in batches of at most 131,072 rows, none of which crosses a row group. Memory is that of a
-/// batch; columns that are not asked for are not read.
+/// A Parquet file in parts of at most 131,072 rows, none of which crosses a row group. Any column of any part can be read
+/// on its own, from several threads at once, in the memory of that column's part.
+///
+/// ```
+/// # let folder = std::env::temp_dir().join(format!("med-schema-parts-{}", std::process::id()));
+/// # std::fs::create_dir_all(&folder)?;
+/// use med_schema::{ParquetParts, Table};
+/// use polars::prelude::df;
+/// let path = folder.join("visits.parquet");
+/// Table::infer(df!("client" => [1_i64, 2], "cost" => [0.5, 1.0])?)?.write(&path)?;
+/// let parts = ParquetParts::open(&path)?;
+/// assert_eq!(parts.sizes().collect::<Vec<_>>(), [2]);
+/// assert_eq!(parts.column(0, "cost")?.f64()?.get(1), Some(1.0));
+/// # std::fs::remove_dir_all(&folder)?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct ParquetParts {
+    path: PathBuf,
+    schema: Arc<Schema>,
+    /// First row and number of rows of each part.
+    parts: Vec<(usize, usize)>,
+    rows: u64,
+    open: Box<dyn Fn() -> PolarsResult<ParquetReader<File>> + Send + Sync>,
+}
+
+impl fmt::Debug for ParquetParts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ParquetParts").field("path", &self.path).field("rows", &self.rows).finish_non_exhaustive()
+    }
+}
+
+impl ParquetParts {
+    /// Opens a file and reads what it says of itself.
+    ///
+    /// # Errors
+    /// When it cannot be read or is no Parquet file.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, TableError> {
+        let path = path.as_ref().to_owned();
+        let file = File::open(&path).map_err(|source| TableError::Io { path: path.clone(), source })?;
+        let parquet = |source| TableError::Parquet { path: path.clone(), source };
+        let mut reader = ParquetReader::new(file);
+        let arrow: Arc<ArrowSchema> = reader.schema().map_err(parquet)?;
+        let schema = Arc::new(Schema::from_arrow_schema(&arrow));
+        let metadata = reader.get_metadata().map_err(parquet)?.clone();
+        let mut parts = Vec::new();
+        let mut start = 0;
+        for group in &metadata.row_groups {
+            let end = start + group.num_rows();
+            while start < end {
+                let rows = PART_ROWS.min(end - start);
+                parts.push((start, rows));
+                start += rows;
+            }
+        }
+        let opened = path.clone();
+        let open = move || {
+            let mut reader = ParquetReader::new(File::open(&opened)?);
+            reader.set_metadata(metadata.clone());
+            Ok(reader)
+        };
+        Ok(Self { path, schema, parts, rows: start as u64, open: Box::new(open) })
+    }
+
+    /// The columns of the file and how they are held there; narrow types are not widened.
+    pub fn schema(&self) -> &Schema {
+        &self.schema
+    }
+
+    /// Rows of the file.
+    pub fn rows(&self) -> u64 {
+        self.rows
+    }
+
+    /// Rows of each part, in order.
+    pub fn sizes(&self) -> impl ExactSizeIterator<Item = usize> + '_ {
+        self.parts.iter().map(|(_, rows)| *rows)
+    }
+
+    /// One column of a part, read by the calling thread alone.
+    ///
+    /// # Errors
+    /// When the file cannot be read any more or has no such part or column.
+    pub fn column(&self, part: usize, name: &str) -> Result<Column, TableError> {
+        let parquet = |source| TableError::Parquet { path: self.path.clone(), source };
+        let frame = self.read(part, Some(vec![name.to_owned()]), ParallelStrategy::None)?;
+        frame.column(name).cloned().map_err(parquet)
+    }
+
+    fn read(
+        &self,
+        part: usize,
+        columns: Option<Vec<String>>,
+        parallel: ParallelStrategy,
+    ) -> Result<DataFrame, TableError> {
+        let parquet = |source| TableError::Parquet { path: self.path.clone(), source };
+        let absent = || {
+            let reason = format!("expected a part below {}, found {part}", self.parts.len());
+            TableError::Io { path: self.path.clone(), source: std::io::Error::other(reason) }
+        };
+        let (start, rows) = *self.parts.get(part).ok_or_else(absent)?;
+        if columns.as_ref().is_some_and(Vec::is_empty) {
+            return DataFrame::new(rows, Vec::new()).map_err(parquet);
+        }
+        let reader = (self.open)().map_err(parquet)?;
+        reader.with_columns(columns).with_slice(Some((start, rows))).read_parallel(parallel).finish().map_err(parquet)
+    }
+}
+
+/// The parts of a Parquet file one after the other, as frames. Memory is that of a part; columns that are not asked for are
+/// not read.
 ///
 /// ```
 /// # let folder = std::env::temp_dir().join(format!("med-schema-batches-{}", std::process::id()));
@@ -31,20 +139,11 @@ const BATCH_ROWS: usize = 1 << 17;
 /// # std::fs::remove_dir_all(&folder)?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+#[derive(Debug)]
 pub struct ParquetBatches {
-    path: PathBuf,
-    schema: Arc<Schema>,
+    parts: ParquetParts,
     columns: Option<Vec<String>>,
-    /// First row and number of rows of each batch.
-    batches: std::vec::IntoIter<(usize, usize)>,
-    rows: u64,
-    open: Box<dyn Fn() -> PolarsResult<ParquetReader<File>> + Send>,
-}
-
-impl fmt::Debug for ParquetBatches {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ParquetBatches").field("path", &self.path).field("rows", &self.rows).finish_non_exhaustive()
-    }
+    next: usize,
 }
 
 impl ParquetBatches {
@@ -53,40 +152,17 @@ impl ParquetBatches {
     /// # Errors
     /// When it cannot be read or is no Parquet file.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, TableError> {
-        let path = path.as_ref().to_owned();
-        let file = File::open(&path).map_err(|source| TableError::Io { path: path.clone(), source })?;
-        let parquet = |source| TableError::Parquet { path: path.clone(), source };
-        let mut reader = ParquetReader::new(file);
-        let arrow: Arc<ArrowSchema> = reader.schema().map_err(parquet)?;
-        let schema = Arc::new(Schema::from_arrow_schema(&arrow));
-        let metadata = reader.get_metadata().map_err(parquet)?.clone();
-        let mut batches = Vec::new();
-        let mut start = 0;
-        for group in &metadata.row_groups {
-            let end = start + group.num_rows();
-            while start < end {
-                let rows = BATCH_ROWS.min(end - start);
-                batches.push((start, rows));
-                start += rows;
-            }
-        }
-        let opened = path.clone();
-        let open = move || {
-            let mut reader = ParquetReader::new(File::open(&opened)?);
-            reader.set_metadata(metadata.clone());
-            Ok(reader)
-        };
-        Ok(Self { path, schema, columns: None, batches: batches.into_iter(), rows: start as u64, open: Box::new(open) })
+        Ok(Self { parts: ParquetParts::open(path)?, columns: None, next: 0 })
     }
 
     /// The columns of the file and how they are held there; narrow types are not widened.
     pub fn schema(&self) -> &Schema {
-        &self.schema
+        self.parts.schema()
     }
 
     /// Rows of the file.
     pub fn rows(&self) -> u64 {
-        self.rows
+        self.parts.rows()
     }
 
     /// Reads these columns alone. Without any, batches have rows and no columns.
@@ -95,25 +171,16 @@ impl ParquetBatches {
         self.columns = Some(names.into_iter().map(str::to_owned).collect());
         self
     }
-
-    fn read(&self, start: usize, rows: usize) -> PolarsResult<DataFrame> {
-        if self.columns.as_ref().is_some_and(Vec::is_empty) {
-            return DataFrame::new(rows, Vec::new());
-        }
-        (self.open)()?
-            .with_columns(self.columns.clone())
-            .with_slice(Some((start, rows)))
-            .read_parallel(ParallelStrategy::Columns)
-            .finish()
-    }
 }
 
 impl Iterator for ParquetBatches {
     type Item = Result<DataFrame, TableError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let (start, rows) = self.batches.next()?;
-        Some(self.read(start, rows).map_err(|source| TableError::Parquet { path: self.path.clone(), source }))
+        (self.next < self.parts.parts.len()).then(|| {
+            self.next += 1;
+            self.parts.read(self.next - 1, self.columns.clone(), ParallelStrategy::Columns)
+        })
     }
 }
 
@@ -128,7 +195,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("t.parquet");
         let mut file = ParquetFile::create(&path);
-        let sizes = [3_i64, BATCH_ROWS as i64 + 10, 1];
+        let sizes = [3_i64, PART_ROWS as i64 + 10, 1];
         for rows in sizes {
             let texts: Vec<String> = (0..rows).map(|i| format!("t{i}")).collect();
             file.write(&df!("x" => (0..rows).collect::<Vec<_>>(), "t" => texts).unwrap()).unwrap();
@@ -138,13 +205,18 @@ mod tests {
         assert_eq!(batches.rows(), sizes.iter().sum::<i64>() as u64);
         assert_eq!(batches.schema().iter_names().map(|n| n.as_str()).collect::<Vec<_>>(), ["x", "t"]);
         let frames: Vec<DataFrame> = batches.map(Result::unwrap).collect();
-        assert!(frames.iter().all(|frame| frame.height() <= BATCH_ROWS));
+        assert!(frames.iter().all(|frame| frame.height() <= PART_ROWS));
         let joined = frames.into_iter().reduce(|mut all, next| {
             all.vstack_mut(&next).unwrap();
             all
         });
         let whole = Table::read(&path, &CsvOptions::default()).unwrap();
         assert_eq!(Table::infer(joined.unwrap()).unwrap().fingerprint().unwrap(), whole.fingerprint().unwrap());
+        let parts = ParquetParts::open(&path).unwrap();
+        assert_eq!(parts.sizes().collect::<Vec<_>>(), [3, PART_ROWS, 10, 1]);
+        assert_eq!(parts.column(2, "t").unwrap().str().unwrap().get(9), Some(format!("t{}", PART_ROWS + 9).as_str()));
+        assert!(parts.column(4, "t").unwrap_err().to_string().contains("t.parquet"));
+        assert!(parts.column(0, "z").is_err());
         let none = ParquetBatches::open(&path).unwrap().columns([]);
         assert_eq!(none.map(|frame| frame.unwrap().height() as u64).sum::<u64>(), whole.n_rows() as u64);
     }

@@ -2,12 +2,12 @@
 
 use std::path::Path;
 
-use anyhow::Context;
-use med_quality::{Evaluation, Level, PlanOptions, Suite};
-use med_schema::{ParquetBatches, Table, ValueType};
+use anyhow::{Context, ensure};
+use med_quality::{Evaluation, PlanOptions, Suite};
+use med_schema::{ParquetBatches, ParquetParts, Table, ValueType};
 use polars::prelude::DataFrame;
 
-use crate::cli::{CheckArgs, ResultFormat};
+use crate::cli::CheckArgs;
 use crate::output::{self, Outcome};
 
 /// What pandas' CSV reader takes for missing.
@@ -24,14 +24,15 @@ pub(crate) fn run(args: &CheckArgs) -> anyhow::Result<Outcome> {
         Some(parameters) => Suite::from_json_with(&text, &read_parameters(parameters)?),
     }
     .with_context(named)?;
-    let level = match args.result_format {
-        ResultFormat::BooleanOnly => Level::BooleanOnly,
-        ResultFormat::Basic => Level::Basic,
-        ResultFormat::Summary => Level::Summary,
-        ResultFormat::Complete => Level::Complete,
+    let format = &args.result_format;
+    let options = format.options().compat(args.compat).bounded(args.bounded);
+    let result = if format.needs_rows() {
+        ensure!(!args.bounded, "rows can only be shown of a file that is read whole, so without --bounded");
+        let frame = read_whole(args)?;
+        suite.evaluate_frame(&frame, options).detailed_result(format, &frame)?
+    } else {
+        evaluate(args, &suite, options)?.result(format.format())
     };
-    let options = PlanOptions::from(level).compat(args.compat).bounded(args.bounded);
-    let result = evaluate(args, &suite, options)?.result(level);
     output::json(&result)?;
     Ok(Outcome::of(result.success))
 }
@@ -45,29 +46,32 @@ fn read_parameters(text: &str) -> anyhow::Result<serde_json::Map<String, serde_j
     serde_json::from_str(&std::fs::read_to_string(text).with_context(named)?).with_context(named)
 }
 
-/// A Parquet file goes by in batches, if nothing is asked that needs it whole.
+/// A Parquet file goes by column by column, if nothing is asked that needs it whole.
 fn evaluate<'s>(args: &CheckArgs, suite: &'s Suite, options: PlanOptions) -> anyhow::Result<Evaluation<'s>> {
     let named = || args.data.display().to_string();
-    let is_parquet = args.data.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("parquet"));
-    if args.compat {
-        return Ok(suite.evaluate_frame(&read_as_pandas(args, is_parquet)?, options));
+    if args.compat || !is_parquet(args) || args.read.schema.is_some() {
+        return Ok(suite.evaluate_frame(&read_whole(args)?, options));
     }
-    if !is_parquet || args.read.schema.is_some() {
-        let table = args.read.read(&args.data)?;
-        return Ok(suite.evaluate_frame(table.frame(), options));
-    }
-    let batches = ParquetBatches::open(&args.data).with_context(named)?;
-    let plan = suite.plan(batches.schema(), options);
-    let batches = batches.columns(plan.columns());
-    let metrics = plan.scan_stream(batches).with_context(named)?;
+    let parts = ParquetParts::open(&args.data).with_context(named)?;
+    let plan = suite.plan(parts.schema(), options);
+    let sizes: Vec<usize> = parts.sizes().collect();
+    let metrics = plan.scan_columns(&sizes, |part, name| parts.column(part, name)).with_context(named)?;
     Ok(plan.judge(&metrics))
 }
 
+fn is_parquet(args: &CheckArgs) -> bool {
+    args.data.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("parquet"))
+}
+
+fn read_whole(args: &CheckArgs) -> anyhow::Result<DataFrame> {
+    if args.compat { read_as_pandas(args) } else { Ok(args.read.read(&args.data)?.into_parts().0) }
+}
+
 /// Types are what pandas reads: narrow ones stay, dates in CSV are text.
-fn read_as_pandas(args: &CheckArgs, is_parquet: bool) -> anyhow::Result<DataFrame> {
+fn read_as_pandas(args: &CheckArgs) -> anyhow::Result<DataFrame> {
     let path: &Path = &args.data;
     let named = || path.display().to_string();
-    if is_parquet {
+    if is_parquet(args) {
         let batches = ParquetBatches::open(path).with_context(named)?;
         let empty = DataFrame::empty_with_schema(batches.schema());
         let mut frame: Option<DataFrame> = None;

@@ -1,8 +1,8 @@
 //! `med profile`
 
 use anyhow::Context;
-use med_quality::{Margins, profile, suggest};
-use med_schema::{ColumnProfile, Item, Kind, ValueType, write_file};
+use med_quality::{Margins, profile, profile_columns, suggest};
+use med_schema::{ColumnProfile, Item, Kind, ParquetParts, Profile, ProfileOptions, ValueType, write_file};
 use polars::prelude::{AnyValue, TimeUnit};
 use serde_json::{Map, Value, json};
 
@@ -18,9 +18,7 @@ const SHARED: u64 = 5;
 const CONFIDENCE: f64 = 0.99;
 
 pub(crate) fn run(args: &ProfileArgs) -> anyhow::Result<Outcome> {
-    let table = args.read.read(&args.data)?;
-    let profile = profile(&table).with_context(|| args.data.display().to_string())?;
-    drop(table);
+    let profile = profile_of(args).with_context(|| args.data.display().to_string())?;
     let columns: Map<String, Value> =
         profile.columns().iter().map(|column| (column.column().name.clone(), describe(column))).collect();
     let mut result = json!({ "rows": profile.rows(), "columns": columns });
@@ -35,6 +33,19 @@ pub(crate) fn run(args: &ProfileArgs) -> anyhow::Result<Outcome> {
     }
     output::json(&result)?;
     Ok(Outcome::Passed)
+}
+
+/// A Parquet file is read column by column, part by part; CSV, whose types follow all values, and what a schema file describes,
+/// is read whole.
+fn profile_of(args: &ProfileArgs) -> anyhow::Result<Profile> {
+    let is_parquet = args.data.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("parquet"));
+    if !is_parquet || args.read.schema.is_some() {
+        return Ok(profile(&args.read.read(&args.data)?)?);
+    }
+    let parts = ParquetParts::open(&args.data)?;
+    let sizes: Vec<usize> = parts.sizes().collect();
+    let read = |part: usize, name: &str| anyhow::Ok(parts.column(part, name)?);
+    profile_columns(parts.schema(), &sizes, read, &ProfileOptions::default())
 }
 
 fn describe(column: &ColumnProfile) -> Value {

@@ -7,6 +7,7 @@
 mod claims;
 mod clients;
 mod database;
+mod history;
 mod modelling;
 mod page;
 mod promotion;
@@ -24,7 +25,7 @@ use crate::progress::Steps;
 use record::{GateClosed, Record};
 
 const CODE: &str = concat!("med ", env!("CARGO_PKG_VERSION"));
-const STEPS: u64 = 9;
+const STEPS: u64 = 10;
 
 pub(crate) fn run(args: &RunArgs) -> anyhow::Result<Outcome> {
     let config = Config::load(args)?;
@@ -116,6 +117,10 @@ fn pipeline(
             claims::check_client_years(admitted, suites, record)?
         }
     };
+    progress.end();
+
+    step("check against history");
+    let admitted = history::check(admitted, config, record)?;
     progress.end();
 
     step("load");

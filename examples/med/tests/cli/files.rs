@@ -293,3 +293,24 @@ fn a_table_is_extracted_to_parquet() {
     let both = ["extract", "--database-url", url, "--table", "a", "--query", "b", "--out", "x.parquet"];
     assert_eq!(med(folder, &both).code, 2);
 }
+
+#[test]
+fn unexpected_rows_are_named_by_columns_or_shown() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    std::fs::write(folder.join("d.csv"), "client,age,plan\nann,34,gold\nbob,200,tin\ncem,,tin\n").unwrap();
+    let suite = r#"{"name": "s", "expectations": [{"type": "expect_column_values_to_be_between",
+        "kwargs": {"column": "age", "max_value": 120}}]}"#;
+    std::fs::write(folder.join("s.json"), suite).unwrap();
+    let check =
+        |format: &str| med(folder, &["check", "--suite", "s.json", "--data", "d.csv", "--result-format", format]);
+    let named = check(r#"{"result_format": "SUMMARY", "unexpected_index_column_names": ["client"]}"#);
+    let expected = serde_json::json!([{"age": 200, "client": "bob"}]);
+    assert_eq!(named.json()["results"][0]["result"]["partial_unexpected_index_list"], expected);
+    let shown = check(r#"{"result_format": "BASIC", "include_unexpected_rows": true}"#).json();
+    let expected = serde_json::json!([{"client": "bob", "age": 200, "plan": "tin"}]);
+    assert_eq!(shown["results"][0]["result"]["unexpected_rows"], expected);
+    assert_eq!(check("boolean_only").json()["results"][0]["result"], serde_json::json!({}));
+    assert!(check(r#"{"unexpected_index_column_names": ["klient"]}"#).refused().contains("klient"));
+    assert!(check(r#"{"unexpected_rows": true}"#).refused().contains("unexpected_rows"));
+}

@@ -223,3 +223,32 @@ fn models_that_do_not_reach_the_mark_are_not_registered() {
     std::fs::write(folder.path().join("bad.toml"), "sede = 1\n").unwrap();
     assert!(med(folder.path(), &["run", "--config", "bad.toml"]).refused().contains("sede"));
 }
+
+#[test]
+fn a_batch_is_held_against_the_accepted_ones_before_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let rule = "[[history.checks]]\nmetric = \"rows\"\nrule = \"relative_change_within\"\nshare = 0.1\nruns = 1\n";
+    let model = "[[models]]\nmodel = \"linear\"\nfeatures = \"numeric\"\n";
+    std::fs::write(folder.join("med.toml"), format!("{model}\n[history]\nname = \"history\"\n{rule}")).unwrap();
+    let run = || med(folder, &["run", "--config", "med.toml"]);
+    let first = run().passed();
+    assert!(first["gates"].get("history").is_none(), "the first batch has none before it: {first}");
+    change(folder, "CREATE TABLE kept AS SELECT * FROM clients; DELETE FROM clients WHERE rowid > 4000");
+    let failed = run();
+    assert_eq!(failed.code, 1);
+    assert!(failed.stderr.contains("metric_relative_change_within on \"rows\" failed"), "{}", failed.stderr);
+    assert_eq!(failed.json()["gates"]["history"], "failed");
+    // Near the rejected batch is still far from the accepted one.
+    change(folder, "DELETE FROM clients WHERE rowid > 3900");
+    assert_eq!(run().code, 1);
+    change(folder, "DROP TABLE clients; ALTER TABLE kept RENAME TO clients; DELETE FROM clients WHERE rowid > 4900");
+    let near = run();
+    let printed = near.stdout.clone();
+    assert_eq!(near.passed()["gates"]["history"], "passed");
+    // What a run is judged by stays with it, whatever comes later.
+    change(folder, "CREATE TABLE kept AS SELECT * FROM clients; DELETE FROM clients WHERE rowid > 4500");
+    run().passed();
+    change(folder, "DROP TABLE clients; ALTER TABLE kept RENAME TO clients");
+    assert_eq!(run().stdout, printed);
+}
