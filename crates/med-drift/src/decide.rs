@@ -7,9 +7,8 @@
 //! Benjamini, Y. and Hochberg, Y. (1995). Controlling the false discovery rate. *J. R. Statistical Society B* 57, 289-300.
 
 use crate::detect::Extent;
-use crate::measure::walk;
 use crate::statistics::{chi_square_sf, ln_binomial_tail, pearson};
-use crate::{CategoricalSample, DriftReason, Sample};
+use crate::{CategoricalSample, DriftReason, Pair, Sample};
 
 /// Adjusted p-values, in the order of `p_values`: the smallest level of the false-discovery rate at which each is rejected.
 ///
@@ -29,17 +28,14 @@ pub fn benjamini_hochberg(p_values: &[f64]) -> Vec<f64> {
 
 /// How large a difference is, on one scale for all methods: the largest difference between the two shares of rows at or below a value (the Kolmogorov-Smirnov
 /// distance), for names half the sum of the differences of shares (total variation). In \[0, 1\]; `None` when a side is empty.
-pub(crate) fn effect_size(reference: Sample<'_>, current: Sample<'_>) -> Option<f64> {
+pub(crate) fn effect_size(pair: &Pair<'_>) -> Option<f64> {
+    let (reference, current) = (pair.reference(), pair.current());
     let (n, m) = (reference.rows() as f64, current.rows() as f64);
     if n == 0.0 || m == 0.0 {
         return None;
     }
     match (reference, current) {
-        (Sample::Numeric(r), Sample::Numeric(c)) => {
-            let mut gap = 0.0_f64;
-            walk::pooled(r.values(), c.values(), |_, i, j| gap = gap.max((i as f64 / n - j as f64 / m).abs()));
-            Some(gap)
-        }
+        (Sample::Numeric(_), Sample::Numeric(_)) => pair.gaps().map(|gaps| gaps.distance),
         (Sample::Categorical(r), Sample::Categorical(c)) => {
             let counts = crate::levels::LevelTable::new(r, c).counts;
             Some(counts.iter().map(|&[r, c]| (r as f64 / n - c as f64 / m).abs()).sum::<f64>() / 2.0)

@@ -6,9 +6,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::chunks::{ChunkRule, Chunking};
 use crate::decide::{Besides, benjamini_hochberg, effect_size};
+use crate::statistics::Scratch;
 use crate::{
-    ColumnDrift, ColumnSample, Decision, Drift, DriftError, DriftParams, DriftReason, DriftReport, Method, Preset,
-    Sample, SampleKind, TableRule,
+    ColumnDrift, ColumnSample, Decision, Drift, DriftError, DriftParams, DriftReason, DriftReport, Method, Pair,
+    Preset, Sample, SampleKind, TableRule,
 };
 
 /// Compares two tables column by column. Checked on construction, also when read from a file.
@@ -45,8 +46,10 @@ impl DriftDetector {
     /// When there are no columns, one side lacks columns of the other, or a column has another kind there; the error lists all of them.
     pub fn detect(&self, reference: &FeatureMatrix, current: &FeatureMatrix) -> Result<DriftReport, DriftError> {
         let pairs = paired(reference, current)?;
-        let found: Vec<(ColumnDrift, Option<Besides>)> =
-            pairs.into_par_iter().map(|(r, c)| self.column(r, c)).collect::<Result<_, DriftError>>()?;
+        let found: Vec<(ColumnDrift, Option<Besides>)> = pairs
+            .into_par_iter()
+            .map_init(Default::default, |scratch, (r, c)| self.column(r, c, scratch))
+            .collect::<Result<_, DriftError>>()?;
         Ok(self.report(found))
     }
 
@@ -66,15 +69,18 @@ impl DriftDetector {
         &self,
         reference: &FeatureColumn,
         current: &FeatureColumn,
+        scratch: &mut [Scratch; 2],
     ) -> Result<(ColumnDrift, Option<Besides>), DriftError> {
         if let Some(chunking) = self.params.chunks {
             let learnt = self.learn(chunking, reference)?;
             return Ok((self.chunked(&learnt, &chunking.bounds(current.len()), current)?, None));
         }
-        let (r, c) = rayon::join(|| ColumnSample::new(reference), || ColumnSample::new(current));
-        let (r, c) = (r?, c?);
-        let column = self.compare(reference.name(), r.as_sample(), c.as_sample())?;
-        Ok((column, self.params.adjust.then(|| Besides::of(r.as_sample(), c.as_sample()))))
+        let sides = ColumnSample::both([reference, current], scratch)?;
+        let [r, c] = [sides[0].as_sample(), sides[1].as_sample()];
+        let column = self.compare(reference.name(), r, c)?;
+        let besides = self.params.adjust.then(|| Besides::of(r, c));
+        ColumnSample::recycle(sides, scratch);
+        Ok((column, besides))
     }
 
     /// Verdicts with the p-values of all columns adjusted together, missing values and new levels among them.
@@ -154,6 +160,7 @@ impl DriftDetector {
             method,
             score: None,
             score_error: None,
+            calibrated_score: None,
             p_value: None,
             adjusted_p_value: None,
             effect_size: None,
@@ -225,12 +232,22 @@ impl DriftDetector {
             column.message = Some(message);
             return Ok(column);
         }
-        self.judge(&mut column, method.measure(self.params.preset, kind).measure(reference, current))?;
-        if self.params.adjust {
-            // The score of `ks` is the effect size itself.
-            column.effect_size =
-                column.score.filter(|_| method == Method::Ks).or_else(|| effect_size(reference, current));
+        let pair = Pair::new(reference, current);
+        let measure = method.measure(self.params.preset, kind);
+        self.judge(&mut column, measure.measure_pair(&pair))?;
+        if let (Some(calibration), Some(score), Decision::Score) =
+            (self.params.calibrate, column.score, column.decided_by)
+        {
+            (column.decided_by, column.threshold) = (Decision::PValue, self.params.alpha.unwrap_or(0.05));
+            let found = calibration.judge(&*measure, reference, current.rows(), score, column.threshold);
+            column.p_value = found.as_ref().map(|c| c.p_value);
+            column.calibrated_score = found.as_ref().map(|c| c.threshold).filter(|t| t.is_finite());
+            column.drifted = column.p_value.is_some_and(|p| p <= column.threshold);
+            if found.is_none() {
+                column.message = Some("not calibrated: the reference has too few rows".to_owned());
+            }
         }
+        column.effect_size = self.params.adjust.then(|| effect_size(&pair)).flatten();
         Ok(column)
     }
 
@@ -292,7 +309,7 @@ pub(crate) fn kind_of(column: &FeatureColumn) -> SampleKind {
 }
 
 /// The columns of both sides by name.
-fn paired<'a>(
+pub(crate) fn paired<'a>(
     reference: &'a FeatureMatrix,
     current: &'a FeatureMatrix,
 ) -> Result<Vec<(&'a FeatureColumn, &'a FeatureColumn)>, DriftError> {

@@ -66,8 +66,8 @@ pub enum DriftError {
         /// Columns of the reference that the current table has not.
         current: Vec<String>,
     },
-    /// A preset that needs the rows, given profiles.
-    #[error("the preset {} needs rows, profiles do not have them; use default or deepchecks", .preset.as_str())]
+    /// A preset, chunks or calibration, which need the rows, given profiles.
+    #[error("the preset {} as it is set needs rows, and profiles have none; use default or deepchecks without chunks and calibration", .preset.as_str())]
     NeedsRows {
         /// The preset.
         preset: Preset,

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::calibrate::Calibration;
 use crate::chunks::Chunking;
 use crate::levels::LevelTable;
 use crate::measure::walk;
@@ -105,6 +106,7 @@ pub enum TableRule {
 /// | `adjust` | p-values adjusted over all columns; missing values and new levels count | yes | no | no | no | |
 /// | `min_effect` | smallest change that counts beside a p-value | 0.02 | unused | unused | unused | \[0, 1) |
 /// | `table` | when the whole table has drifted | half of the columns | any column | half of the columns | any column | share in (0, 1\] |
+/// | `calibrate` | learn from the reference what is no drift | no | no | no | not with chunks | [`Calibration`] |
 /// | `chunks` | judge chunks of rows | none | none | none | 10, mean + 3 sd | [`Chunking`] |
 /// | `preset` | whose parameters the measures take | `default` | `deepchecks` | `evidently` | `nannyml` | |
 ///
@@ -130,6 +132,10 @@ pub struct DriftParams {
     pub min_effect: f64,
     /// When the whole table has drifted.
     pub table: TableRule,
+    /// Learn from the reference what a method that decides by score gives without drift, and judge by the p-value that comes of it in place of its threshold; `None`: do not. Not
+    /// together with `chunks`, which learn theirs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub calibrate: Option<Calibration>,
     /// Judge chunks of rows, in their order, against thresholds learnt from chunks of the reference; `None`: the current table as one.
     pub chunks: Option<Chunking>,
 }
@@ -153,6 +159,7 @@ impl DriftParams {
             adjust: false,
             min_effect: 0.02,
             table: TableRule::AnyColumn,
+            calibrate: None,
             chunks: None,
         };
         match preset {
@@ -241,6 +248,13 @@ impl DriftParams {
         }
         if let Some(chunks) = &self.chunks {
             chunks.validate()?;
+        }
+        if let Some(calibration) = &self.calibrate {
+            calibration.validate()?;
+            if self.chunks.is_some() {
+                let (expected, found) = ("none with chunks", calibration.permutations as f64);
+                return Err(DriftError::Parameter { parameter: "calibrate", expected, found });
+            }
         }
         match self.table {
             TableRule::Share(share) if !(0.0 < share && share <= 1.0) => {

@@ -60,6 +60,9 @@ pub struct ColumnDrift {
     /// What has drifted.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub reasons: Vec<DriftReason>,
+    /// With [`DriftParams::calibrate`](crate::DriftParams::calibrate): the score that is exceeded without drift with the probability `threshold` at most.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub calibrated_score: Option<f64>,
     /// Where drift begins.
     pub threshold: f64,
     /// Whether the threshold is one of the score or of the p-value.
@@ -149,6 +152,9 @@ impl ColumnDrift {
             .detail("current_nulls", self.current_nulls);
         if let Some(error) = self.score_error {
             result = result.detail("score_error", error);
+        }
+        if let Some(score) = self.calibrated_score {
+            result = result.detail("calibrated_score", score);
         }
         if let Some(p) = self.p_value {
             result = result.detail("p_value", p);

@@ -6,7 +6,7 @@ use med_schema::{FeatureColumn, FeatureValues, MISSING};
 use serde::{Deserialize, Serialize};
 
 use crate::DriftError;
-use crate::statistics::{Moments, sorted_numbers};
+use crate::statistics::{Moments, Scratch, sorted_numbers};
 
 /// How the values of a column are compared. It comes from the caller and is never guessed from the values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -51,7 +51,11 @@ pub struct NumericSample {
 impl NumericSample {
     /// Prepares these values; NaN is missing, infinities are values.
     pub fn new(values: &[f64]) -> Self {
-        let sorted = sorted_numbers(values);
+        Self::within(values, &mut Scratch::default())
+    }
+
+    fn within(values: &[f64], scratch: &mut Scratch) -> Self {
+        let sorted = sorted_numbers(values, scratch);
         let start = sorted.partition_point(|&v| v == f64::NEG_INFINITY);
         let end = sorted.partition_point(|&v| v < f64::INFINITY);
         let missing = values.len() - sorted.len();
@@ -61,6 +65,14 @@ impl NumericSample {
             Moments::of(&values.iter().copied().filter(|v| v.is_finite()).collect::<Vec<_>>())
         };
         Self { sorted, finite: start..end, missing, moments }
+    }
+
+    /// Of values that are in order already, and none missing.
+    pub(crate) fn from_sorted(sorted: Vec<f64>) -> Self {
+        let start = sorted.partition_point(|&v| v == f64::NEG_INFINITY);
+        let end = sorted.partition_point(|&v| v < f64::INFINITY);
+        let moments = Moments::of(&sorted[start..end]);
+        Self { sorted, finite: start..end, missing: 0, moments }
     }
 
     /// Prepares values that are there, with so many missing besides.
@@ -224,10 +236,34 @@ impl ColumnSample {
     /// # Errors
     /// When a code has no level.
     pub fn new(column: &FeatureColumn) -> Result<Self, DriftError> {
+        Self::within(column, &mut Scratch::default())
+    }
+
+    /// The same in memory that was used before.
+    pub(crate) fn within(column: &FeatureColumn, scratch: &mut Scratch) -> Result<Self, DriftError> {
         Ok(match column.values() {
-            FeatureValues::Numeric(values) => Self::Numeric(NumericSample::new(values.as_slice())),
+            FeatureValues::Numeric(values) => Self::Numeric(NumericSample::within(values.as_slice(), scratch)),
             FeatureValues::Categorical { codes, levels } => Self::Categorical(CategoricalSample::new(codes, levels)?),
         })
+    }
+
+    /// Both sides of a column, one beside the other.
+    pub(crate) fn both(
+        [reference, current]: [&FeatureColumn; 2],
+        scratch: &mut [Scratch; 2],
+    ) -> Result<[Self; 2], DriftError> {
+        let [of_r, of_c] = scratch;
+        let (r, c) = rayon::join(|| Self::within(reference, of_r), || Self::within(current, of_c));
+        Ok([r?, c?])
+    }
+
+    /// Leaves its memory to the next one.
+    pub(crate) fn recycle(sides: [Self; 2], scratch: &mut [Scratch; 2]) {
+        for (side, scratch) in sides.into_iter().zip(scratch) {
+            if let Self::Numeric(sample) = side {
+                scratch.give(sample.sorted);
+            }
+        }
     }
 
     /// As a measure takes it.

@@ -190,6 +190,9 @@ pub(crate) struct DriftArgs {
     /// Measures and thresholds: `default`, or those of `deepchecks`, `evidently` or `nannyml` (chunks of rows in the order of the file).
     #[arg(long, default_value = "default")]
     pub(crate) preset: String,
+    /// Learn from so many random cuts of the reference what each measure gives without drift, and judge by the p-value that comes of it.
+    #[arg(long, conflicts_with_all = ["threshold", "chunk_rows", "period"])]
+    pub(crate) calibrate: Option<usize>,
     /// Judge the current file period by period of `--time`; the calendar is that of UTC.
     #[arg(long, value_parser = ["day", "week", "month", "quarter", "year"], requires = "time", conflicts_with = "chunk_rows")]
     pub(crate) period: Option<String>,

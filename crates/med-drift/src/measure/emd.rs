@@ -74,10 +74,12 @@ impl DriftMeasure for TrimmedEarthMover {
             let reason = "a value that is not finite is left after trimming";
             return Err(DriftError::NotDefined { method: self.name(), reason });
         }
-        // Halves first: the range of two huge values of different sign would overflow.
+        if (1e-200..1e200).contains(&(high - low)) {
+            return Ok(Drift::distance(walk::gaps(reference, current).moved / (high - low)));
+        }
+        // Scaled first where the unit is next to the end of what floats hold, and halves first: the range of two huge values of different sign would overflow.
         let range = high / 2.0 - low / 2.0;
         let scaled = |values: &[f64]| -> Vec<f64> { values.iter().map(|v| (v / 2.0 - low / 2.0) / range).collect() };
-        let distance = walk::integral(&scaled(reference), &scaled(current), |gap| gap);
-        Ok(Drift::distance(distance))
+        Ok(Drift::distance(walk::gaps(&scaled(reference), &scaled(current)).moved))
     }
 }

@@ -1,8 +1,8 @@
 //! Energy distance.
 
-use crate::{DriftError, Sample, SampleKind};
+use crate::{DriftError, Pair, Sample, SampleKind};
 
-use super::{Drift, DriftMeasure, finite, walk};
+use super::{Drift, DriftMeasure, finite, no_gaps};
 
 /// sqrt(2 * integral of (F - G)^2), which is sqrt(2 E|X - Y| - E|X - X'| - E|Y - Y'|); in \[0, inf).
 ///
@@ -22,8 +22,13 @@ impl DriftMeasure for Energy {
     }
 
     fn measure(&self, reference: Sample<'_>, current: Sample<'_>) -> Result<Drift, DriftError> {
-        let (reference, current) = finite(self, reference, current, 1)?;
-        let distance = std::f64::consts::SQRT_2 * walk::integral(reference, current, |gap| gap * gap).sqrt();
+        self.measure_pair(&Pair::new(reference, current))
+    }
+
+    fn measure_pair(&self, pair: &Pair<'_>) -> Result<Drift, DriftError> {
+        finite(self, pair.reference(), pair.current(), 1)?;
+        let Some(gaps) = pair.finite_gaps() else { return Err(no_gaps(self.name())) };
+        let distance = std::f64::consts::SQRT_2 * gaps.squared.sqrt();
         Drift::checked(self.name(), Drift::distance(distance), "the range overflows")
     }
 }

@@ -1,9 +1,9 @@
 //! Two-sample Kolmogorov-Smirnov.
 
 use crate::statistics::{kolmogorov_exact, kolmogorov_limit};
-use crate::{DriftError, Sample, SampleKind, Side};
+use crate::{DriftError, Pair, Sample, SampleKind, Side};
 
-use super::{Drift, DriftMeasure, enough, numeric, walk};
+use super::{Drift, DriftMeasure, enough, no_gaps, numeric};
 
 /// Two samples up to this size get the exact p-value, as in scipy.
 const EXACT_ROWS: usize = 10_000;
@@ -28,19 +28,16 @@ impl DriftMeasure for KolmogorovSmirnov {
     }
 
     fn measure(&self, reference: Sample<'_>, current: Sample<'_>) -> Result<Drift, DriftError> {
-        let (reference, current) = numeric(self, reference, current)?;
-        let (reference, current) = (reference.values(), current.values());
-        let (n, m) = (reference.len(), current.len());
+        self.measure_pair(&Pair::new(reference, current))
+    }
+
+    fn measure_pair(&self, pair: &Pair<'_>) -> Result<Drift, DriftError> {
+        let (reference, current) = numeric(self, pair.reference(), pair.current())?;
+        let (n, m) = (reference.values().len(), current.values().len());
         enough(self.name(), Side::Reference, n, 1)?;
         enough(self.name(), Side::Current, m, 1)?;
-        let mut distance = 0.0_f64;
-        // The same gap times n m, in integers: the test needs to know exactly which gaps are as large.
-        let mut gap = 0_u128;
-        walk::pooled(reference, current, |_, i, j| {
-            distance = distance.max((i as f64 / n as f64 - j as f64 / m as f64).abs());
-            gap = gap.max((i as u128 * m as u128).abs_diff(j as u128 * n as u128));
-        });
-        Ok(Drift::tested(distance, p_value(n, m, distance, gap)))
+        let Some(gaps) = pair.gaps() else { return Err(no_gaps(self.name())) };
+        Ok(Drift::tested(gaps.distance, p_value(n, m, gaps.distance, gaps.gap)))
     }
 }
 

@@ -60,7 +60,7 @@ pub use z_test::ZTest;
 
 use crate::levels::{LevelMerge, LevelTable};
 use crate::statistics::Moments;
-use crate::{CategoricalSample, DriftError, NumericSample, Sample, SampleKind, Side};
+use crate::{CategoricalSample, DriftError, NumericSample, Pair, Sample, SampleKind, Side};
 
 /// How far two samples are apart. A larger distance always means more drift; a p-value is extra, never a replacement.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -103,6 +103,14 @@ pub trait DriftMeasure: fmt::Debug + Send + Sync {
     /// # Errors
     /// When the kinds differ or are not supported, a side has too few usable rows, or the formula has no value here.
     fn measure(&self, reference: Sample<'_>, current: Sample<'_>) -> Result<Drift, DriftError>;
+
+    /// The same of a pair that other measures look at too.
+    ///
+    /// # Errors
+    /// As [`DriftMeasure::measure`].
+    fn measure_pair(&self, pair: &Pair<'_>) -> Result<Drift, DriftError> {
+        self.measure(pair.reference(), pair.current())
+    }
 }
 
 /// Both sides as numbers.
@@ -185,4 +193,9 @@ fn wrong_kind(measure: &impl DriftMeasure, reference: Sample<'_>, current: Sampl
 
 fn enough(method: &'static str, side: Side, found: usize, needed: usize) -> Result<(), DriftError> {
     if found < needed { Err(DriftError::TooFewRows { method, side, found, needed }) } else { Ok(()) }
+}
+
+/// For samples of which neither is empty, and both numeric: they always have gaps.
+fn no_gaps(method: &'static str) -> DriftError {
+    DriftError::NotDefined { method, reason: "a side is empty" }
 }

@@ -1,8 +1,9 @@
 //! Wasserstein-1 distance in standard deviations of the reference.
 
-use crate::{DriftError, Sample, SampleKind};
+use crate::{DriftError, Pair, Sample, SampleKind};
 
-use super::{Drift, DriftMeasure, finite, moments, walk};
+use super::walk::Gaps;
+use super::{Drift, DriftMeasure, moments, no_gaps};
 
 /// W1 / s, where W1 is the integral of abs(F - G) and s the population standard deviation of the reference (divisor n).
 ///
@@ -35,9 +36,12 @@ impl DriftMeasure for Wasserstein {
     }
 
     fn measure(&self, reference: Sample<'_>, current: Sample<'_>) -> Result<Drift, DriftError> {
-        let (spread, _) = moments(self, reference, current, 1)?;
-        let (reference, current) = finite(self, reference, current, 1)?;
-        let moved = walk::integral(reference, current, |gap| gap);
+        self.measure_pair(&Pair::new(reference, current))
+    }
+
+    fn measure_pair(&self, pair: &Pair<'_>) -> Result<Drift, DriftError> {
+        let (spread, _) = moments(self, pair.reference(), pair.current(), 1)?;
+        let Some(Gaps { moved, .. }) = pair.finite_gaps() else { return Err(no_gaps(self.name())) };
         let unit = match self.unit {
             MovedBy::Std => spread.std(0.0),
             MovedBy::StdOfAThousandth => spread.std(0.0).max(0.001),

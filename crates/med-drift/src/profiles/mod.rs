@@ -43,11 +43,14 @@ impl DriftDetector {
     /// `cramers_v`, `chi_square`, `g_test` and `z_test` of names need sketches that are exact.
     ///
     /// # Errors
-    /// When the preset is `evidently` or `nannyml`, which need rows, there are no columns, one side lacks columns of the other, or a column holds numbers on one side and texts on
+    /// When the preset is `evidently` or `nannyml` or thresholds are to be learnt, which needs rows, there are no columns, one side lacks columns of the other, or a column holds numbers on one side and texts on
     /// the other.
     pub fn detect_profiles(&self, reference: &Profile, current: &Profile) -> Result<DriftReport, DriftError> {
         let params = self.params();
-        if matches!(params.preset, Preset::Evidently | Preset::Nannyml) || params.chunks.is_some() {
+        if matches!(params.preset, Preset::Evidently | Preset::Nannyml)
+            || params.chunks.is_some()
+            || params.calibrate.is_some()
+        {
             return Err(DriftError::NeedsRows { preset: params.preset });
         }
         let pairs = paired(reference, current)?;

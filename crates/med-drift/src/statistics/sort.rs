@@ -2,46 +2,163 @@
 
 /// Below this many values comparing is as quick.
 const FEW: usize = 4096;
-/// Bits a pass sorts by: 2048 counters fit into the nearest cache.
+/// Bits a pass sorts by: 2048 streams of values.
 const DIGIT: u32 = 11;
-const PASSES: usize = 6;
+const STREAMS: usize = 1 << DIGIT;
+/// Passes that go by digits; what they leave undone is done by comparing.
+const PASSES: u32 = 3;
+/// Values of a stream that are held back and written together: as many as a line of the cache holds.
+const LINE: usize = 8;
+/// Up to so many values are sorted by insertion.
+const SHORT: usize = 16;
 
 /// The values that are not NaN in the order of [`f64::total_cmp`].
 ///
-/// Many values are sorted by radix, least digit first: the bits of a float, mapped so that their order as whole numbers is that of the floats, eleven at a time. A
-/// pass in which all values have the same digit is left out, so whole numbers of a small range take one or two. Time O(n), memory 16 bytes a value.
-pub(crate) fn sorted_numbers(values: &[f64]) -> Vec<f64> {
-    let mut keys: Vec<u64> = Vec::with_capacity(values.len());
-    keys.extend(values.iter().filter(|v| !v.is_nan()).map(|v| key(v.to_bits())));
+/// Many values are sorted by radix, least digit first: the bits of a float, mapped so that their order as whole numbers is that of the floats, eleven at a time, over the
+/// 33 highest bits in which any two values differ. That tells nearly all values of a column apart; runs of values that it does not are then sorted by comparing. A pass in
+/// which all values have the same digit is left out, so whole numbers of a small range take one or two. Time O(n) for values that the 33 bits tell apart, O(n log n) for any; memory
+/// 16 bytes a value.
+pub(crate) fn sorted_numbers(values: &[f64], scratch: &mut Scratch) -> Vec<f64> {
+    let mut keys = scratch.take();
+    keys.clear();
+    keys.reserve(values.len());
+    let mut differing = 0;
+    // Piece by piece, so that the next look at a value finds it in the cache.
+    for piece in values.chunks(1024) {
+        let before = keys.len();
+        if piece.iter().any(|v| v.is_nan()) {
+            keys.extend(piece.iter().filter(|v| !v.is_nan()).map(|v| key(v.to_bits())));
+        } else {
+            keys.extend(piece.iter().map(|v| key(v.to_bits())));
+        }
+        let first = keys.first().copied().unwrap_or_default();
+        differing = keys[before..].iter().fold(differing, |all, key| all | (key ^ first));
+    }
     if keys.len() < FEW || u32::try_from(keys.len()).is_err() {
         keys.sort_unstable();
     } else {
-        radix(&mut keys);
+        let mut sorted = scratch.take();
+        sorted.resize(keys.len(), 0);
+        radix(&mut keys, &mut sorted, differing);
+        scratch.0.push(sorted);
     }
+    // In place: a float is as wide as its key.
     keys.into_iter().map(|key| f64::from_bits(bits(key))).collect()
 }
 
-fn radix(keys: &mut Vec<u64>) {
-    let digit = |key: u64, pass: usize| (key >> (pass as u32 * DIGIT)) as usize & ((1 << DIGIT) - 1);
-    let mut counts = vec![[0_u32; 1 << DIGIT]; PASSES];
-    for &key in keys.iter() {
-        counts.iter_mut().enumerate().for_each(|(pass, counts)| counts[digit(key, pass)] += 1);
+/// Memory that one column after another is sorted in: taking it from the system each time costs as much as a pass.
+#[derive(Debug, Default)]
+pub(crate) struct Scratch(Vec<Vec<u64>>);
+
+impl Scratch {
+    /// With whatever is left in it.
+    fn take(&mut self) -> Vec<u64> {
+        self.0.pop().unwrap_or_default()
     }
-    let mut sorted = vec![0_u64; keys.len()];
-    for (pass, counts) in counts.iter_mut().enumerate() {
-        if counts[digit(keys[0], pass)] as usize == keys.len() {
+
+    /// Takes back what [`sorted_numbers`] gave.
+    pub(crate) fn give(&mut self, mut sorted: Vec<f64>) {
+        sorted.clear();
+        // Of no values, in place: what stays is the memory.
+        self.0.push(sorted.into_iter().map(f64::to_bits).collect());
+    }
+}
+
+/// `differing` has the bits in which not all keys are the same.
+fn radix(keys: &mut Vec<u64>, sorted: &mut Vec<u64>, differing: u64) {
+    let first = keys[0];
+    if differing == 0 {
+        return;
+    }
+    let shift = (64 - differing.leading_zeros()).saturating_sub(DIGIT * PASSES);
+    let mut counts = vec![[0_u32; STREAMS]; PASSES as usize];
+    for &key in keys.iter() {
+        let mut rest = key >> shift;
+        for counts in &mut counts {
+            counts[rest as usize % STREAMS] += 1;
+            rest >>= DIGIT;
+        }
+    }
+    let mut lines = vec![[0_u64; LINE]; STREAMS];
+    for (counts, pass) in counts.iter_mut().zip(0..) {
+        let shift = shift + pass * DIGIT;
+        if counts[(first >> shift) as usize % STREAMS] as usize == keys.len() {
             continue;
         }
         let mut start = 0;
         for count in counts.iter_mut() {
             start += std::mem::replace(count, start);
         }
-        for &key in keys.iter() {
-            let place = &mut counts[digit(key, pass)];
-            sorted[*place as usize] = key;
-            *place += 1;
+        scatter(keys, sorted, counts, &mut lines, |key| (key >> shift) as usize % STREAMS);
+        std::mem::swap(keys, sorted);
+    }
+    if differing & ((1 << shift) - 1) != 0 {
+        finish(keys, shift);
+    }
+}
+
+/// Writes each key to the next place of its stream; `places` holds the first of each. Keys go by lines: 2048 streams of single values would be as many pages that the processor
+/// has to look up.
+fn scatter(
+    keys: &[u64],
+    sorted: &mut [u64],
+    places: &mut [u32; STREAMS],
+    lines: &mut [[u64; LINE]],
+    stream: impl Fn(u64) -> usize,
+) {
+    let starts = *places;
+    for &key in keys {
+        let stream = stream(key);
+        let place = places[stream] as usize;
+        lines[stream][place % LINE] = key;
+        places[stream] += 1;
+        if place % LINE == LINE - 1 {
+            let (line, start) = (place + 1 - LINE, starts[stream] as usize);
+            match <&mut [u64; LINE]>::try_from(&mut sorted[line..=place]) {
+                // Of a known length, so that it becomes two moves and no call.
+                Ok(whole) if start <= line => *whole = lines[stream],
+                _ => first_line(&mut sorted[start..=place], &lines[stream]),
+            }
         }
-        std::mem::swap(keys, &mut sorted);
+    }
+    for ((line, &start), &end) in lines.iter().zip(&starts).zip(places.iter()) {
+        let (start, end) = (start as usize, end as usize);
+        let from = (end - end % LINE).max(start);
+        if from < end {
+            sorted[from..end].copy_from_slice(&line[from % LINE..=(end - 1) % LINE]);
+        }
+    }
+}
+
+/// The first line of a stream that begins within one.
+#[cold]
+#[inline(never)]
+fn first_line(sorted: &mut [u64], line: &[u64; LINE]) {
+    sorted.copy_from_slice(&line[LINE - sorted.len()..]);
+}
+
+/// Sorts the runs of keys that are equal but for the bits below `shift`.
+fn finish(keys: &mut [u64], shift: u32) {
+    let mut from = 0;
+    while from < keys.len() {
+        let run = keys[from] >> shift;
+        let mut to = from + 1;
+        while to < keys.len() && keys[to] >> shift == run {
+            to += 1;
+        }
+        let run = &mut keys[from..to];
+        if run.len() > SHORT {
+            run.sort_unstable();
+        } else {
+            for i in 1..run.len() {
+                let mut j = i;
+                while j > 0 && run[j - 1] > run[j] {
+                    run.swap(j - 1, j);
+                    j -= 1;
+                }
+            }
+        }
+        from = to;
     }
 }
 
@@ -71,12 +188,27 @@ mod tests {
             .collect();
         let mut expected = values.clone();
         expected.sort_by(f64::total_cmp);
-        let sorted = sorted_numbers(&values);
+        let sorted = sorted_numbers(&values, &mut Scratch::default());
         assert!(
             sorted.len() == expected.len() && sorted.iter().zip(&expected).all(|(a, b)| a.to_bits() == b.to_bits())
         );
+        let mut scratch = Scratch::default();
+        // Values that agree in their first 40 bits, and some that stand apart.
+        let close: Vec<f64> =
+            (0..2 * FEW).map(|i| f64::from_bits(1.5_f64.to_bits() + (i * 7919 % 8191) as u64 * 16)).collect();
+        for close in
+            [close.clone(), close.iter().enumerate().map(|(i, v)| if i % 999 == 0 { -1e9 } else { *v }).collect()]
+        {
+            let mut expected = close.clone();
+            expected.sort_by(f64::total_cmp);
+            assert_eq!(sorted_numbers(&close, &mut scratch), expected);
+        }
+        let equal = sorted_numbers(&vec![2.5; 2 * FEW], &mut scratch);
+        assert_eq!(equal, vec![2.5; 2 * FEW]);
+        scratch.give(equal);
+        assert!(scratch.0.iter().all(|v| v.capacity() >= 2 * FEW));
         let whole: Vec<f64> = (0..2 * FEW).map(|i| if i == 5 { f64::NAN } else { (i * 7919 % 100) as f64 }).collect();
-        let sorted = sorted_numbers(&whole);
+        let sorted = sorted_numbers(&whole, &mut Scratch::default());
         assert!(sorted.is_sorted() && sorted.len() == whole.len() - 1);
     }
 }

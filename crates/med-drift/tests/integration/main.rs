@@ -1,6 +1,7 @@
 //! Through the public API: goldens, invariants and whole tables.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
+mod calibration;
 mod golden;
 mod leakage;
 mod monitor;

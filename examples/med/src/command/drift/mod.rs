@@ -6,7 +6,7 @@ mod profiled;
 mod together;
 
 use anyhow::{Context, bail, ensure};
-use med_drift::{DriftDetector, DriftParams, DriftReport, Method, Preset};
+use med_drift::{Calibration, DriftDetector, DriftParams, DriftReport, Method, Preset};
 use med_schema::{Column, Kind, Role, Schema, Table, ValueType, Verdict, near_names};
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
@@ -128,6 +128,7 @@ fn detector(args: &DriftArgs) -> anyhow::Result<DriftDetector> {
     if let Some(threshold) = args.threshold {
         params = params.with_threshold(threshold);
     }
+    params.calibrate = args.calibrate.map(|permutations| Calibration { permutations, seed: args.seed });
     Ok(DriftDetector::new(params)?)
 }
 
