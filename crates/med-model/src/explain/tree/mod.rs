@@ -81,7 +81,7 @@ fn by_tables(sum: &TreeSum<'_>, columns: &[Column<'_>], n_rows: usize, limit: Li
     let n_features = columns.len();
     let mut values = vec![0.0; n_rows * n_features];
     let n_threads = rayon::current_num_threads();
-    for (pass, values) in values.chunks_mut(ROWS * n_features).enumerate() {
+    for (pass, values) in values.chunks_mut((ROWS * n_features).max(1)).enumerate() {
         let (first, n_rows) = (pass * ROWS, values.len() / n_features);
         let most = n_rows.div_ceil(n_threads).clamp(BLOCK, CHUNK);
         let chunks = || (0..n_rows.div_ceil(most)).map(|c| first + c * most..first + n_rows.min((c + 1) * most));

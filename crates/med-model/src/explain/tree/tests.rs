@@ -156,6 +156,21 @@ fn values_add_up_and_do_not_depend_on_the_number_of_threads() {
 }
 
 #[test]
+fn rows_of_a_second_pass_have_values_of_their_own() {
+    let mut rng = Pcg64::seed_from_u64(11);
+    let trees = [random_tree(&mut rng, 3, 2, 12)];
+    let sum = TreeSum { base: 1.0, weight: 1.0, trees: &trees };
+    let n = ROWS + 300;
+    let rows = Rows::random(&mut rng, n, 3, 2);
+    let columns = rows.columns();
+    let values = path_dependent(&sum, &columns, n);
+    for row in (0..n).step_by(97).chain(ROWS - 2..n) {
+        let predicted = 1.0 + trees[0].predict(|j| columns[j].value(row));
+        close(sum.expected() + values[row * 3..][..3].iter().sum::<f64>(), predicted);
+    }
+}
+
+#[test]
 fn a_feature_nobody_asks_has_no_value() {
     let mut rng = Pcg64::seed_from_u64(7);
     let trees = [random_tree(&mut rng, 4, 4, 30)];
