@@ -173,7 +173,9 @@ impl ReconstructionParams {
                 wrong("explained", "between 0 and 1", *explained)
             }
             Self { alpha, .. } if !(0.0 < *alpha && *alpha < 1.0) => wrong("alpha", "between 0 and 1", *alpha),
-            Self { min_effect, .. } if !(*min_effect >= 0.0) => wrong("min_effect", "a number >= 0", *min_effect),
+            Self { min_effect, .. } if min_effect.is_nan() || *min_effect < 0.0 => {
+                wrong("min_effect", "a number >= 0", *min_effect)
+            }
             Self { chunks: Chunking { deviations: None, .. }, .. } => wrong("deviations", "a number above 0", f64::NAN),
             _ => Ok(()),
         }
