@@ -86,7 +86,10 @@ fn missing(reference: Extent, current: Extent) -> (f64, f64) {
     if change == 0.0 {
         return (0.0, 1.0);
     }
-    let table = [[reference.missing as f64, current.missing as f64], [reference.rows as f64, current.rows as f64]];
+    let table = [[reference.rows as f64, current.rows as f64], [reference.missing as f64, current.missing as f64]];
+    if table.iter().any(|row| row[0] + row[1] == 0.0) || (0..2).any(|side| table[0][side] + table[1][side] == 0.0) {
+        return (change, 1.0);
+    }
     (change, chi_square_sf(pearson(&table, true), 1))
 }
 
@@ -140,5 +143,7 @@ mod tests {
         let (change, p) = missing(Sample::Numeric(&whole).into(), Sample::Numeric(&half).into());
         assert!(change == 0.5 && p < 1e-5, "{p}");
         assert_eq!(missing(Sample::Numeric(&whole).into(), Sample::Numeric(&whole).into()), (0.0, 1.0));
+        let nothing = NumericSample::new(&[]);
+        assert_eq!(missing(Sample::Numeric(&half).into(), Sample::Numeric(&nothing).into()), (0.5, 1.0));
     }
 }

@@ -100,8 +100,7 @@ pub fn domain_classifier(
     let mut predicted = vec![0.0; n + m];
     let mut shuffled = vec![vec![0.0; n + m]; x.n_columns()];
     for (number, test) in folds.iter().enumerate() {
-        let mut train: Vec<usize> = (0..n + m).filter(|row| test.binary_search(row).is_err()).collect();
-        train.sort_unstable();
+        let train: Vec<usize> = (0..n + m).filter(|row| test.binary_search(row).is_err()).collect();
         let y: Vec<f64> = train.iter().map(|&row| label[row]).collect();
         let fitted = learner.fit(&take(&x, &train)?, &y).map_err(|e| failed(&e))?;
         let held_out = take(&x, test)?;

@@ -7,7 +7,7 @@ use rayon::prelude::*;
 
 use crate::detect::{by_name, kind_of};
 use crate::statistics::Moments;
-use crate::{DriftError, SampleKind};
+use crate::{DriftError, SampleKind, Side};
 
 /// How each column of the reference becomes a number, learnt from the reference alone.
 ///
@@ -22,8 +22,9 @@ pub(crate) struct Design {
 struct Encoding {
     name: String,
     kind: SampleKind,
-    /// Shares by level, the most frequent level's share first in `fill`.
+    /// Share of the reference's rows by level, missing ones counted to the most frequent.
     shares: HashMap<String, f64>,
+    /// What stands for a missing value.
     fill: f64,
     mean: f64,
     scale: f64,
@@ -31,8 +32,11 @@ struct Encoding {
 
 impl Design {
     pub(crate) fn fit(reference: &FeatureMatrix) -> Result<Self, DriftError> {
-        if reference.n_columns() == 0 || reference.n_rows() == 0 {
+        if reference.n_columns() == 0 {
             return Err(DriftError::NoColumns);
+        }
+        if reference.n_rows() == 0 {
+            return Err(DriftError::TooFewRows { method: "multivariate", side: Side::Reference, found: 0, needed: 1 });
         }
         Ok(Self { columns: reference.columns().par_iter().map(Encoding::fit).collect() })
     }

@@ -125,7 +125,9 @@ impl MmdParams {
             }
             Self { full_rows, .. } if *full_rows < 8 => wrong("full_rows", "at least 8", *full_rows as f64),
             Self { alpha, .. } if !(0.0 < *alpha && *alpha < 1.0) => wrong("alpha", "between 0 and 1", *alpha),
-            Self { min_effect, .. } if !(*min_effect >= 0.0) => wrong("min_effect", "a number >= 0", *min_effect),
+            Self { min_effect, .. } if min_effect.is_nan() || *min_effect < 0.0 => {
+                wrong("min_effect", "a number >= 0", *min_effect)
+            }
             _ => Ok(()),
         }
     }

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::measure::WelchT;
 use crate::statistics::{Moments, pairwise_sum};
-use crate::{Chunking, Drift, DriftError};
+use crate::{Chunking, Drift, DriftError, Side};
 
 use super::design::Design;
 
@@ -128,7 +128,7 @@ impl Reconstruction {
     /// When it has other columns, or no rows.
     pub fn judge(&self, current: &FeatureMatrix) -> Result<ReconstructionDrift, DriftError> {
         if current.n_rows() == 0 {
-            return Err(DriftError::NoColumns);
+            return Err(DriftError::TooFewRows { method: "reconstruction", side: Side::Current, found: 0, needed: 1 });
         }
         let errors = Errors::of(&self.design.encode(current)?, &self.components);
         let chunks = chunk_means(&errors.rows, &self.params.chunks);
@@ -173,7 +173,9 @@ impl ReconstructionParams {
                 wrong("explained", "between 0 and 1", *explained)
             }
             Self { alpha, .. } if !(0.0 < *alpha && *alpha < 1.0) => wrong("alpha", "between 0 and 1", *alpha),
-            Self { min_effect, .. } if !(*min_effect >= 0.0) => wrong("min_effect", "a number >= 0", *min_effect),
+            Self { min_effect, .. } if min_effect.is_nan() || *min_effect < 0.0 => {
+                wrong("min_effect", "a number >= 0", *min_effect)
+            }
             Self { chunks: Chunking { deviations: None, .. }, .. } => wrong("deviations", "a number above 0", f64::NAN),
             _ => Ok(()),
         }

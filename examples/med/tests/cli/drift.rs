@@ -185,3 +185,21 @@ fn a_split_that_leaks_is_found() {
         ["new_categories", "string_variants", "key_leakage", "date_duplicates", "date_overlap", "samples_mix"];
     assert_eq!(failed, expected);
 }
+
+#[test]
+fn a_distance_without_a_p_value_gets_one_from_the_reference() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    clients(folder, "old.csv", 4, 300, 9);
+    clients(folder, "new.csv", 1, 300, 0);
+    let base = ["drift", "--reference", "old.csv", "--current", "new.csv", "--method", "jensen_shannon"];
+    let run = |more: &[&str]| med(folder, &[&base[..], more].concat());
+    let plain = run(&[]).json();
+    assert_eq!(plain["columns"]["cost"].get("p_value"), None);
+    let found = run(&["--calibrate", "99"]).json();
+    let (cost, visits) = (&found["columns"]["cost"], &found["columns"]["visits"]);
+    assert_eq!((&cost["p_value"], &cost["drifted"], &visits["drifted"]), (&json!(0.01), &json!(true), &json!(false)));
+    assert!(cost["score"].as_f64() > cost["calibrated_score"].as_f64(), "{cost}");
+    assert!(run(&["--calibrate", "5"]).refused().contains("at least 19"));
+    assert!(run(&["--calibrate", "99", "--preset", "nannyml"]).refused().contains("none with chunks"));
+}
