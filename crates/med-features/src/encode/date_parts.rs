@@ -204,7 +204,7 @@ impl Date {
     fn of(days: f64) -> Option<Self> {
         const CYCLE: i64 = 146_097;
         const FARTHEST: f64 = 365_242_500.0;
-        if !(days.abs() <= FARTHEST) {
+        if days.is_nan() || days.abs() > FARTHEST {
             return None;
         }
         let number = days.floor() as i64;

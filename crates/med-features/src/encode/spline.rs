@@ -178,10 +178,10 @@ impl Curves {
         let mut values = [1.0, 0.0, 0.0, 0.0];
         for degree in 1..=DEGREE {
             let mut carried = 0.0;
-            for r in 0..degree {
+            for (r, value) in values.iter_mut().enumerate().take(degree) {
                 let (left, right) = (knot(1 + r as isize - degree as isize), knot(1 + r as isize));
-                let share = values[r] / (right - left);
-                values[r] = carried + (right - x) * share;
+                let share = *value / (right - left);
+                *value = carried + (right - x) * share;
                 carried = (x - left) * share;
             }
             values[degree] = carried;
