@@ -35,10 +35,11 @@ pub struct ParquetBatches {
     path: PathBuf,
     schema: Arc<Schema>,
     columns: Option<Vec<String>>,
-    /// First row and number of rows of each batch.
-    batches: std::vec::IntoIter<(usize, usize)>,
+    /// Row group, first row in it and number of rows of each batch.
+    batches: std::vec::IntoIter<(usize, usize, usize)>,
     rows: u64,
-    open: Box<dyn Fn() -> PolarsResult<ParquetReader<File>> + Send>,
+    /// Opens the file as if it had this row group alone.
+    open: Box<dyn Fn(usize) -> PolarsResult<ParquetReader<File>> + Send>,
 }
 
 impl fmt::Debug for ParquetBatches {
@@ -59,24 +60,25 @@ impl ParquetBatches {
         let mut reader = ParquetReader::new(file);
         let arrow: Arc<ArrowSchema> = reader.schema().map_err(parquet)?;
         let schema = Arc::new(Schema::from_arrow_schema(&arrow));
-        let metadata = reader.get_metadata().map_err(parquet)?.clone();
-        let mut batches = Vec::new();
-        let mut start = 0;
-        for group in &metadata.row_groups {
-            let end = start + group.num_rows();
-            while start < end {
-                let rows = BATCH_ROWS.min(end - start);
-                batches.push((start, rows));
-                start += rows;
-            }
+        let mut metadata = (**reader.get_metadata().map_err(parquet)?).clone();
+        let groups = std::mem::take(&mut metadata.row_groups);
+        let (mut batches, mut rows) = (Vec::new(), 0);
+        for (place, group) in groups.iter().enumerate() {
+            let starts = (0..group.num_rows()).step_by(BATCH_ROWS);
+            batches.extend(starts.map(|start| (place, start, BATCH_ROWS.min(group.num_rows() - start))));
+            rows += group.num_rows() as u64;
         }
         let opened = path.clone();
-        let open = move || {
+        // Asked for rows of a later group, polars begins to decode the earlier ones too, so it is not told of them.
+        let open = move |place: usize| {
+            let mut metadata = metadata.clone();
+            metadata.num_rows = groups[place].num_rows();
+            metadata.row_groups = vec![groups[place].clone()];
             let mut reader = ParquetReader::new(File::open(&opened)?);
-            reader.set_metadata(metadata.clone());
+            reader.set_metadata(Arc::new(metadata));
             Ok(reader)
         };
-        Ok(Self { path, schema, columns: None, batches: batches.into_iter(), rows: start as u64, open: Box::new(open) })
+        Ok(Self { path, schema, columns: None, batches: batches.into_iter(), rows, open: Box::new(open) })
     }
 
     /// The columns of the file and how they are held there; narrow types are not widened.
@@ -96,11 +98,11 @@ impl ParquetBatches {
         self
     }
 
-    fn read(&self, start: usize, rows: usize) -> PolarsResult<DataFrame> {
+    fn read(&self, group: usize, start: usize, rows: usize) -> PolarsResult<DataFrame> {
         if self.columns.as_ref().is_some_and(Vec::is_empty) {
             return DataFrame::new(rows, Vec::new());
         }
-        (self.open)()?
+        (self.open)(group)?
             .with_columns(self.columns.clone())
             .with_slice(Some((start, rows)))
             .read_parallel(ParallelStrategy::Columns)
@@ -112,8 +114,8 @@ impl Iterator for ParquetBatches {
     type Item = Result<DataFrame, TableError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let (start, rows) = self.batches.next()?;
-        Some(self.read(start, rows).map_err(|source| TableError::Parquet { path: self.path.clone(), source }))
+        let (group, start, rows) = self.batches.next()?;
+        Some(self.read(group, start, rows).map_err(|source| TableError::Parquet { path: self.path.clone(), source }))
     }
 }
 
