@@ -42,10 +42,13 @@ fn read(
     let columns = config.columns().into_iter().find(|(name, _)| *name == table).map_or(Vec::new(), |(_, c)| c);
     let parquet = folder.join(format!("{table}.parquet"));
     if parquet.is_file() {
-        for frame in ParquetBatches::open(parquet)?.columns(columns) {
-            push(&frame?)?;
-        }
-        return Ok(());
+        let batches = ParquetBatches::open(parquet)?.columns(columns);
+        // While one batch is rolled up the next is read.
+        return std::thread::scope(|scope| {
+            let (sender, receiver) = std::sync::mpsc::sync_channel(1);
+            scope.spawn(move || { batches }.all(|frame| sender.send(frame).is_ok()));
+            receiver.into_iter().try_for_each(|frame| push(&frame?))
+        });
     }
     let text = |name: &&str| ColumnPatch {
         name: (*name).to_owned(),

@@ -1,5 +1,6 @@
 //! Reading tables: frames in, clients, spans, lines and diagnoses out, each rule on single rows accounted for.
 
+use std::collections::HashMap;
 use std::ops::Range;
 
 use polars::prelude::DataFrame;
@@ -232,10 +233,8 @@ impl RollUp {
         let reader = Reader::new(&self.plan, &self.clients, &self.forms, place, self.rows[place], frame)?;
         let ranges: Vec<Range<usize>> =
             (0..frame.height()).step_by(ROWS).map(|start| start..frame.height().min(start + ROWS)).collect();
-        let chunks: Vec<Chunk> = ranges.into_par_iter().map(|rows| reader.read(rows)).collect();
-        let problems = reader.check(&chunks);
-        drop(reader);
-        problems?;
+        let chunks: Vec<Chunk<'_>> = ranges.into_par_iter().map(|rows| reader.read(rows)).collect();
+        reader.check(&chunks)?;
         self.rows[place] += frame.height() as u64;
         for chunk in chunks {
             self.lines.extend(chunk.lines);
@@ -306,17 +305,21 @@ fn unreadable(table: &str, column: &str, expected: String, rows: u64, first_row:
     ClientYearError::Unreadable { table: table.to_owned(), column: column.to_owned(), expected, rows, first_row }
 }
 
-/// The client and the form type of the row before: most often, they are this row's too.
+/// What was looked up for the rows before: most often, this row needs the same.
 #[derive(Default)]
-struct Recent {
+struct Recent<'a> {
     client: Option<(String, u32)>,
-    form: Option<(Option<String>, u8)>,
+    forms: Vec<(Option<String>, u8)>,
+    codes: HashMap<Box<str>, &'a [u16]>,
 }
+
+/// Codes are remembered up to this many, so that free text in their place does not fill the memory.
+const MAX_CODES: usize = 1 << 12;
 
 /// What came of some rows.
 #[derive(Default)]
-struct Chunk {
-    recent: Recent,
+struct Chunk<'a> {
+    recent: Recent<'a>,
     lines: Vec<Line>,
     events: Vec<Event>,
     ledger: Ledger,
@@ -350,7 +353,7 @@ impl Problem {
     ];
 }
 
-impl Chunk {
+impl Chunk<'_> {
     fn problem(&mut self, problem: Problem, row: u64) {
         let (rows, first) = &mut self.problems[problem as usize];
         *first = if *rows == 0 { row } else { *first };
@@ -426,7 +429,7 @@ impl<'a> Reader<'a> {
         Ok(reader)
     }
 
-    fn read(&self, rows: Range<usize>) -> Chunk {
+    fn read(&self, rows: Range<usize>) -> Chunk<'a> {
         let mut chunk = Chunk { lines: Vec::with_capacity(rows.len()), ..Chunk::default() };
         let mut buffer = String::new();
         for row in rows {
@@ -435,7 +438,7 @@ impl<'a> Reader<'a> {
         chunk
     }
 
-    fn row(&self, row: usize, chunk: &mut Chunk, buffer: &mut String) {
+    fn row(&self, row: usize, chunk: &mut Chunk<'a>, buffer: &mut String) {
         let at = self.first_row + row as u64;
         let amount = self.amount.cents(row, self.table.amount_unit);
         let read = amount.ok().flatten().unwrap_or(0);
@@ -472,7 +475,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn client(&self, id: &str, recent: &mut Recent) -> Option<u32> {
+    fn client(&self, id: &str, recent: &mut Recent<'a>) -> Option<u32> {
         match &recent.client {
             Some((same, client)) if same == id => Some(*client),
             _ => {
@@ -485,19 +488,17 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn form(&self, form: Option<&str>, recent: &mut Recent) -> u8 {
-        match &recent.form {
-            Some((same, place)) if same.as_deref() == form => *place,
-            _ => {
-                let place = self.forms.place(self.place, form);
-                recent.form = Some((form.map(str::to_owned), place));
-                place
-            }
+    fn form(&self, form: Option<&str>, recent: &mut Recent<'a>) -> u8 {
+        if let Some((_, place)) = recent.forms.iter().find(|(same, _)| same.as_deref() == form) {
+            return *place;
         }
+        let place = self.forms.place(self.place, form);
+        recent.forms.push((form.map(str::to_owned), place));
+        place
     }
 
     /// Whether the row is a cost: nothing if not, else whether it is a credit.
-    fn entry_type(&self, row: usize, at: u64, chunk: &mut Chunk, buffer: &mut String) -> Option<bool> {
+    fn entry_type(&self, row: usize, at: u64, chunk: &mut Chunk<'a>, buffer: &mut String) -> Option<bool> {
         let (Some(cells), Some(entry)) = (&self.entry, &self.table.entry) else { return Some(false) };
         let code = cells.text(row, buffer).unwrap_or_default();
         let named = |codes: &[String]| codes.iter().any(|c| c == code);
@@ -513,10 +514,20 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn diagnoses(&self, row: usize, client: u32, date: Day, known: Day, chunk: &mut Chunk, buffer: &mut String) {
+    fn diagnoses(&self, row: usize, client: u32, date: Day, known: Day, chunk: &mut Chunk<'a>, buffer: &mut String) {
         for cells in &self.codes {
             let Some(code) = cells.text(row, buffer) else { continue };
-            let categories = self.plan.conditions.categories(code);
+            let codes = &mut chunk.recent.codes;
+            let categories = match codes.get(code) {
+                Some(categories) => categories,
+                None => {
+                    let categories = self.plan.conditions.categories(code);
+                    if codes.len() < MAX_CODES {
+                        codes.insert(code.into(), categories);
+                    }
+                    categories
+                }
+            };
             chunk.events.extend(categories.iter().map(|&category| Event { client, category, date, known }));
         }
     }
@@ -530,7 +541,7 @@ impl<'a> Reader<'a> {
         date: Day,
         cents: i64,
         credit: bool,
-        chunk: &mut Chunk,
+        chunk: &mut Chunk<'a>,
         buffer: &mut String,
     ) -> Option<i64> {
         let mut cents = cents;
@@ -562,7 +573,7 @@ impl<'a> Reader<'a> {
         self.scaled(Rule::Inflation, cents, factor, at, chunk)
     }
 
-    fn scaled(&self, rule: Rule, cents: i64, factor: f64, at: u64, chunk: &mut Chunk) -> Option<i64> {
+    fn scaled(&self, rule: Rule, cents: i64, factor: f64, at: u64, chunk: &mut Chunk<'a>) -> Option<i64> {
         let scaled = money::scaled(cents, factor);
         match scaled {
             Some(scaled) if scaled != cents => chunk.ledger.change(rule, scaled - cents),
@@ -581,7 +592,7 @@ impl<'a> Reader<'a> {
         date: Day,
         known: Day,
         cents: i64,
-        recent: &mut Recent,
+        recent: &mut Recent<'a>,
         buffer: &mut String,
     ) -> Line {
         let table = self.table.table.as_str();
@@ -607,7 +618,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The first problem that ends the reading, if there is one.
-    fn check(&self, chunks: &[Chunk]) -> Result<(), ClientYearError> {
+    fn check(&self, chunks: &[Chunk<'_>]) -> Result<(), ClientYearError> {
         let rules = &self.plan.config.rules;
         let table = &self.table.table;
         for problem in Problem::ALL {

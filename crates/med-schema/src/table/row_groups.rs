@@ -33,10 +33,11 @@ const PART_ROWS: usize = 1 << 17;
 pub struct ParquetParts {
     path: PathBuf,
     schema: Arc<Schema>,
-    /// First row and number of rows of each part.
-    parts: Vec<(usize, usize)>,
+    /// Row group, first row in it and number of rows of each part.
+    parts: Vec<(usize, usize, usize)>,
     rows: u64,
-    open: Box<dyn Fn() -> PolarsResult<ParquetReader<File>> + Send + Sync>,
+    /// Opens the file as if it had this row group alone.
+    open: Box<dyn Fn(usize) -> PolarsResult<ParquetReader<File>> + Send + Sync>,
 }
 
 impl fmt::Debug for ParquetParts {
@@ -57,24 +58,25 @@ impl ParquetParts {
         let mut reader = ParquetReader::new(file);
         let arrow: Arc<ArrowSchema> = reader.schema().map_err(parquet)?;
         let schema = Arc::new(Schema::from_arrow_schema(&arrow));
-        let metadata = reader.get_metadata().map_err(parquet)?.clone();
-        let mut parts = Vec::new();
-        let mut start = 0;
-        for group in &metadata.row_groups {
-            let end = start + group.num_rows();
-            while start < end {
-                let rows = PART_ROWS.min(end - start);
-                parts.push((start, rows));
-                start += rows;
-            }
+        let mut metadata = (**reader.get_metadata().map_err(parquet)?).clone();
+        let groups = std::mem::take(&mut metadata.row_groups);
+        let (mut parts, mut rows) = (Vec::new(), 0);
+        for (place, group) in groups.iter().enumerate() {
+            let starts = (0..group.num_rows()).step_by(PART_ROWS);
+            parts.extend(starts.map(|start| (place, start, PART_ROWS.min(group.num_rows() - start))));
+            rows += group.num_rows() as u64;
         }
         let opened = path.clone();
-        let open = move || {
+        // Asked for rows of a later group, polars begins to decode the earlier ones too, so it is not told of them.
+        let open = move |place: usize| {
+            let mut metadata = metadata.clone();
+            metadata.num_rows = groups[place].num_rows();
+            metadata.row_groups = vec![groups[place].clone()];
             let mut reader = ParquetReader::new(File::open(&opened)?);
-            reader.set_metadata(metadata.clone());
+            reader.set_metadata(Arc::new(metadata));
             Ok(reader)
         };
-        Ok(Self { path, schema, parts, rows: start as u64, open: Box::new(open) })
+        Ok(Self { path, schema, parts, rows, open: Box::new(open) })
     }
 
     /// The columns of the file and how they are held there; narrow types are not widened.
@@ -89,7 +91,7 @@ impl ParquetParts {
 
     /// Rows of each part, in order.
     pub fn sizes(&self) -> impl ExactSizeIterator<Item = usize> + '_ {
-        self.parts.iter().map(|(_, rows)| *rows)
+        self.parts.iter().map(|(.., rows)| *rows)
     }
 
     /// One column of a part, read by the calling thread alone.
@@ -113,11 +115,11 @@ impl ParquetParts {
             let reason = format!("expected a part below {}, found {part}", self.parts.len());
             TableError::Io { path: self.path.clone(), source: std::io::Error::other(reason) }
         };
-        let (start, rows) = *self.parts.get(part).ok_or_else(absent)?;
+        let (group, start, rows) = *self.parts.get(part).ok_or_else(absent)?;
         if columns.as_ref().is_some_and(Vec::is_empty) {
             return DataFrame::new(rows, Vec::new()).map_err(parquet);
         }
-        let reader = (self.open)().map_err(parquet)?;
+        let reader = (self.open)(group).map_err(parquet)?;
         reader.with_columns(columns).with_slice(Some((start, rows))).read_parallel(parallel).finish().map_err(parquet)
     }
 }

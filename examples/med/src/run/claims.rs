@@ -120,10 +120,16 @@ fn read_file(
     let there = Table::column_names(path)?;
     let named: Vec<&str> = columns.iter().copied().filter(|c| there.iter().any(|t| t == c)).collect();
     if path.extension().is_some_and(|e| e == "parquet") {
-        for frame in ParquetBatches::open(path)?.columns(named) {
-            push(frame?)?;
-        }
-        return Ok(());
+        let batches = ParquetBatches::open(path)?.columns(named);
+        // While one batch is rolled up the next is read.
+        return std::thread::scope(|scope| {
+            let (sender, receiver) = std::sync::mpsc::sync_channel(1);
+            scope.spawn(move || {
+                // An error here means that nobody wants more batches.
+                { batches }.all(|frame| sender.send(frame).is_ok())
+            });
+            receiver.into_iter().try_for_each(|frame| push(frame?))
+        });
     }
     let as_text = |name: &&str| ColumnPatch {
         name: (*name).to_owned(),

@@ -18,8 +18,8 @@ use crate::output::{self, Outcome};
 use crate::progress::Steps;
 use population::{Client, first};
 
-/// Clients that are made at a time.
-const BATCH: u64 = 1 << 15;
+/// Clients that are made at a time; with their lines, one row group.
+const BATCH: u64 = 1 << 12;
 /// The same as in the configuration that is written beside the tables.
 const CUT_OFFS: [(i32, u32, u32); 2] = [(2019, 1, 1), (2020, 1, 1)];
 const CONFIGURATION: &str = include_str!("claims.toml");
