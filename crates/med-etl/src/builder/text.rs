@@ -34,30 +34,41 @@ impl Dictionary {
         &self.bytes[start..self.ends[code]]
     }
 
-    /// The code of this text; `Err(true)` when the dictionary is full, `Err(false)` when the text is not UTF-8.
+    /// The code of this text, if it has one.
     #[inline]
-    fn code(&mut self, text: &[u8]) -> Result<u32, bool> {
+    fn known(&mut self, text: &[u8]) -> Option<u32> {
         if let Some(last) = self.last
-            && self.level(last) == text
+            && same(self.level(last), text)
         {
-            return Ok(last);
+            return Some(last);
         }
         let mut slot = hash(text) as usize & (SLOTS - 1);
         loop {
             match self.slots[slot] {
-                EMPTY => break,
-                code if self.level(code) == text => {
+                EMPTY => return None,
+                code if same(self.level(code), text) => {
                     self.last = Some(code);
-                    return Ok(code);
+                    return Some(code);
                 }
                 _ => slot = (slot + 1) & (SLOTS - 1),
             }
+        }
+    }
+
+    /// The code of this text; `Err(true)` when the dictionary is full, `Err(false)` when the text is not UTF-8.
+    fn code(&mut self, text: &[u8]) -> Result<u32, bool> {
+        if let Some(code) = self.known(text) {
+            return Ok(code);
         }
         if self.ends.len() == MAX_LEVELS {
             return Err(true);
         }
         if std::str::from_utf8(text).is_err() {
             return Err(false);
+        }
+        let mut slot = hash(text) as usize & (SLOTS - 1);
+        while self.slots[slot] != EMPTY {
+            slot = (slot + 1) & (SLOTS - 1);
         }
         let code = self.ends.len() as u32;
         self.bytes.extend_from_slice(text);
@@ -70,6 +81,20 @@ impl Dictionary {
     fn levels(&self) -> impl Iterator<Item = &str> {
         // Every level was checked when it came in.
         (0..self.ends.len() as u32).map(|code| std::str::from_utf8(self.level(code)).unwrap_or_default())
+    }
+}
+
+/// Whether two texts are the same. Those of 8 to 16 bytes overlap in two words, which saves a call for what most are.
+#[inline]
+fn same(a: &[u8], b: &[u8]) -> bool {
+    if a.len() != b.len() {
+        return false;
+    }
+    match (a.first_chunk::<8>(), b.first_chunk::<8>(), a.last_chunk::<8>(), b.last_chunk::<8>()) {
+        (Some(a_first), Some(b_first), Some(a_last), Some(b_last)) => {
+            a_first == b_first && a_last == b_last && (a.len() <= 16 || a == b)
+        }
+        _ => a.iter().zip(b).all(|(a, b)| a == b),
     }
 }
 
@@ -93,6 +118,7 @@ pub(crate) struct TextCells {
     codes: Vec<u32>,
     validity: Validity,
     plain: Option<StringChunkedBuilder>,
+    plain_rows: usize,
     name: PlSmallStr,
     capacity: usize,
 }
@@ -100,19 +126,41 @@ pub(crate) struct TextCells {
 impl TextCells {
     pub(crate) fn new(name: PlSmallStr, capacity: usize) -> Self {
         let dictionary = Some(Box::new(Dictionary::new()));
-        Self { dictionary, codes: Vec::new(), validity: Validity::default(), plain: None, name, capacity }
+        Self {
+            dictionary,
+            codes: Vec::new(),
+            validity: Validity::default(),
+            plain: None,
+            plain_rows: 0,
+            name,
+            capacity,
+        }
     }
 
     pub(crate) fn push_null(&mut self) {
         if let Some(plain) = &mut self.plain {
             plain.append_null();
+            self.plain_rows += 1;
         } else {
             self.validity.push_null(self.codes.len());
             self.codes.push(0);
         }
     }
 
-    #[inline]
+    /// Rows so far.
+    pub(crate) fn len(&self) -> usize {
+        if self.plain.is_some() { self.plain_rows } else { self.codes.len() }
+    }
+
+    /// Appends a text that the dictionary has, and says whether it has.
+    #[inline(always)]
+    pub(crate) fn push_known(&mut self, text: &[u8]) -> bool {
+        let Some(code) = self.dictionary.as_mut().and_then(|dictionary| dictionary.known(text)) else { return false };
+        self.codes.push(code);
+        self.validity.push_valid();
+        true
+    }
+
     pub(crate) fn push(&mut self, text: &[u8]) -> Result<(), &'static str> {
         const NOT_UTF8: &str = "text that is not UTF-8";
         if let Some(dictionary) = &mut self.dictionary {
@@ -129,6 +177,7 @@ impl TextCells {
         let text = std::str::from_utf8(text).map_err(|_| NOT_UTF8)?;
         let (name, capacity) = (&self.name, self.capacity);
         self.plain.get_or_insert_with(|| StringChunkedBuilder::new(name.clone(), capacity)).append_value(text);
+        self.plain_rows += 1;
         Ok(())
     }
 
@@ -146,6 +195,7 @@ impl TextCells {
                 }
             }
         }
+        self.plain_rows = self.codes.len();
         self.codes = Vec::new();
         self.validity = Validity::default();
         self.plain = Some(plain);
@@ -155,6 +205,7 @@ impl TextCells {
     pub(crate) fn take(&mut self) -> PolarsResult<Column> {
         let name = self.name.clone();
         let Some(dictionary) = &self.dictionary else {
+            self.plain_rows = 0;
             let next = StringChunkedBuilder::new(name.clone(), self.capacity);
             let plain = self.plain.replace(next).unwrap_or_else(|| StringChunkedBuilder::new(name, 0));
             return Ok(plain.finish().into_column());

@@ -75,7 +75,7 @@ pub(super) fn extract(config: &Config, progress: &Steps) -> anyhow::Result<Extra
         }
     };
     let extract = Extract::table(&config.table).with_schema(med_etl::clients::clients_schema()?);
-    let Extracted { table, report } = source.connect()?.collect_with(&extract, |done| {
+    let Extracted { table, report, .. } = source.connect()?.collect_with(&extract, |done| {
         progress.rows("extract", done.rows);
         ControlFlow::Continue(())
     })?;

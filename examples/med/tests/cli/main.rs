@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod explain;
+mod extract;
 mod files;
 mod killed;
 mod pipeline;
