@@ -44,7 +44,8 @@ def contenders(arguments, url):
     yield "Med, batches dropped", [arguments.read, url, arguments.table]
     yield "Med, one frame", [arguments.read, url, arguments.table, "--whole"]
     if not arguments.no_pandas:
-        alchemy = url.replace("postgres://", "postgresql://", 1) if postgres else "sqlite:///" + url.removeprefix("sqlite://")
+        rest = url.split("://", 1)[1]
+        alchemy = f"postgresql+psycopg2://{rest}" if postgres else f"sqlite:///{rest}"
         yield "pandas with SQLAlchemy", [sys.executable, "-c", PANDAS, alchemy, arguments.table]
 
 

@@ -280,7 +280,7 @@ where
 {
     type Error = E;
 
-    #[inline]
+    #[inline(always)]
     fn value(&mut self, column: usize, value: Value<'_>) {
         self.builders[column].push(value);
     }

@@ -47,21 +47,7 @@ pub(super) fn bring(
     let pace = Pace::start();
     let Extracted { table, quarantined, report } = connection.collect_with(&extract, |done| pace.told(done))?;
     let took = pace.end(report.rows);
-    let (group, table) = match known {
-        Some(group) => (group, table),
-        None => {
-            let table = prepared(table, event_time, &args.key)?;
-            let definition = FeatureGroupDefinition {
-                name: name.clone(),
-                version: 1,
-                primary_key: args.key.clone(),
-                event_time: event_time.clone(),
-                description: format!("rows of {}", report.from),
-                schema: table.schema().clone(),
-            };
-            (lake.feature_group(definition)?, table)
-        }
-    };
+    let table = if known.is_some() { table } else { prepared(table, event_time)? };
     let run = run_id(&report, &table, &domain)?;
     set_aside(args, &lake, &run, quarantined)?;
     let rows = table.n_rows();
@@ -74,6 +60,17 @@ pub(super) fn bring(
             }
             return Ok(Outcome::Failed);
         }
+    };
+    let group = match known {
+        Some(group) => group,
+        None => lake.feature_group(FeatureGroupDefinition {
+            name: name.clone(),
+            version: 1,
+            primary_key: args.key.clone(),
+            event_time: event_time.clone(),
+            description: format!("rows of {}", report.from),
+            schema: admitted.value().schema().clone(),
+        })?,
     };
     let mut batch = Batch::new(run.clone());
     if let Some(watermark) = report.watermark.clone() {
@@ -124,15 +121,15 @@ fn watermark(group: &FeatureGroup, domain: &str, now: &Incremental) -> anyhow::R
     Ok(Some(before))
 }
 
-/// The first table of a group decides its schema: any column but those of the key may be null later, and the event time is a moment.
-fn prepared(table: Table, event_time: &str, key: &[String]) -> anyhow::Result<Table> {
+/// The first table of a group decides its schema: the event time is a moment, and any column may be null in a later batch, but for
+/// what the gate says.
+fn prepared(table: Table, event_time: &str) -> anyhow::Result<Table> {
     let table = match table.schema().column(event_time)?.value_type {
         ValueType::Text => Cast::new(event_time, ValueType::Timestamp).apply(table)?.table,
         _ => table,
     };
     let columns = table.schema().columns().iter().map(|column| {
-        let mut column = column.clone();
-        column.nullable = column.name != event_time && !key.contains(&column.name);
+        let mut column = column.clone().nullable(true);
         column.domain = None;
         column
     });
