@@ -1,5 +1,6 @@
 //! The command line. Its contract: names, defaults, exit codes and output shapes do not change silently.
 
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -73,9 +74,9 @@ pub(crate) enum Command {
     /// Values and base_value of a row sum to its prediction for one year; to its logarithm where `scale` is `log`.
     #[command(after_help = "Example:\n  med explain --model model.json --data clients.parquet --out explained.parquet")]
     Explain(ExplainArgs),
-    /// Extracts a table or query to Parquet.
+    /// Extracts a table or query to Parquet, or what is new in it to a lake.
     #[command(
-        after_help = "Example:\n  med extract --database-url sqlite://clients.sqlite --table clients --out clients.parquet"
+        after_help = "Examples:\n  med extract --database-url sqlite://clients.sqlite --table clients --out clients.parquet\n  med extract --database-url postgres://reader@host/claims --table transactions --lake ./lake --group transactions --key transaction_id --incremental updated_at --lag 3600"
     )]
     Extract(ExtractArgs),
     /// Makes up a population with claims whose true expected costs are known.
@@ -363,10 +364,25 @@ pub(crate) struct EvaluateArgs {
     pub(crate) read: ReadArgs,
 }
 
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum OnMismatch {
+    Fail,
+    Null,
+    Quarantine,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum NullCursor {
+    Fail,
+    Include,
+    Exclude,
+}
+
 #[derive(Debug, Args)]
 #[command(group = clap::ArgGroup::new("what").required(true).args(["table", "query"]))]
+#[command(group = clap::ArgGroup::new("where").required(true).args(["out", "lake"]))]
 pub(crate) struct ExtractArgs {
-    /// The database.
+    /// The database: `sqlite://FILE`; with the features of those names also `postgres://..` and `mysql://..`.
     #[arg(long, env = "MED_DATABASE_URL", hide_env_values = true)]
     pub(crate) database_url: String,
     /// The table to extract.
@@ -377,7 +393,40 @@ pub(crate) struct ExtractArgs {
     pub(crate) query: Option<String>,
     /// The Parquet file.
     #[arg(long)]
-    pub(crate) out: PathBuf,
+    pub(crate) out: Option<PathBuf>,
+    /// Columns that tell rows apart; separated by commas. A table with a primary key needs none for a file.
+    #[arg(long, value_delimiter = ',')]
+    pub(crate) key: Vec<String>,
+    /// Columns of decimals to read as integers of their hundredth part; separated by commas.
+    #[arg(long, value_delimiter = ',')]
+    pub(crate) cents: Vec<String>,
+    /// What becomes of values that do not fit their column's type.
+    #[arg(long, value_enum, default_value = "fail")]
+    pub(crate) on_mismatch: OnMismatch,
+    /// The Parquet file for rows that are set aside; without it they go to the lake's quarantine.
+    #[arg(long)]
+    pub(crate) quarantine: Option<PathBuf>,
+    /// Connections that read at once, each a range of the key.
+    #[arg(long, default_value = "1")]
+    pub(crate) partitions: NonZeroUsize,
+    /// Folder of a lake to bring the rows into instead, together with how far they were read: the next time only what is new is read.
+    #[arg(long, requires_all = ["group", "incremental", "key"])]
+    pub(crate) lake: Option<String>,
+    /// The lake's feature group; made if it is not there.
+    #[arg(long, requires = "lake")]
+    pub(crate) group: Option<String>,
+    /// The column by which rows are new, such as `updated_at`.
+    #[arg(long, requires = "lake", value_name = "COLUMN")]
+    pub(crate) incremental: Option<String>,
+    /// Reads again what lies up to this much before the last time: seconds, or units of a number.
+    #[arg(long, requires = "lake", default_value = "0")]
+    pub(crate) lag: u64,
+    /// What becomes of rows whose incremental column is null.
+    #[arg(long, requires = "lake", value_enum, default_value = "fail")]
+    pub(crate) null_cursor: NullCursor,
+    /// The column that says when a row became true; without it, the incremental one. With the key it names a row of the group.
+    #[arg(long, requires = "lake", value_name = "COLUMN")]
+    pub(crate) event_time: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -1,6 +1,7 @@
 //! Progress for a person at a terminal; silent when stderr is none.
 
 use std::io::IsTerminal;
+use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
@@ -29,6 +30,12 @@ impl Steps {
     /// Ends a step.
     pub(crate) fn end(&self) {
         self.0.inc(1);
+    }
+
+    /// How far a step of unknown length has come, and how quickly.
+    pub(crate) fn pace(&self, step: &str, rows: u64, took: Duration) {
+        let pace = rows as f64 / took.as_secs_f64().max(1e-9);
+        self.0.set_message(format!("{step}: {rows} rows, {pace:.0} rows/s"));
     }
 
     /// How far a step of unknown length has come.

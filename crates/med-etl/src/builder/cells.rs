@@ -13,7 +13,7 @@ use crate::iso;
 pub(crate) struct Validity(Option<MutableBitmap>);
 
 impl Validity {
-    #[inline]
+    #[inline(always)]
     pub(crate) fn push_valid(&mut self) {
         if let Some(bits) = &mut self.0 {
             bits.push(true);
@@ -45,7 +45,7 @@ impl<T: Default> Fixed<T> {
         Self { values: Vec::with_capacity(capacity), validity: Validity::default() }
     }
 
-    #[inline]
+    #[inline(always)]
     fn push(&mut self, value: T) {
         self.values.push(value);
         self.validity.push_valid();
@@ -74,7 +74,8 @@ pub(crate) enum Kept {
 }
 
 pub(crate) enum Cells {
-    Boolean(BooleanChunkedBuilder),
+    /// With their number, which the builder does not tell.
+    Boolean(BooleanChunkedBuilder, usize),
     Integer(Fixed<i64>),
     Float(Fixed<f64>),
     Text(TextCells),
@@ -96,7 +97,7 @@ pub(crate) struct Reading {
 impl Cells {
     pub(crate) fn of_type(value_type: ValueType, name: &PlSmallStr, capacity: usize) -> Self {
         match value_type {
-            ValueType::Boolean => Self::Boolean(BooleanChunkedBuilder::new(name.clone(), capacity)),
+            ValueType::Boolean => Self::Boolean(BooleanChunkedBuilder::new(name.clone(), capacity), 0),
             ValueType::Integer => Self::Integer(Fixed::with_capacity(capacity)),
             ValueType::Float => Self::Float(Fixed::with_capacity(capacity)),
             ValueType::Text => Self::Text(TextCells::new(name.clone(), capacity)),
@@ -107,7 +108,7 @@ impl Cells {
 
     pub(crate) fn value_type(&self) -> ValueType {
         match self {
-            Self::Boolean(_) => ValueType::Boolean,
+            Self::Boolean(..) => ValueType::Boolean,
             Self::Integer(_) => ValueType::Integer,
             Self::Float(_) => ValueType::Float,
             Self::Text(_) | Self::Undecided(_) => ValueType::Text,
@@ -118,7 +119,10 @@ impl Cells {
 
     pub(crate) fn push_null(&mut self) {
         match self {
-            Self::Boolean(b) => b.append_null(),
+            Self::Boolean(b, rows) => {
+                b.append_null();
+                *rows += 1;
+            }
             Self::Integer(b) | Self::Timestamp(b) => b.push_null(),
             Self::Float(b) => b.push_null(),
             Self::Text(b) => b.push_null(),
@@ -127,20 +131,49 @@ impl Cells {
         }
     }
 
+    /// Appends a value that is of the column's own class, and says whether it is. Made to vanish into the loop that reads the
+    /// values, where its class is mostly known.
+    #[inline(always)]
+    pub(crate) fn push_same(&mut self, value: Value<'_>, reading: Reading) -> bool {
+        match (value, self) {
+            (Value::Integer(v), Self::Integer(b)) if reading.minor_units.is_none() => b.push(v),
+            (Value::Real(v), Self::Float(b)) => b.push(v),
+            (Value::Text(v), Self::Text(b)) => return b.push_known(v),
+            (Value::Date(v), Self::Date(b)) => b.push(v),
+            (Value::Timestamp(v), Self::Timestamp(b)) => b.push(v),
+            (Value::Boolean(v), Self::Boolean(b, rows)) => {
+                b.append_value(v);
+                *rows += 1;
+            }
+            _ => return false,
+        }
+        true
+    }
+
     /// Appends the value if it fits without loss; else appends nothing and says what was found.
-    #[inline]
     pub(crate) fn push(&mut self, value: Value<'_>, reading: Reading) -> Result<(), &'static str> {
         match (self, value) {
             (cells, Value::Null) => cells.push_null(),
-            (Self::Integer(b), Value::Integer(v)) if reading.minor_units.is_none() => b.push(v),
-            (Self::Float(b), Value::Real(v)) => b.push(v),
             (Self::Text(b), Value::Text(v)) => b.push(v)?,
-            (Self::Date(b), Value::Date(v)) => b.push(v),
-            (Self::Timestamp(b), Value::Timestamp(v)) => b.push(v),
-            (Self::Boolean(b), Value::Boolean(v)) => b.append_value(v),
-            (cells, value) => cells.convert(value, reading)?,
+            (cells, value) => {
+                if !cells.push_same(value, reading) {
+                    cells.convert(value, reading)?;
+                }
+            }
         }
         Ok(())
+    }
+
+    /// Rows so far.
+    pub(crate) fn len(&self) -> usize {
+        match self {
+            Self::Boolean(_, rows) => *rows,
+            Self::Integer(b) | Self::Timestamp(b) => b.values.len(),
+            Self::Float(b) => b.values.len(),
+            Self::Text(b) => b.len(),
+            Self::Date(b) => b.values.len(),
+            Self::Undecided(kept) => kept.len(),
+        }
     }
 
     /// What is of another class than the column and may fit all the same.
@@ -149,8 +182,11 @@ impl Cells {
             (Self::Integer(b), value) => b.push(to_integer(value, reading.minor_units)?),
             (Self::Float(b), Value::Integer(v)) => b.push(exact(v).ok_or("integer beyond 2^53")?),
             (Self::Float(b), Value::Decimal(v)) => b.push(v.to_float().ok_or("decimal of more than 15 digits")?),
-            (Self::Boolean(b), Value::Integer(v @ (0 | 1))) => b.append_value(v == 1),
-            (Self::Boolean(_), Value::Integer(_)) => return Err("integer other than 0 and 1"),
+            (Self::Boolean(b, rows), Value::Integer(v @ (0 | 1))) => {
+                b.append_value(v == 1);
+                *rows += 1;
+            }
+            (Self::Boolean(..), Value::Integer(_)) => return Err("integer other than 0 and 1"),
             (Self::Text(b), Value::Decimal(v)) => b.push(v.to_string().as_bytes())?,
             (Self::Text(b), Value::Integer(v)) if reading.numbers_as_text => b.push(v.to_string().as_bytes())?,
             (Self::Text(b), Value::Real(v)) if reading.numbers_as_text => b.push(format!("{v:?}").as_bytes())?,
@@ -180,7 +216,7 @@ impl Cells {
     /// The column of these cells.
     pub(crate) fn finish(self, name: PlSmallStr) -> PolarsResult<Column> {
         Ok(match self {
-            Self::Boolean(b) => b.finish().into_column(),
+            Self::Boolean(b, _) => b.finish().into_column(),
             Self::Integer(b) => b.finish::<Int64Type>(name).into_column(),
             Self::Float(b) => b.finish::<Float64Type>(name).into_column(),
             Self::Text(mut b) => b.take()?,
@@ -201,7 +237,7 @@ fn to_integer(value: Value<'_>, minor_units: Option<u32>) -> Result<i64, &'stati
     };
     let decimal = match value {
         Value::Integer(v) => Some(Decimal { unscaled: i128::from(v), scale: 0 }),
-        Value::Decimal(v) => Some(v),
+        Value::Decimal(v) => Some(*v),
         // The shortest text that is this float is the number that was meant.
         Value::Real(v) => Decimal::parse(&v.to_string()),
         Value::Text(v) => std::str::from_utf8(v).ok().and_then(Decimal::parse),

@@ -20,11 +20,11 @@ pub(crate) struct ColumnBuilder {
     cells: Cells,
     declared_by: Option<DeclaredBy>,
     reading: Reading,
-    rows: u64,
     nulls: u64,
     misfit: Option<Misfit>,
     /// Rows of this batch with misfits, from its first row, and what they hold; kept only when asked for.
     set_aside: Option<Vec<(usize, String)>>,
+    /// Rows of the batches before.
     batch_start: u64,
 }
 
@@ -45,18 +45,7 @@ impl ColumnBuilder {
         let name = PlSmallStr::from_str(name);
         let cells = Cells::of_type(value_type, &name, capacity);
         let reading = Reading::default();
-        Self {
-            name,
-            capacity,
-            cells,
-            declared_by,
-            reading,
-            rows: 0,
-            nulls: 0,
-            misfit: None,
-            set_aside: None,
-            batch_start: 0,
-        }
+        Self { name, capacity, cells, declared_by, reading, nulls: 0, misfit: None, set_aside: None, batch_start: 0 }
     }
 
     /// A column whose type the first batch decides.
@@ -103,13 +92,19 @@ impl ColumnBuilder {
     }
 
     /// Takes the next value. One that does not fit becomes null and is counted.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn push(&mut self, value: Value<'_>) {
+        if !self.cells.push_same(value, self.reading) {
+            self.push_other(value);
+        }
+    }
+
+    #[inline(never)]
+    fn push_other(&mut self, value: Value<'_>) {
         if matches!(value, Value::Null) {
             self.nulls += 1;
         }
-        let row = self.rows;
-        self.rows += 1;
+        let row = self.batch_start + self.cells.len() as u64;
         if let Err(found) = self.cells.push(value, self.reading) {
             self.misfits(found, row, value);
         }
@@ -143,7 +138,7 @@ impl ColumnBuilder {
     /// The column of all values since the last call.
     pub(crate) fn take(&mut self) -> PolarsResult<Column> {
         self.decide();
-        self.batch_start = self.rows;
+        self.batch_start += self.cells.len() as u64;
         if let Cells::Text(text) = &mut self.cells {
             return text.take();
         }
@@ -270,13 +265,13 @@ mod tests {
             let found = builder.mismatch().map(|m| m.found);
             (builder.take().unwrap().i64().unwrap().get(0), found)
         };
-        let decimal = |text: &str| Value::Decimal(Decimal::parse(text).unwrap());
-        assert_eq!(cents(decimal("12.30")), (Some(1230), None));
+        let decimal = |text: &str| Decimal::parse(text).unwrap();
+        assert_eq!(cents(Value::Decimal(&decimal("12.30"))), (Some(1230), None));
         assert_eq!(cents(Value::Integer(12)), (Some(1200), None));
         assert_eq!(cents(Value::Real(0.29)), (Some(29), None));
         assert_eq!(cents(Value::Text(b"-1.05")), (Some(-105), None));
         let more = Some("number with more decimals than its minor unit has".to_owned());
-        assert_eq!(cents(decimal("0.005")), (None, more.clone()));
+        assert_eq!(cents(Value::Decimal(&decimal("0.005"))), (None, more.clone()));
         assert_eq!(cents(Value::Real(0.1 + 0.2)), (None, more));
         assert_eq!(cents(Value::Text(b"much")), (None, Some("text".to_owned())));
     }

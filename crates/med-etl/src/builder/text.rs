@@ -28,36 +28,48 @@ impl Dictionary {
         Self { bytes: Vec::new(), ends: Vec::new(), slots: vec![EMPTY; SLOTS], last: None }
     }
 
+    #[inline]
     fn level(&self, code: u32) -> &[u8] {
         let code = code as usize;
         let start = if code == 0 { 0 } else { self.ends[code - 1] };
         &self.bytes[start..self.ends[code]]
     }
 
-    /// The code of this text; `Err(true)` when the dictionary is full, `Err(false)` when the text is not UTF-8.
+    /// The code of this text, if it has one.
     #[inline]
-    fn code(&mut self, text: &[u8]) -> Result<u32, bool> {
+    fn known(&mut self, text: &[u8]) -> Option<u32> {
         if let Some(last) = self.last
-            && self.level(last) == text
+            && same(self.level(last), text)
         {
-            return Ok(last);
+            return Some(last);
         }
         let mut slot = hash(text) as usize & (SLOTS - 1);
         loop {
             match self.slots[slot] {
-                EMPTY => break,
-                code if self.level(code) == text => {
+                EMPTY => return None,
+                code if same(self.level(code), text) => {
                     self.last = Some(code);
-                    return Ok(code);
+                    return Some(code);
                 }
                 _ => slot = (slot + 1) & (SLOTS - 1),
             }
+        }
+    }
+
+    /// The code of this text; `Err(true)` when the dictionary is full, `Err(false)` when the text is not UTF-8.
+    fn code(&mut self, text: &[u8]) -> Result<u32, bool> {
+        if let Some(code) = self.known(text) {
+            return Ok(code);
         }
         if self.ends.len() == MAX_LEVELS {
             return Err(true);
         }
         if std::str::from_utf8(text).is_err() {
             return Err(false);
+        }
+        let mut slot = hash(text) as usize & (SLOTS - 1);
+        while self.slots[slot] != EMPTY {
+            slot = (slot + 1) & (SLOTS - 1);
         }
         let code = self.ends.len() as u32;
         self.bytes.extend_from_slice(text);
@@ -73,16 +85,40 @@ impl Dictionary {
     }
 }
 
+/// Whether two texts are the same. Those of 8 to 16 bytes overlap in two words, which saves a call for what most are.
+#[inline]
+fn same(a: &[u8], b: &[u8]) -> bool {
+    if a.len() != b.len() {
+        return false;
+    }
+    match (a.first_chunk::<8>(), b.first_chunk::<8>(), a.last_chunk::<8>(), b.last_chunk::<8>()) {
+        (Some(a_first), Some(b_first), Some(a_last), Some(b_last)) => {
+            a_first == b_first && a_last == b_last && (a.len() <= 16 || a == b)
+        }
+        _ => word(a) == word(b),
+    }
+}
+
+/// A text of fewer than eight bytes as one number, which tells texts of one length apart.
+#[inline]
+fn word(text: &[u8]) -> u64 {
+    match (text.first_chunk::<4>(), text.last_chunk::<4>()) {
+        (Some(first), Some(last)) => u64::from(u32::from_le_bytes(*first)) << 32 | u64::from(u32::from_le_bytes(*last)),
+        _ => match text {
+            [] => 0,
+            [first, .., last] => u64::from(*first) << 16 | u64::from(text[1]) << 8 | u64::from(*last),
+            [only] => u64::from(*only),
+        },
+    }
+}
+
 /// Mixes length, first and last eight bytes; levels that agree in those are told apart by comparing.
 #[inline]
 fn hash(text: &[u8]) -> u64 {
     const MIX: u64 = 0x9E37_79B9_7F4A_7C15;
     let (first, last) = match (text.first_chunk::<8>(), text.last_chunk::<8>()) {
         (Some(first), Some(last)) => (u64::from_le_bytes(*first), u64::from_le_bytes(*last)),
-        _ => {
-            let word = text.iter().fold(0_u64, |word, byte| word << 8 | u64::from(*byte));
-            (word, 0)
-        }
+        _ => (word(text), 0),
     };
     let mixed = (first ^ last.rotate_left(29) ^ (text.len() as u64) << 56).wrapping_mul(MIX);
     mixed ^ mixed >> 32
@@ -93,6 +129,7 @@ pub(crate) struct TextCells {
     codes: Vec<u32>,
     validity: Validity,
     plain: Option<StringChunkedBuilder>,
+    plain_rows: usize,
     name: PlSmallStr,
     capacity: usize,
 }
@@ -100,19 +137,41 @@ pub(crate) struct TextCells {
 impl TextCells {
     pub(crate) fn new(name: PlSmallStr, capacity: usize) -> Self {
         let dictionary = Some(Box::new(Dictionary::new()));
-        Self { dictionary, codes: Vec::new(), validity: Validity::default(), plain: None, name, capacity }
+        Self {
+            dictionary,
+            codes: Vec::new(),
+            validity: Validity::default(),
+            plain: None,
+            plain_rows: 0,
+            name,
+            capacity,
+        }
     }
 
     pub(crate) fn push_null(&mut self) {
         if let Some(plain) = &mut self.plain {
             plain.append_null();
+            self.plain_rows += 1;
         } else {
             self.validity.push_null(self.codes.len());
             self.codes.push(0);
         }
     }
 
-    #[inline]
+    /// Rows so far.
+    pub(crate) fn len(&self) -> usize {
+        if self.plain.is_some() { self.plain_rows } else { self.codes.len() }
+    }
+
+    /// Appends a text that the dictionary has, and says whether it has.
+    #[inline(always)]
+    pub(crate) fn push_known(&mut self, text: &[u8]) -> bool {
+        let Some(code) = self.dictionary.as_mut().and_then(|dictionary| dictionary.known(text)) else { return false };
+        self.codes.push(code);
+        self.validity.push_valid();
+        true
+    }
+
     pub(crate) fn push(&mut self, text: &[u8]) -> Result<(), &'static str> {
         const NOT_UTF8: &str = "text that is not UTF-8";
         if let Some(dictionary) = &mut self.dictionary {
@@ -129,6 +188,7 @@ impl TextCells {
         let text = std::str::from_utf8(text).map_err(|_| NOT_UTF8)?;
         let (name, capacity) = (&self.name, self.capacity);
         self.plain.get_or_insert_with(|| StringChunkedBuilder::new(name.clone(), capacity)).append_value(text);
+        self.plain_rows += 1;
         Ok(())
     }
 
@@ -146,6 +206,7 @@ impl TextCells {
                 }
             }
         }
+        self.plain_rows = self.codes.len();
         self.codes = Vec::new();
         self.validity = Validity::default();
         self.plain = Some(plain);
@@ -155,6 +216,7 @@ impl TextCells {
     pub(crate) fn take(&mut self) -> PolarsResult<Column> {
         let name = self.name.clone();
         let Some(dictionary) = &self.dictionary else {
+            self.plain_rows = 0;
             let next = StringChunkedBuilder::new(name.clone(), self.capacity);
             let plain = self.plain.replace(next).unwrap_or_else(|| StringChunkedBuilder::new(name, 0));
             return Ok(plain.finish().into_column());
@@ -208,6 +270,17 @@ mod tests {
     fn levels_that_hash_alike_are_told_apart() {
         let alike = [Some("12345678 a 12345678"), Some("12345678 b 12345678"), Some("12345678 a 12345678")];
         assert_eq!(read(&alike), alike.map(|t| t.map(str::to_owned)));
+    }
+
+    #[test]
+    fn short_texts_are_told_apart() {
+        let texts =
+            ["", "a", "b", "ab", "ba", "abc", "acb", "cba", "abcd", "abdc", "abcde", "abcdefg", "abcdegf", "abcdefgh"];
+        for a in texts {
+            for b in texts {
+                assert_eq!(same(a.as_bytes(), b.as_bytes()), a == b, "{a} {b}");
+            }
+        }
     }
 
     #[test]

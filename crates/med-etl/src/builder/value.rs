@@ -95,7 +95,8 @@ pub(crate) enum Value<'a> {
     Boolean(bool),
     Integer(i64),
     Real(f64),
-    Decimal(Decimal),
+    /// Behind a reference, which keeps a value at three words.
+    Decimal(&'a Decimal),
     Text(&'a [u8]),
     /// Days since 1970-01-01.
     Date(i32),

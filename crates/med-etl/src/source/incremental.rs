@@ -174,7 +174,8 @@ impl Incremental {
         self.lag > 0 || self.null_cursor == NullCursor::Include
     }
 
-    pub(crate) fn cursor_name(&self) -> &str {
+    /// The cursor column.
+    pub fn cursor(&self) -> &str {
         &self.cursor
     }
 

@@ -94,15 +94,15 @@ fn wanted(extract: &Extract, columns: &[CatalogueColumn]) -> Result<Vec<usize>, 
 fn increment<D: Database>(database: &mut D, extract: &Extract, prepared: &mut Prepared) -> Result<(), EtlError> {
     let Some(incremental) = extract.increment() else { return Ok(()) };
     let names: Vec<&str> =
-        std::iter::once(incremental.cursor_name()).chain(incremental.key().iter().map(String::as_str)).collect();
+        std::iter::once(incremental.cursor()).chain(incremental.key().iter().map(String::as_str)).collect();
     require(extract.selection(), &prepared.columns, names.iter().copied())?;
     let typed = |name: &&str| prepared.columns.iter().find(|c| c.name == **name).and_then(|c| c.value_type);
     let cursors: Vec<Cursor<'_>> = names.iter().map(|name| Cursor { name, value_type: typed(name) }).collect();
     if incremental.nulls() != NullCursor::Include {
-        let null = format!("{} IS NULL", D::DIALECT.quoted(incremental.cursor_name()));
+        let null = format!("{} IS NULL", D::DIALECT.quoted(incremental.cursor()));
         prepared.null_cursors = database.count(&prepared.from, Some(&null))?;
         if incremental.nulls() == NullCursor::Fail && prepared.null_cursors > 0 {
-            let (column, rows) = (incremental.cursor_name().to_owned(), prepared.null_cursors);
+            let (column, rows) = (incremental.cursor().to_owned(), prepared.null_cursors);
             return Err(EtlError::NullCursor { column, rows });
         }
     }
@@ -280,7 +280,7 @@ where
 {
     type Error = E;
 
-    #[inline]
+    #[inline(always)]
     fn value(&mut self, column: usize, value: Value<'_>) {
         self.builders[column].push(value);
     }

@@ -169,7 +169,7 @@ impl Database for SqliteDatabase {
             let field = row.get(place);
             let value = match field.as_ref().and_then(|f| f.value()) {
                 None => Ok(None),
-                Some(mut value) => cursor_value(read(&mut value)),
+                Some(mut value) => with_value(&mut value, cursor_value),
             };
             values.push(value.map_err(|found| EtlError::CursorValue { column: column.to_owned(), found })?);
         }
@@ -249,7 +249,7 @@ impl Database for SqliteDatabase {
                 let Some(field) = row.get(*place) else { continue };
                 match field.value() {
                     None => sink.value(column, Value::Null),
-                    Some(mut value) => sink.value(column, read(&mut value)),
+                    Some(mut value) => with_value(&mut value, |value| sink.value(column, value)),
                 }
             }
             drop(row);
@@ -280,19 +280,25 @@ fn opened(path: &Path, busy_timeout: Duration) -> Result<SqliteConnection, EtlEr
     Ok(connection)
 }
 
+/// Reads one value and hands it on.
 #[inline]
-fn read<'v>(value: &'v mut SqliteValue<'_, '_, '_>) -> Value<'v> {
+fn with_value<R>(value: &mut SqliteValue<'_, '_, '_>, take: impl FnOnce(Value<'_>) -> R) -> R {
     match value.value_type() {
-        None => Value::Null,
-        Some(SqliteType::Integer | SqliteType::SmallInt | SqliteType::Long) => Value::Integer(value.read_long()),
-        Some(SqliteType::Float | SqliteType::Double) => Value::Real(value.read_double()),
-        Some(SqliteType::Binary) => Value::Other("blob"),
+        None => take(Value::Null),
+        Some(SqliteType::Integer | SqliteType::SmallInt | SqliteType::Long) => take(Value::Integer(value.read_long())),
+        Some(SqliteType::Float | SqliteType::Double) => take(Value::Real(value.read_double())),
+        Some(SqliteType::Binary) => take(Value::Other("blob")),
         Some(SqliteType::Text) => {
-            // Diesel puts a replacement character in the place of bytes that are not UTF-8, which may also be there honestly.
-            if value.read_text().contains('\u{FFFD}') && std::str::from_utf8(value.read_blob()).is_err() {
-                return Value::Other("text that is not UTF-8");
+            let text = value.read_text().as_bytes();
+            // Diesel puts a replacement character, which begins with this byte, in the place of bytes that are not UTF-8. It may also
+            // be there honestly.
+            if !text.contains(&0xEF) {
+                return take(Value::Text(text));
             }
-            Value::Text(value.read_text().as_bytes())
+            if std::str::from_utf8(value.read_blob()).is_err() {
+                return take(Value::Other("text that is not UTF-8"));
+            }
+            take(Value::Text(value.read_text().as_bytes()))
         }
     }
 }

@@ -4,6 +4,7 @@
 mod claims;
 mod drift;
 mod explain;
+mod extract;
 mod files;
 mod killed;
 mod pipeline;

@@ -35,7 +35,7 @@ pub(super) fn with_value<R>(value: &MysqlValue<'_>, take: impl FnOnce(Value<'_>)
         MysqlType::Double => number!(f64, Value::Real),
         MysqlType::Numeric => {
             let decimal = std::str::from_utf8(bytes).ok().and_then(Decimal::parse);
-            take(decimal.map_or(Value::Other("decimal of more than 38 digits"), Value::Decimal))
+            take(decimal.as_ref().map_or(Value::Other("decimal of more than 38 digits"), Value::Decimal))
         }
         MysqlType::Date | MysqlType::DateTime | MysqlType::Timestamp => {
             let whole = value.value_type() == MysqlType::Date;

@@ -134,12 +134,13 @@ impl Database for PostgresDatabase {
 
     fn resolve(&mut self, table: &str) -> Result<String, EtlError> {
         let name = find_name(self.tables()?, table, false)?;
-        // The catalogue joined schema and name by a point, and either may hold one: the server says which it is.
+        // The catalogue joined schema and name by a point, and either may hold one: the server says which it is. Of a table that
+        // was dropped since the snapshot it does not know whether it is visible.
         let quoted: Option<Name> = sql_query(
             "SELECT quote_ident(n.nspname) || '.' || quote_ident(c.relname) AS name
              FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
              WHERE c.relkind IN ('r', 'v', 'm', 'p', 'f') AND $1 IN (c.relname, n.nspname || '.' || c.relname)
-             ORDER BY (c.relname = $1 AND pg_table_is_visible(c.oid)) DESC, n.nspname LIMIT 1",
+             ORDER BY (c.relname = $1 AND pg_table_is_visible(c.oid)) IS TRUE DESC, n.nspname LIMIT 1",
         )
         .bind::<Text, _>(&name)
         .get_result(&mut self.connection)

@@ -1,0 +1,184 @@
+//! What is new in a table, into a feature group, with the watermark in the same commit.
+
+use anyhow::{Context, ensure};
+use med_etl::transform::{Cast, Transform};
+use med_etl::{Connection, Extract, Extracted, ExtractionReport, Incremental};
+use med_quality::Suite;
+use med_schema::{Fingerprint, GatePolicy, RunId, Schema, Table, ValueType};
+use med_store::blocking::{FeatureGroup, Lakehouse};
+use med_store::{Batch, FeatureGroupDefinition, ResultKind, StoreError};
+use serde_json::json;
+
+use super::{Pace, unfit};
+use crate::cli::{ExtractArgs, NullCursor};
+use crate::output::{self, Outcome};
+
+pub(super) fn bring(
+    args: &ExtractArgs,
+    mut connection: Connection,
+    extract: Extract,
+    location: &str,
+) -> anyhow::Result<Outcome> {
+    let (Some(name), Some(cursor)) = (&args.group, &args.incremental) else {
+        anyhow::bail!("--lake needs --group and --incremental")
+    };
+    let event_time = args.event_time.as_ref().unwrap_or(cursor);
+    let lake = Lakehouse::open(location)?;
+    let known = match lake.open_feature_group(name, None) {
+        Ok(group) => Some(group),
+        Err(StoreError::NotFound { .. }) => None,
+        Err(error) => return Err(error.into()),
+    };
+    let domain = domain(args);
+    let incremental = Incremental::new(cursor, &args.key)?.lag(args.lag).null_cursor(match args.null_cursor {
+        NullCursor::Fail => med_etl::NullCursor::Fail,
+        NullCursor::Include => med_etl::NullCursor::Include,
+        NullCursor::Exclude => med_etl::NullCursor::Exclude,
+    });
+    let before = known.as_ref().map(|group| watermark(group, &domain, &incremental)).transpose()?.flatten();
+    let incremental = match before.as_ref().and_then(Incremental::watermark) {
+        Some(watermark) => incremental.since(watermark.clone())?,
+        None => incremental,
+    };
+    let mut extract = extract.incremental(incremental.clone());
+    if let Some(group) = &known {
+        extract = extract.with_schema(group.definition().schema.clone());
+    }
+    let pace = Pace::start();
+    let Extracted { table, quarantined, report } = connection.collect_with(&extract, |done| pace.told(done))?;
+    let took = pace.end(report.rows);
+    let table = if known.is_some() { table } else { prepared(table, event_time)? };
+    let run = run_id(&report, &table, &domain)?;
+    set_aside(args, &lake, &run, quarantined)?;
+    let rows = table.n_rows();
+    let checked = suite(&args.key, event_time)?.check(table);
+    let admitted = match checked.gate(&GatePolicy::strict()) {
+        Ok(admitted) => admitted,
+        Err(rejected) => {
+            for reason in rejected.reasons() {
+                output::note(&format!("not admitted: {reason}"));
+            }
+            return Ok(Outcome::Failed);
+        }
+    };
+    let group = match known {
+        Some(group) => group,
+        None => lake.feature_group(FeatureGroupDefinition {
+            name: name.clone(),
+            version: 1,
+            primary_key: args.key.clone(),
+            event_time: event_time.clone(),
+            description: format!("rows of {}", report.from),
+            schema: admitted.value().schema().clone(),
+        })?,
+    };
+    let mut batch = Batch::new(run.clone());
+    if let Some(watermark) = report.watermark.clone() {
+        let covered = incremental.since(watermark)?;
+        batch = batch.with_watermark(domain, serde_json::to_value(covered)?);
+    }
+    let commit = group.insert(batch, &admitted)?;
+    let mut summary = json!({
+        "rows": rows,
+        "seconds": took.as_secs_f64(),
+        "group": group.definition().id(),
+        "run": run,
+        "version": commit.version,
+        "inserted": commit.inserted,
+        "updated": commit.updated,
+        "incremental": before.is_some(),
+    });
+    unfit(&report, &mut summary);
+    if report.null_cursors > 0 {
+        summary["null_cursors"] = json!(report.null_cursors);
+    }
+    output::json(&summary)?;
+    Ok(Outcome::Passed)
+}
+
+/// What the watermark is of: the table by its name, a query by its digest, since its text may be personal.
+fn domain(args: &ExtractArgs) -> String {
+    match (&args.table, &args.query) {
+        (Some(table), _) => format!("table {table}"),
+        (None, query) => {
+            format!("query {}", Fingerprint::of(query.as_deref().unwrap_or_default().as_bytes()))
+        }
+    }
+}
+
+/// How far the group's source was read the last time, by the same columns.
+fn watermark(group: &FeatureGroup, domain: &str, now: &Incremental) -> anyhow::Result<Option<Incremental>> {
+    let Some(value) = group.table().watermark(domain, None)? else { return Ok(None) };
+    let before: Incremental = serde_json::from_value(value).context("the lake's watermark")?;
+    ensure!(
+        before.cursor() == now.cursor() && before.key() == now.key(),
+        "the lake's watermark is by column {:?} and key {:?}, not by {:?} and {:?}; use the same, or another group",
+        before.cursor(),
+        before.key(),
+        now.cursor(),
+        now.key()
+    );
+    Ok(Some(before))
+}
+
+/// The first table of a group decides its schema: the event time is a moment, and any column may be null in a later batch, but for
+/// what the gate says.
+fn prepared(table: Table, event_time: &str) -> anyhow::Result<Table> {
+    let table = match table.schema().column(event_time)?.value_type {
+        ValueType::Text => Cast::new(event_time, ValueType::Timestamp).apply(table)?.table,
+        _ => table,
+    };
+    let columns = table.schema().columns().iter().map(|column| {
+        let mut column = column.clone().nullable(true);
+        column.domain = None;
+        column
+    });
+    let schema = Schema::new(columns.collect())?;
+    Ok(table.with_schema(schema)?)
+}
+
+/// The same rows, read up to the same watermark, are the same run: bringing them again changes nothing.
+fn run_id(report: &ExtractionReport, table: &Table, domain: &str) -> anyhow::Result<RunId> {
+    let rows = match report.fingerprint {
+        Some(fingerprint) => fingerprint,
+        None => table.fingerprint()?,
+    };
+    let up_to = serde_json::to_vec(&report.watermark)?;
+    Ok(RunId::derived_from([rows, Fingerprint::of(&up_to), Fingerprint::of(domain.as_bytes())]))
+}
+
+fn set_aside(
+    args: &ExtractArgs,
+    lake: &Lakehouse,
+    run: &RunId,
+    rows: Option<polars::prelude::DataFrame>,
+) -> anyhow::Result<()> {
+    let Some(rows) = rows else { return Ok(()) };
+    let rows = Table::infer(rows)?;
+    match &args.quarantine {
+        Some(path) => {
+            rows.write(path)?;
+        }
+        None => {
+            lake.results().put_table(ResultKind::Quarantine, run, "extracted.parquet", &rows)?;
+        }
+    }
+    Ok(())
+}
+
+/// What a batch must fulfil to be brought in: the columns that name a row are there and name one row each.
+fn suite(key: &[String], event_time: &str) -> anyhow::Result<Suite> {
+    let names: Vec<&str> = key.iter().map(String::as_str).filter(|k| *k != event_time).chain([event_time]).collect();
+    let mut expectations: Vec<_> = names
+        .iter()
+        .map(|column| {
+            json!({"type": "expect_column_values_to_not_be_null", "kwargs": {"column": column}, "severity": "critical"})
+        })
+        .collect();
+    expectations.push(json!({
+        "type": "expect_compound_columns_to_be_unique",
+        "kwargs": {"column_list": names},
+        "severity": "critical",
+    }));
+    Ok(Suite::from_json(&json!({"name": "extracted rows", "expectations": expectations}).to_string())?)
+}

@@ -1,0 +1,169 @@
+//! `med extract`: files, what does not fit, and what is new into a lake.
+
+use std::path::Path;
+
+use diesel::Connection as _;
+use diesel::connection::SimpleConnection;
+use diesel::sqlite::SqliteConnection;
+
+use super::med;
+
+const URL: &str = "sqlite://claims.sqlite";
+
+fn change(folder: &Path, sql: &str) {
+    let path = folder.join("claims.sqlite");
+    SqliteConnection::establish(path.to_str().unwrap()).unwrap().batch_execute(sql).unwrap();
+}
+
+fn claims(folder: &Path) {
+    change(
+        folder,
+        "CREATE TABLE claims (id INTEGER PRIMARY KEY, paid DECIMAL, kind TEXT, updated_at TEXT);
+         INSERT INTO claims VALUES (1, 12.30, 'visit', '2024-01-01 08:00:00'), (2, 7, 'lab', '2024-01-01 09:00:00'),
+                                   (3, -0.05, NULL, '2024-01-01 09:00:00');",
+    );
+}
+
+#[test]
+fn what_is_new_comes_into_the_lake_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    claims(folder);
+    let bring = |more: &[&str]| {
+        let base = [
+            "extract",
+            "--database-url",
+            URL,
+            "--table",
+            "claims",
+            "--lake",
+            "lake",
+            "--group",
+            "claims",
+            "--key",
+            "id",
+            "--incremental",
+            "updated_at",
+            "--cents",
+            "paid",
+        ];
+        med(folder, &[&base[..], more].concat())
+    };
+    let first = bring(&[]).passed();
+    assert_eq!((&first["rows"], &first["inserted"], &first["incremental"]), (&3.into(), &3.into(), &false.into()));
+    let nothing = bring(&[]).passed();
+    assert_eq!(
+        (&nothing["rows"], &nothing["version"], &nothing["incremental"]),
+        (&0.into(), &first["version"], &true.into())
+    );
+    // A tie of the last row, a changed row, and one that was committed late.
+    change(
+        folder,
+        "INSERT INTO claims VALUES (4, 1, 'lab', '2024-01-01 09:00:00'), (5, 1, 'lab', '2024-01-01 08:59:59');
+         UPDATE claims SET paid = 13, updated_at = '2024-01-02 00:00:00' WHERE id = 1;",
+    );
+    let second = bring(&["--lag", "60"]).passed();
+    // Rows 1, 4 and 5 are new; 2 and 3 were read again within the lag.
+    assert_eq!((&second["rows"], &second["inserted"], &second["updated"]), (&5.into(), &3.into(), &0.into()));
+    assert_eq!(bring(&[]).passed()["rows"], 0);
+    let out = ["lake", "--lake", "lake", "read", "claims", "--out", "all.csv"];
+    med(folder, &out).passed();
+    let text = std::fs::read_to_string(folder.join("all.csv")).unwrap();
+    assert_eq!(text.lines().count(), 7, "both versions of row 1, each at its time:\n{text}");
+    assert!(text.contains("1230") && text.contains("1300") && text.contains("-5"), "{text}");
+    let other = [
+        "extract",
+        "--database-url",
+        URL,
+        "--table",
+        "claims",
+        "--lake",
+        "lake",
+        "--group",
+        "claims",
+        "--key",
+        "kind",
+        "--incremental",
+        "updated_at",
+    ];
+    assert!(med(folder, &other).refused().contains("key"));
+}
+
+#[test]
+fn a_batch_whose_key_is_not_one_is_not_admitted() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    claims(folder);
+    let done = med(
+        folder,
+        &[
+            "extract",
+            "--database-url",
+            URL,
+            "--table",
+            "claims",
+            "--lake",
+            "lake",
+            "--group",
+            "claims",
+            "--key",
+            "kind",
+            "--incremental",
+            "updated_at",
+        ],
+    );
+    assert_eq!(done.code, 1, "{}", done.stderr);
+    assert!(done.stderr.contains("not admitted"), "{}", done.stderr);
+}
+
+#[test]
+fn what_does_not_fit_is_counted_and_set_aside() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    claims(folder);
+    change(
+        folder,
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, n INTEGER); INSERT INTO t VALUES (1, 5), (2, 'secret'), (3, 7);",
+    );
+    let base = ["extract", "--database-url", URL, "--table", "t", "--out", "t.parquet"];
+    let failed = med(folder, &base).refused();
+    assert!(failed.contains("1 row") && !failed.contains("secret"), "{failed}");
+    let split = ["--on-mismatch", "quarantine", "--quarantine", "aside.parquet"];
+    let done = med(folder, &[&base[..], &split].concat()).passed();
+    assert_eq!(
+        (&done["rows"], &done["quarantined"], &done["mismatches"][0]["column"]),
+        (&2.into(), &1.into(), &"n".into())
+    );
+    assert!(folder.join("aside.parquet").exists());
+    let parts = [
+        "extract",
+        "--database-url",
+        URL,
+        "--table",
+        "t",
+        "--out",
+        "p.parquet",
+        "--partitions",
+        "2",
+        "--on-mismatch",
+        "null",
+    ];
+    assert_eq!(med(folder, &parts).passed()["rows"], 3);
+    assert!(med(folder, &[&base[..], &["--on-mismatch", "quarantine"]].concat()).refused().contains("--quarantine"));
+}
+
+#[test]
+fn the_pace_is_told_and_the_password_is_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    claims(folder);
+    let done = med(folder, &["extract", "--database-url", URL, "--table", "claims", "--out", "c.parquet"]);
+    assert!(done.stderr.contains("rows/s"), "{}", done.stderr);
+    let url = "postgres://reader:hunter2@127.0.0.1:1/claims";
+    let done = med(folder, &["extract", "--database-url", url, "--table", "claims", "--out", "c.parquet"]);
+    assert_eq!(done.code, 2);
+    assert!(!done.stderr.contains("hunter2"), "{}", done.stderr);
+    if !cfg!(feature = "postgres") {
+        assert!(done.stderr.contains("build with the feature \"postgres\""), "{}", done.stderr);
+    }
+}
