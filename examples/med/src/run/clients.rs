@@ -161,6 +161,8 @@ pub(super) fn load(
         version: 1,
         primary_key: vec![CLIENT_ID.to_owned()],
         event_time: EVENT_TIME.to_owned(),
+        partition_by: Vec::new(),
+        suite: None,
         description: "Clients with the cost of their year, one row a client and batch.".to_owned(),
         schema: batch.value().schema().clone(),
     })?;
