@@ -6,6 +6,7 @@
 
 mod clients;
 mod database;
+mod lineage;
 mod modelling;
 mod page;
 mod promotion;
@@ -38,7 +39,7 @@ pub(crate) fn run(args: &RunArgs) -> anyhow::Result<Outcome> {
     let fingerprints =
         [extracted.fingerprint, suites.fingerprint()?, config.fingerprint(&specs)?, Fingerprint::of(CODE)];
     let id = RunId::derived_from(fingerprints);
-    let lake = Lakehouse::open(&config.lake)?;
+    let lake = Lakehouse::open_with(&config.lake, crate::command::lake::environment())?;
     let lineage = Lineage {
         run: id.clone(),
         as_of: config.event_time,

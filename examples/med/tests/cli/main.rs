@@ -4,6 +4,7 @@
 mod explain;
 mod files;
 mod killed;
+mod lake;
 mod pipeline;
 mod profile;
 mod roles;
