@@ -44,6 +44,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         version: 1,
         primary_key: vec!["client_id".to_owned()],
         event_time: "event_time".to_owned(),
+        partition_by: Vec::new(),
+        suite: None,
         description: "what clients cost".to_owned(),
         schema: schema()?,
     })?;

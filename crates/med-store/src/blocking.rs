@@ -10,19 +10,22 @@
 //! # Panics
 //! Every call panics when made from async code: use [`crate::Lakehouse`] there.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
-use med_schema::{Admitted, GatePolicy, RunId, Schema, Table, Version};
+use med_schema::{Admitted, Fingerprint, GatePolicy, RunId, Schema, Table, Version};
 use object_store::ObjectStore;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::delta::DeltaEngine;
 use crate::{
-    Batch, Commit, FeatureGroupDefinition, FeatureGroupListing, LogEntry, ModelArtifact, ModelHistory, ModelVersion,
-    Result, ResultKind, Stage, StagedVersion, TableVersion, Transition, Written,
+    AliasEntry, Artifact, Batch, Commit, Compaction, FeatureGroupDefinition, FeatureGroupListing,
+    FeatureViewDefinition, Filter, GroupVersions, InsertRecord, LineageStep, LogEntry, ModelArtifact, ModelHistory,
+    ModelVersion, Result, ResultKind, Split, Stage, StagedVersion, TableVersion, TrainingSetManifest, Transition,
+    Vacuum, Vacuumed, Value, Written,
 };
 
 /// [`crate::Lakehouse`], waiting.
@@ -40,6 +43,27 @@ pub struct FeatureGroup {
 #[derive(Debug, Clone)]
 pub struct DeltaTable {
     table: crate::DeltaTable,
+    engine: Arc<DeltaEngine>,
+}
+
+/// [`crate::FeatureView`], waiting.
+#[derive(Debug, Clone)]
+pub struct FeatureView {
+    view: crate::FeatureView,
+    engine: Arc<DeltaEngine>,
+}
+
+/// [`crate::TrainingSet`], waiting.
+#[derive(Debug, Clone)]
+pub struct TrainingSet {
+    set: crate::TrainingSet,
+    engine: Arc<DeltaEngine>,
+}
+
+/// [`crate::LineageLog`], waiting.
+#[derive(Debug, Clone)]
+pub struct LineageLog {
+    log: crate::LineageLog,
     engine: Arc<DeltaEngine>,
 }
 
@@ -81,6 +105,14 @@ impl Lakehouse {
     /// As there.
     pub fn open(location: &str) -> Result<Self> {
         crate::Lakehouse::open(location).map(Self)
+    }
+
+    /// [`crate::Lakehouse::open_with`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn open_with(location: &str, options: impl IntoIterator<Item = (String, String)>) -> Result<Self> {
+        crate::Lakehouse::open_with(location, options).map(Self)
     }
 
     /// [`crate::Lakehouse::in_memory`].
@@ -139,6 +171,38 @@ impl Lakehouse {
         Ok(DeltaTable { table, engine: self.engine() })
     }
 
+    /// [`crate::Lakehouse::partitioned_table`], waiting.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn partitioned_table(&self, name: &str, schema: &Schema, partition_by: &[String]) -> Result<DeltaTable> {
+        let table = self.engine().block_on(self.0.partitioned_table(name, schema, partition_by))?;
+        Ok(DeltaTable { table, engine: self.engine() })
+    }
+
+    /// [`crate::Lakehouse::feature_view`], waiting.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn feature_view(&self, definition: FeatureViewDefinition) -> Result<FeatureView> {
+        let view = self.engine().block_on(self.0.feature_view(definition))?;
+        Ok(FeatureView { view, engine: self.engine() })
+    }
+
+    /// [`crate::Lakehouse::open_feature_view`], waiting.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn open_feature_view(&self, name: &str, version: u32) -> Result<FeatureView> {
+        let view = self.engine().block_on(self.0.open_feature_view(name, version))?;
+        Ok(FeatureView { view, engine: self.engine() })
+    }
+
+    /// The lineage of what is in the lake.
+    pub fn lineage(&self) -> LineageLog {
+        LineageLog { log: self.0.lineage(), engine: self.engine() }
+    }
+
     /// The result folders.
     pub fn results(&self) -> ResultFolder {
         ResultFolder { results: self.0.results(), engine: self.engine() }
@@ -169,14 +233,90 @@ impl FeatureGroup {
 waiting!(FeatureGroup.group {
     insert(batch: impl Into<Batch>, rows: &Admitted<Table>) -> Commit;
     replace_batch(batch: impl Into<Batch>, rows: &Admitted<Table>) -> Commit;
+    insert_record(run: &RunId) -> Option<InsertRecord>;
+    forget(batch: impl Into<Batch>, clients: &[Vec<Value>]) -> Commit;
+    scan(columns: Option<&[&str]>, filter: Option<Filter>, version: Option<Version>) -> Table;
     read(version: Option<Version>) -> Table;
     read_as_of(time: DateTime<Utc>) -> Table;
     history() -> Vec<TableVersion>;
 });
 
+impl FeatureView {
+    /// The columns it has.
+    pub fn schema(&self) -> &Schema {
+        self.view.schema()
+    }
+
+    /// [`crate::FeatureView::training_set`], waiting.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn training_set(&self, run: &RunId, split: Split) -> Result<TrainingSet> {
+        let set = self.engine.block_on(self.view.training_set(run, split))?;
+        Ok(TrainingSet { set, engine: Arc::clone(&self.engine) })
+    }
+
+    /// [`crate::FeatureView::open_training_set`], waiting.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn open_training_set(&self, number: u64) -> Result<TrainingSet> {
+        let set = self.engine.block_on(self.view.open_training_set(number))?;
+        Ok(TrainingSet { set, engine: Arc::clone(&self.engine) })
+    }
+
+    /// [`crate::FeatureView::reproduce`], waiting.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn reproduce(&self, set: &TrainingSet) -> Result<Fingerprint> {
+        self.engine.block_on(self.view.reproduce(&set.set))
+    }
+}
+
+waiting!(FeatureView.view {
+    versions() -> GroupVersions;
+    read(versions: &GroupVersions) -> Table;
+});
+
+impl TrainingSet {
+    /// All there is to say about it.
+    pub fn manifest(&self) -> &TrainingSetManifest {
+        self.set.manifest()
+    }
+}
+
+waiting!(TrainingSet.set {
+    read(part: &str) -> Table;
+});
+
+waiting!(LineageLog.log {
+    record(step: &LineageStep) -> ();
+    steps(run: Option<&RunId>) -> Vec<LineageStep>;
+    trace(artifact: &Artifact) -> Vec<LineageStep>;
+});
+
+impl DeltaTable {
+    /// [`crate::DeltaTable::evolve`], waiting.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn evolve(&self, batch: impl Into<Batch>, schema: &Schema) -> Result<Self> {
+        let table = self.engine.block_on(self.table.evolve(batch, schema))?;
+        Ok(Self { table, engine: Arc::clone(&self.engine) })
+    }
+}
+
 waiting!(DeltaTable.table {
     append(batch: impl Into<Batch>, rows: &Admitted<Table>) -> Commit;
     overwrite(batch: impl Into<Batch>, rows: &Admitted<Table>) -> Commit;
+    overwrite_partitions(batch: impl Into<Batch>, rows: &Admitted<Table>) -> Commit;
+    delete(batch: impl Into<Batch>, filter: Filter) -> Commit;
+    compact(batch: impl Into<Batch>, options: Compaction) -> Commit;
+    vacuum(now: DateTime<Utc>, options: Vacuum) -> Vacuumed;
+    checkpoint() -> Version;
+    scan(columns: Option<&[&str]>, filter: Option<Filter>, version: Option<Version>) -> Table;
+    files_for(filter: Filter) -> Vec<String>;
     read(version: Option<Version>) -> Table;
     version() -> Version;
     version_as_of(time: DateTime<Utc>) -> Version;
@@ -219,6 +359,10 @@ waiting!(ModelRegistry.registry {
     rollback(name: &str) -> LogEntry;
     admit_stored(name: &str, version: Version, policy: &GatePolicy) -> Admitted<ModelVersion>;
     production(name: &str) -> Option<ModelVersion>;
+    load_production(name: &str) -> (ModelVersion, Bytes);
+    set_alias(name: &str, alias: &str, to: Option<Version>, run: &RunId) -> ();
+    alias_log(name: &str, alias: &str) -> Vec<AliasEntry>;
+    aliases(name: &str) -> BTreeMap<String, Version>;
     load(model: &ModelVersion) -> Bytes;
     models() -> Vec<String>;
     version(name: &str, version: Version) -> ModelVersion;

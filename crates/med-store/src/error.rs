@@ -121,6 +121,32 @@ pub enum StoreError {
         /// Everything that differs.
         differences: Vec<String>,
     },
+    /// A filter that does not suit the table.
+    #[error("filter on column {column:?}: {reason}")]
+    Filter {
+        /// The column.
+        column: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// Not what a table can be partitioned by.
+    #[error("table {table}: partition column {column:?}: {reason}")]
+    Partition {
+        /// The table.
+        table: String,
+        /// The column.
+        column: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// A change of the schema that readers would not survive.
+    #[error("table {table} cannot take this schema: {}; make a new table", list(.differences))]
+    Evolution {
+        /// The table.
+        table: String,
+        /// Everything that forbids it.
+        differences: Vec<String>,
+    },
     /// A key column that cannot be one.
     #[error("feature group {group}: column {column:?} cannot be a key: {reason}")]
     Key {
@@ -129,6 +155,32 @@ pub enum StoreError {
         /// The column.
         column: String,
         /// Why not.
+        reason: String,
+    },
+    /// Rows that another suite admitted than the one the group asks for.
+    #[error(
+        "feature group {group} takes rows admitted by the suite {expected:?}; these come with a report of {found:?}"
+    )]
+    OtherSuite {
+        /// The group.
+        group: String,
+        /// Its suite.
+        expected: String,
+        /// The report's name.
+        found: String,
+    },
+    /// A feature view that cannot be.
+    #[error("feature view {view}: {reason}")]
+    View {
+        /// The view and its version.
+        view: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// A split that splits nothing.
+    #[error("split of a training set: {reason}")]
+    Split {
+        /// What is wrong.
         reason: String,
     },
     /// A missing value in a key.

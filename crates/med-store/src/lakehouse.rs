@@ -7,11 +7,14 @@ use med_schema::Schema;
 use object_store::ObjectStore;
 use object_store::local::LocalFileSystem;
 use object_store::memory::InMemory;
+use object_store::prefix::PrefixStore;
 use url::Url;
 
 use crate::delta::DeltaEngine;
 use crate::feature_group::{self, FeatureGroup, FeatureGroupDefinition, FeatureGroupListing};
-use crate::{DeltaTable, ModelRegistry, Result, ResultFolder, StoreError, layout};
+use crate::{
+    DeltaTable, FeatureView, FeatureViewDefinition, LineageLog, ModelRegistry, Result, ResultFolder, StoreError, layout,
+};
 
 /// A lakehouse: feature groups and tables in Delta format, result folders and a model registry under one root of an
 /// object store. Cheap to clone; clones share the engine and its two threads.
@@ -35,7 +38,9 @@ impl Lakehouse {
                 let url = Url::parse(location).map_err(|e| wrong(e.to_string()))?;
                 url.to_file_path().map_err(|()| wrong("not an absolute path of this machine".to_owned()))?
             }
-            Some((scheme, _)) => return Err(wrong(format!("stores of kind {scheme} are handed in ready-made"))),
+            Some((scheme, _)) => {
+                return Err(wrong(format!("stores of kind {scheme} are opened by open_with, or handed in ready-made")));
+            }
         };
         if folder.as_os_str().is_empty() {
             return Err(wrong("the path is empty".to_owned()));
@@ -43,6 +48,29 @@ impl Lakehouse {
         std::fs::create_dir_all(&folder).map_err(|e| wrong(e.to_string()))?;
         let store = LocalFileSystem::new_with_prefix(&folder).map_err(|e| wrong(e.to_string()))?;
         Self::with_store(Arc::new(store))
+    }
+
+    /// As [`Lakehouse::open`], and `s3://`, `az://` and `gs://` addresses where the features `aws`, `azure` and `gcp` are on. The
+    /// options are object_store's (`aws_access_key_id`, `aws_endpoint`, `azure_storage_account_name`, ...); those it does not
+    /// know are ignored, so that a program may hand over its environment.
+    ///
+    /// # Errors
+    /// When the address is of a kind that is not on, or the options do not make a store.
+    pub fn open_with(location: &str, options: impl IntoIterator<Item = (String, String)>) -> Result<Self> {
+        let feature = match location.split_once("://").map(|(scheme, _)| scheme) {
+            Some("s3" | "s3a") => Some(("aws", cfg!(feature = "aws"))),
+            Some("az" | "azure" | "abfs" | "abfss" | "adl") => Some(("azure", cfg!(feature = "azure"))),
+            Some("gs") => Some(("gcp", cfg!(feature = "gcp"))),
+            _ => None,
+        };
+        let Some((feature, on)) = feature else { return Self::open(location) };
+        let wrong = |reason: String| StoreError::Location { found: location.to_owned(), reason };
+        if !on {
+            return Err(wrong(format!("the feature {feature} of med-store is off")));
+        }
+        let url = Url::parse(location).map_err(|e| wrong(e.to_string()))?;
+        let (store, path) = object_store::parse_url_opts(&url, options).map_err(|e| wrong(e.to_string()))?;
+        Self::with_store(Arc::new(PrefixStore::new(store, path)))
     }
 
     /// A lake that ends with the process.
@@ -86,13 +114,44 @@ impl Lakehouse {
         feature_group::list(&self.engine).await
     }
 
+    /// Opens a feature view, or defines it when there is none of this name and version. Its groups must be there.
+    ///
+    /// # Errors
+    /// When a group or column is not there, two columns have one name, or the view is there otherwise.
+    pub async fn feature_view(&self, definition: FeatureViewDefinition) -> Result<FeatureView> {
+        FeatureView::open_or_create(Arc::clone(&self.engine), definition).await
+    }
+
+    /// Opens a feature view that is there.
+    ///
+    /// # Errors
+    /// When it is not there; the error lists those that are.
+    pub async fn open_feature_view(&self, name: &str, version: u32) -> Result<FeatureView> {
+        FeatureView::open(Arc::clone(&self.engine), name, version).await
+    }
+
+    /// The lineage of what is in the lake.
+    pub fn lineage(&self) -> LineageLog {
+        LineageLog::new(Arc::clone(self.engine.store()))
+    }
+
     /// A Delta table without keys, made if it is not there.
     ///
     /// # Errors
     /// When the name is not one or the store fails.
     pub async fn table(&self, name: &str, schema: &Schema) -> Result<DeltaTable> {
+        self.partitioned_table(name, schema, &[]).await
+    }
+
+    /// As [`Lakehouse::table`], with a folder for each value of the columns `partition_by`, which are booleans, dates,
+    /// integers or texts of few values.
+    ///
+    /// # Errors
+    /// As there, and when a column is not fit or the table is there with other partitions.
+    pub async fn partitioned_table(&self, name: &str, schema: &Schema, partition_by: &[String]) -> Result<DeltaTable> {
         layout::check_name("table", name)?;
-        DeltaTable::open_or_create(Arc::clone(&self.engine), layout::table(name), schema.clone()).await
+        let engine = Arc::clone(&self.engine);
+        DeltaTable::open_or_create(engine, layout::table(name), schema.clone(), partition_by).await
     }
 
     /// The result folders.

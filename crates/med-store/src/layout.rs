@@ -3,10 +3,15 @@
 //! ```text
 //! feature_groups/<name>_v<version>/            a Delta table
 //! feature_groups/<name>_v<version>/_med/group.json   its definition
+//! feature_groups/<name>_v<version>/_med/inserts/<run id>.json   report and statistics of an insert
+//! feature_views/<name>_v<version>.json         a view over groups
+//! training_sets/<view>_v<version>/<number>.json   the manifest of a training set, and data/<blake3>.parquet
+//! lineage/<run id>/<blake3>.json               one step of a run
 //! tables/<name>/                               a Delta table without keys
 //! <result kind>/<run id>/<name>                a result, and <name>.blake3 beside it
 //! registry/<name>/versions/<number>.json       a model version
 //! registry/<name>/artifacts/<blake3>           the bytes of a model
+//! registry/<name>/aliases/<alias>/<number>.json   one move of an alias
 //! registry/<name>/log/<number>.json            one step of its lifecycle
 //! ```
 
@@ -16,6 +21,8 @@ use object_store::path::Path;
 use crate::{Result, ResultKind, StoreError};
 
 pub(crate) const FEATURE_GROUPS: &str = "feature_groups";
+pub(crate) const FEATURE_VIEWS: &str = "feature_views";
+pub(crate) const LINEAGE: &str = "lineage";
 pub(crate) const REGISTRY: &str = "registry";
 /// Ending of the object that holds the digest of the one beside it, in the format of `b3sum`.
 pub(crate) const DIGEST: &str = ".blake3";
@@ -47,6 +54,18 @@ pub(crate) fn definition_in(group: &Path) -> Path {
     group.clone().join("_med").join("group.json")
 }
 
+pub(crate) fn view(name: &str, version: u32) -> Path {
+    Path::from_iter([FEATURE_VIEWS, &format!("{}.json", group_id(name, version))])
+}
+
+pub(crate) fn training_sets(view: &str, version: u32) -> Path {
+    Path::from_iter(["training_sets", &group_id(view, version)])
+}
+
+pub(crate) fn lineage(run: &RunId) -> Path {
+    Path::from_iter([LINEAGE, run.as_str()])
+}
+
 pub(crate) fn table(name: &str) -> Path {
     Path::from_iter(["tables", name])
 }
@@ -69,6 +88,14 @@ pub(crate) fn model_versions(name: &str) -> Path {
 
 pub(crate) fn model_log(name: &str) -> Path {
     model(name).join("log")
+}
+
+pub(crate) fn model_aliases(name: &str) -> Path {
+    model(name).join("aliases")
+}
+
+pub(crate) fn model_alias(name: &str, alias: &str) -> Path {
+    model_aliases(name).join(alias)
 }
 
 pub(crate) fn model_bytes(name: &str, content: Fingerprint) -> Path {

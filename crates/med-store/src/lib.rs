@@ -6,21 +6,31 @@ pub mod blocking;
 mod delta;
 mod error;
 mod feature_group;
+mod feature_view;
+mod filter;
 mod lakehouse;
 mod layout;
+mod lineage;
 mod object;
 mod parquet;
 mod registry;
 mod results;
+mod row_key;
 mod sealed;
 mod stage;
+mod statistics;
+mod training_set;
 
-pub use delta::{Batch, Commit, DeltaTable, Outcome, TableVersion};
+pub use delta::{Batch, Commit, Compaction, DeltaTable, Outcome, TableVersion, Vacuum, Vacuumed};
 pub use error::{Cause, Result, StoreError};
-pub use feature_group::{FeatureGroup, FeatureGroupDefinition, FeatureGroupListing};
+pub use feature_group::{FeatureGroup, FeatureGroupDefinition, FeatureGroupListing, InsertRecord};
+pub use feature_view::{FeatureView, FeatureViewDefinition, GroupColumns, GroupVersions, JoinedGroup};
+pub use filter::{Comparison, Filter, Value};
 pub use lakehouse::Lakehouse;
+pub use lineage::{Artifact, ArtifactKind, LineageLog, LineageStep, open_lineage};
 pub use registry::{
-    LogEntry, ModelArtifact, ModelHistory, ModelRegistry, ModelVersion, Move, StagedVersion, Transition,
+    AliasEntry, LogEntry, ModelArtifact, ModelHistory, ModelRegistry, ModelVersion, Move, StagedVersion, Transition,
 };
 pub use results::{ResultFolder, ResultKind, Written};
 pub use stage::Stage;
+pub use training_set::{Split, TrainingPart, TrainingSet, TrainingSetManifest};

@@ -3,8 +3,16 @@
 
 #[path = "integration/concurrency.rs"]
 mod concurrency;
+#[path = "integration/crash.rs"]
+mod crash;
+#[path = "integration/faulty.rs"]
+mod faulty;
 #[path = "integration/feature_groups.rs"]
 mod feature_groups;
+#[path = "integration/maintenance.rs"]
+mod maintenance;
+#[path = "integration/race.rs"]
+mod race;
 #[path = "integration/registry.rs"]
 mod registry;
 #[path = "integration/results.rs"]
@@ -13,3 +21,5 @@ mod results;
 mod support;
 #[path = "integration/tables.rs"]
 mod tables;
+#[path = "integration/views.rs"]
+mod views;

@@ -96,6 +96,9 @@ pub(crate) enum Command {
         after_help = "Example:\n  med model ls\n  med model promote annual_medical_cost 2 --stage production\n  med model rollback annual_medical_cost"
     )]
     Model(ModelArgs),
+    /// Renders a run that is in the lake as HTML again.
+    #[command(after_help = "Example:\n  med report --lake ./lake --out ./report")]
+    Report(ReportArgs),
 }
 
 #[derive(Debug, Args)]
@@ -483,6 +486,56 @@ pub(crate) enum LakeCommand {
         #[arg(long)]
         out: PathBuf,
     },
+    /// Lists the live files of a feature group: what a reader without Delta must read, and nothing else.
+    Files {
+        /// The feature group.
+        group: String,
+    },
+    /// Puts small files of a feature group together.
+    Compact {
+        /// The feature group.
+        group: String,
+        /// Size a file should have, in MiB.
+        #[arg(long, default_value_t = 128, value_parser = clap::value_parser!(u64).range(1..=1_048_576))]
+        target_mib: u64,
+    },
+    /// Takes away a client's rows, whatever their time. Former versions keep them until a vacuum.
+    Forget {
+        /// The feature group.
+        group: String,
+        /// The client, as its primary key column has it.
+        client: String,
+    },
+    /// Takes away files that only older versions need.
+    Vacuum {
+        /// The feature group.
+        group: String,
+        /// Versions of so many days back stay readable.
+        #[arg(long, default_value_t = 7)]
+        retain_days: u32,
+        /// Only say what would go.
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// Where things come from: all steps, or those of a run, as OpenLineage events.
+    Lineage {
+        /// Steps of this run only.
+        #[arg(long)]
+        run: Option<String>,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ReportArgs {
+    /// Folder of the lake.
+    #[arg(long, env = "MED_LAKE", default_value = "./lake")]
+    pub(crate) lake: String,
+    /// The run; without it, the one of the latest event time.
+    #[arg(long)]
+    pub(crate) run: Option<String>,
+    /// The folder the page is written to.
+    #[arg(long)]
+    pub(crate) out: PathBuf,
 }
 
 #[derive(Debug, Args)]

@@ -37,6 +37,7 @@ fn main() -> ExitCode {
         Command::Generate(args) => command::generate::run(&args),
         Command::Lake(args) => command::lake::run(&args),
         Command::Model(args) => command::model::run(&args),
+        Command::Report(args) => command::report::run(&args),
     };
     match done {
         Ok(Outcome::Passed) => ExitCode::SUCCESS,

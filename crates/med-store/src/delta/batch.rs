@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use bytes::Bytes;
 use med_schema::RunId;
+use object_store::path::Path;
 use serde_json::Value;
 
 /// One batch: the run that writes it and the watermarks that become true with it.
@@ -14,12 +16,14 @@ use serde_json::Value;
 pub struct Batch {
     pub(crate) run: RunId,
     pub(crate) watermarks: BTreeMap<String, Value>,
+    /// Objects written before the commit, and only if there is one.
+    pub(crate) attached: Vec<(Path, Bytes)>,
 }
 
 impl Batch {
     /// The batch of this run, without watermarks.
     pub fn new(run: RunId) -> Self {
-        Self { run, watermarks: BTreeMap::new() }
+        Self { run, watermarks: BTreeMap::new(), attached: Vec::new() }
     }
 
     /// With the watermark of `domain`, the source that was read up to it. It is committed together with the rows: a

@@ -10,16 +10,18 @@ use super::engine::failed;
 use crate::Result;
 
 pub(super) fn to_delta(table: &Path, schema: &Schema) -> Result<SchemaRef> {
-    let fields = schema.columns().iter().map(|column| {
-        let data_type = match column.value_type {
-            ValueType::Boolean => DataType::BOOLEAN,
-            ValueType::Integer => DataType::LONG,
-            ValueType::Float => DataType::DOUBLE,
-            ValueType::Text => DataType::STRING,
-            ValueType::Date => DataType::DATE,
-            ValueType::Timestamp => DataType::TIMESTAMP,
-        };
-        StructField::nullable(&column.name, data_type)
-    });
+    let fields =
+        schema.columns().iter().map(|column| StructField::nullable(&column.name, data_type(column.value_type)));
     Ok(Arc::new(StructType::try_new(fields).map_err(failed(table, "describe"))?))
+}
+
+pub(super) fn data_type(value_type: ValueType) -> DataType {
+    match value_type {
+        ValueType::Boolean => DataType::BOOLEAN,
+        ValueType::Integer => DataType::LONG,
+        ValueType::Float => DataType::DOUBLE,
+        ValueType::Text => DataType::STRING,
+        ValueType::Date => DataType::DATE,
+        ValueType::Timestamp => DataType::TIMESTAMP,
+    }
 }

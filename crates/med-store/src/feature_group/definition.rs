@@ -13,6 +13,8 @@ use crate::{Result, StoreError, layout};
 /// | `name`, `version` | what it is called; the version counts schemas, not data |
 /// | `primary_key` | columns that name a client (or whatever a row is about) |
 /// | `event_time` | column that says when the row became true; with the primary key it names the row |
+/// | `partition_by` | columns of few values that split the data into folders; fixed once made |
+/// | `suite` | name of the suite whose report each insert must come with |
 /// | `description` | what it holds, in words; may be changed freely in code, the first one is kept |
 /// | `schema` | the columns |
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -26,6 +28,12 @@ pub struct FeatureGroupDefinition {
     pub primary_key: Vec<String>,
     /// Column of the event time.
     pub event_time: String,
+    /// Columns that split the data into folders.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub partition_by: Vec<String>,
+    /// Name of the suite whose report each insert must come with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub suite: Option<String>,
     /// What it holds, in words.
     #[serde(default)]
     pub description: String,
@@ -87,6 +95,12 @@ impl FeatureGroupDefinition {
         if self.event_time != other.event_time {
             differences.push(format!("event time: expected {:?}, found {:?}", self.event_time, other.event_time));
         }
+        if self.partition_by != other.partition_by {
+            differences.push(format!("partitions: expected {:?}, found {:?}", self.partition_by, other.partition_by));
+        }
+        if self.suite != other.suite {
+            differences.push(format!("suite: expected {:?}, found {:?}", self.suite, other.suite));
+        }
         if let Some(difference) = self.schema.difference(&other.schema) {
             differences.extend(difference.columns().iter().map(ToString::to_string));
         }
@@ -124,6 +138,8 @@ mod tests {
             version: 1,
             primary_key: vec!["client_id".to_owned()],
             event_time: "event_time".to_owned(),
+            partition_by: Vec::new(),
+            suite: None,
             description: String::new(),
             schema: schema.unwrap(),
         }

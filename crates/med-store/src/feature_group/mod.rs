@@ -1,17 +1,20 @@
 //! Feature groups: tables with a primary key and an event time, written by upsert.
 
 mod definition;
+mod record;
 mod upsert;
 
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use med_schema::{Admitted, Table, Version, near_names};
-use polars::prelude::{DataFrame, SortMultipleOptions};
+use med_schema::{Admitted, RunId, Table, Version, near_names};
+use polars::prelude::{DataFrame, PolarsError, SortMultipleOptions};
 
 pub use definition::FeatureGroupDefinition;
+pub use record::InsertRecord;
 
-use crate::delta::{Change, DeltaEngine, DeltaTable, Plan};
+use crate::delta::{Change, DeltaEngine, DeltaTable, Plan, Removed};
+use crate::filter::{Filter, Value};
 use crate::{Batch, Commit, Result, StoreError, TableVersion, layout, object, sealed};
 use upsert::Merged;
 
@@ -67,7 +70,9 @@ impl FeatureGroup {
         };
         // The definition comes first: a killed run leaves a group whose table the next one makes.
         let folder = layout::group(&definition.name, definition.version);
-        let table = DeltaTable::open_or_create(engine, folder, definition.schema.clone()).await?;
+        let table = DeltaTable::open_or_create(engine, folder, definition.schema.clone(), &definition.partition_by)
+            .await?
+            .keyed_by(&definition.primary_key);
         Ok(Self { definition: Arc::new(definition), table })
     }
 
@@ -85,7 +90,8 @@ impl FeatureGroup {
             return Err(StoreError::NotFound { what: "feature group", name: wanted, near });
         };
         let definition = read_definition(&engine, name, version).await?;
-        let table = DeltaTable::at(engine, layout::group(name, version), definition.schema.clone());
+        let table = DeltaTable::at(engine, layout::group(name, version), definition.schema.clone())
+            .keyed_by(&definition.primary_key);
         Ok(Self { definition: Arc::new(definition), table })
     }
 
@@ -126,26 +132,95 @@ impl FeatureGroup {
 
     async fn bring(
         &self,
-        batch: Batch,
+        mut batch: Batch,
         rows: &Admitted<Table>,
         merge: impl Fn(&DataFrame, &DataFrame, &[String]) -> Result<Merged> + Send + 'static,
     ) -> Result<Commit> {
+        record::check_suite(&self.definition, rows.report())?;
         let keys = self.definition.row_key();
         let incoming = self.table.conform(rows.value())?;
         upsert::check_keys(&self.definition.id(), &incoming, &keys)?;
         let incoming = sort(&incoming, &keys)?;
+        let folder = layout::group(&self.definition.name, self.definition.version);
+        batch.attached.push(record::of(&folder, &batch.run, rows)?);
         self.table
             .write(batch, move |stored| {
-                let merged = merge(&stored()?, &incoming, &keys)?;
+                let incoming = stored.align(&incoming)?;
+                let files = stored.files(None)?;
+                let (rows, heights) = match &files {
+                    Some(files) => {
+                        let heights: Vec<usize> = files.iter().map(|(_, rows)| rows.height()).collect();
+                        (join(&incoming, files.iter().map(|(_, rows)| rows))?, heights)
+                    }
+                    // Files of other writers: all of it is one file.
+                    None => {
+                        let rows = stored.rows()?;
+                        let heights = vec![rows.height()];
+                        (rows, heights)
+                    }
+                };
+                let merged = merge(&rows, &incoming, &keys)?;
                 let change = match (merged.inserted, merged.updated + merged.removed) {
-                    (0, 0) => Change::Nothing,
-                    (_, 0) => Change::Append(merged.new_rows),
-                    _ => Change::Replace(sort(&merged.all_rows()?, &keys)?),
+                    (0, 0) => None,
+                    (_, 0) => Some(Change::append(merged.new_rows.clone())),
+                    _ => {
+                        let touched = merged.touched(&heights);
+                        let rows = sort(&merged.rewritten(&heights, &touched)?, &keys)?;
+                        let removed = match &files {
+                            None => Removed::All,
+                            Some(files) => {
+                                let gone = files.iter().zip(&touched).filter(|(_, touched)| **touched);
+                                Removed::Files(gone.map(|((file, _), _)| file.path.clone()).collect())
+                            }
+                        };
+                        Some(Change::merge(removed, rows))
+                    }
                 };
                 let Merged { inserted, updated, unchanged, removed, .. } = merged;
                 Ok(Plan { change, inserted, updated, unchanged, removed })
             })
             .await
+    }
+
+    /// Takes away all rows of these clients, whatever their event time: each entry holds one value for each column of
+    /// the primary key. Former versions keep them until a [`DeltaTable::vacuum`].
+    ///
+    /// # Errors
+    /// When an entry is not of the primary key; else as [`FeatureGroup::insert`].
+    pub async fn forget(&self, batch: impl Into<Batch>, clients: &[Vec<Value>]) -> Result<Commit> {
+        let key = &self.definition.primary_key;
+        if let Some(wrong) = clients.iter().find(|values| values.len() != key.len()) {
+            let reason = format!("expected {} values for each client, found {}", key.len(), wrong.len());
+            return Err(StoreError::Key { group: self.definition.id(), column: key.join(", "), reason });
+        }
+        let filter = match key.as_slice() {
+            [column] => Filter::one_of(column, clients.iter().flatten().cloned()),
+            _ => Filter::any(
+                clients
+                    .iter()
+                    .map(|values| Filter::all(key.iter().zip(values).map(|(c, v)| Filter::equal(c, v.clone())))),
+            ),
+        };
+        self.table.delete(batch, filter).await
+    }
+
+    /// Rows of the filter with these columns only, sorted by primary key and event time as far as these are among them;
+    /// see [`DeltaTable::scan`].
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn scan(
+        &self,
+        columns: Option<&[&str]>,
+        filter: Option<Filter>,
+        version: Option<Version>,
+    ) -> Result<Table> {
+        let (frame, schema) = self.table.scan(columns, filter, version).await?.into_parts();
+        let keys: Vec<String> = self.definition.row_key().into_iter().filter(|name| schema.contains(name)).collect();
+        if keys.is_empty() {
+            return self.table.parse_as(frame, schema);
+        }
+        self.table.parse_as(sort(&frame, &keys)?, schema)
     }
 
     /// All rows of the latest version, or of the one asked for, sorted by primary key and event time.
@@ -166,6 +241,22 @@ impl FeatureGroup {
         self.read(Some(version)).await
     }
 
+    /// The report and the statistics kept with the insert of a run; `None` when it made no version.
+    ///
+    /// # Errors
+    /// When the store fails or the record is damaged.
+    pub async fn insert_record(&self, run: &RunId) -> Result<Option<InsertRecord>> {
+        let folder = layout::group(&self.definition.name, self.definition.version);
+        let path = record::path(&folder, run);
+        if !self.history().await?.iter().any(|version| version.run.as_ref() == Some(run)) {
+            return Ok(None);
+        }
+        match object::get(&**self.table.engine().store(), &path).await? {
+            Some(bytes) => sealed::unseal(&path, &bytes).map(Some),
+            None => Ok(None),
+        }
+    }
+
     /// Each version with its time, run and row counts, oldest first.
     ///
     /// # Errors
@@ -178,6 +269,17 @@ impl FeatureGroup {
 fn sort(frame: &polars::prelude::DataFrame, keys: &[String]) -> Result<polars::prelude::DataFrame> {
     let options = SortMultipleOptions::default().with_maintain_order(true).with_multithreaded(false);
     frame.sort(keys, options).map_err(|e| StoreError::Convert { what: "sort by key".to_owned(), source: e.into() })
+}
+
+/// The rows of all files, with the columns of `like`.
+fn join<'a>(like: &DataFrame, files: impl Iterator<Item = &'a DataFrame>) -> Result<DataFrame> {
+    let failed = |e: PolarsError| StoreError::Convert { what: "rows of files".to_owned(), source: e.into() };
+    let mut rows = like.clear();
+    for file in files {
+        rows.vstack_mut(file).map_err(failed)?;
+    }
+    rows.rechunk_mut();
+    Ok(rows)
 }
 
 async fn read_definition(engine: &DeltaEngine, name: &str, version: u32) -> Result<FeatureGroupDefinition> {

@@ -2,15 +2,17 @@
 
 use std::collections::{HashMap, HashSet};
 
-use polars::prelude::{ChunkCompareEq, Column, DataFrame, DataType, IdxCa, IdxSize, NamedFrom, PolarsError};
+use polars::prelude::{ChunkCompareEq, DataFrame, IdxCa, IdxSize, NamedFrom, PolarsError};
 
+use crate::row_key::row_keys;
 use crate::{Result, StoreError};
 
 /// Stored rows and incoming ones, told apart by key and content.
 #[derive(Debug)]
 pub(super) struct Merged {
-    /// Stored rows that stay.
-    kept: DataFrame,
+    stored: DataFrame,
+    /// For each stored row whether it stays.
+    stays: Vec<bool>,
     /// Incoming rows that replace stored ones.
     changed: DataFrame,
     /// Incoming rows whose key is new.
@@ -23,9 +25,32 @@ pub(super) struct Merged {
 }
 
 impl Merged {
-    /// All rows there will be, unsorted.
-    pub(super) fn all_rows(&self) -> Result<DataFrame> {
-        self.kept.vstack(&self.changed).and_then(|rows| rows.vstack(&self.new_rows)).map_err(failed)
+    /// Stored files, given by their numbers of rows in order, that lose a row.
+    pub(super) fn touched(&self, files: &[usize]) -> Vec<bool> {
+        let mut start = 0;
+        files
+            .iter()
+            .map(|rows| {
+                let lost = self.stays[start..start + rows].contains(&false);
+                start += rows;
+                lost
+            })
+            .collect()
+    }
+
+    /// The rows that take the place of the touched files, unsorted: what stays of them, what changed and what is new.
+    pub(super) fn rewritten(&self, files: &[usize], touched: &[bool]) -> Result<DataFrame> {
+        let in_touched = files.iter().zip(touched).flat_map(|(rows, touched)| std::iter::repeat_n(*touched, *rows));
+        let kept: Vec<usize> = self
+            .stays
+            .iter()
+            .zip(in_touched)
+            .enumerate()
+            .filter(|(_, (stays, touched))| **stays && *touched)
+            .map(|(row, _)| row)
+            .collect();
+        let kept = take(&self.stored, kept.into_iter())?;
+        kept.vstack(&self.changed).and_then(|rows| rows.vstack(&self.new_rows)).map_err(failed)
     }
 }
 
@@ -53,37 +78,34 @@ pub(super) fn merge(stored: &DataFrame, incoming: &DataFrame, keys: &[String]) -
     for &(place, _) in &changed {
         stays[place] = false;
     }
-    let kept: Vec<usize> = stays.iter().enumerate().filter(|(_, stays)| **stays).map(|(row, _)| row).collect();
     Ok(Merged {
-        kept: take(&stored, kept.into_iter())?,
         changed: take(incoming, changed.iter().map(|&(_, row)| row))?,
         inserted: new.len() as u64,
         updated: changed.len() as u64,
         unchanged: (pairs.len() - changed.len()) as u64,
         removed: 0,
         new_rows: take(incoming, new.into_iter())?,
+        stored,
+        stays,
     })
 }
 
 /// As [`merge`], and stored rows whose `event_time` is among the incoming ones go if no incoming row has their key: the
 /// incoming rows are all there is to know of these times. Linear in both.
 pub(super) fn replace(stored: &DataFrame, incoming: &DataFrame, keys: &[String], event_time: &str) -> Result<Merged> {
-    let merged = merge(stored, incoming, keys)?;
+    let mut merged = merge(stored, incoming, keys)?;
     let time = [event_time.to_owned()];
     let incoming_times: HashSet<Vec<u8>> = row_keys(incoming, &time)?.into_iter().collect();
     let incoming_keys: HashSet<Vec<u8>> = row_keys(incoming, keys)?.into_iter().collect();
-    let times = row_keys(&merged.kept, &time)?;
-    let kept_keys = row_keys(&merged.kept, keys)?;
-    let stays: Vec<usize> = times
-        .iter()
-        .zip(&kept_keys)
-        .enumerate()
-        .filter(|(_, (time, key))| !incoming_times.contains(*time) || incoming_keys.contains(*key))
-        .map(|(row, _)| row)
-        .collect();
-    let removed = (times.len() - stays.len()) as u64;
-    let kept = if removed == 0 { merged.kept } else { take(&merged.kept, stays.into_iter())? };
-    Ok(Merged { kept, removed, ..merged })
+    let times = row_keys(&merged.stored, &time)?;
+    let stored_keys = row_keys(&merged.stored, keys)?;
+    for ((stays, time), key) in merged.stays.iter_mut().zip(&times).zip(&stored_keys) {
+        if *stays && incoming_times.contains(time) && !incoming_keys.contains(key) {
+            *stays = false;
+            merged.removed += 1;
+        }
+    }
+    Ok(merged)
 }
 
 fn take(frame: &DataFrame, rows: impl Iterator<Item = usize>) -> Result<DataFrame> {
@@ -138,38 +160,11 @@ pub(super) fn check_keys(group: &str, frame: &DataFrame, keys: &[String]) -> Res
     }
 }
 
-/// Each row's key as bytes: equal keys, equal bytes. A text is preceded by its length, so that columns cannot run
-/// together.
-fn row_keys(frame: &DataFrame, keys: &[String]) -> Result<Vec<Vec<u8>>> {
-    let mut encoded = vec![Vec::with_capacity(16 * keys.len()); frame.height()];
-    for name in keys {
-        let column = frame.column(name).map_err(failed)?;
-        encode(column, &mut encoded).map_err(failed)?;
-    }
-    Ok(encoded)
-}
-
-fn encode(column: &Column, rows: &mut [Vec<u8>]) -> Result<(), PolarsError> {
-    if column.dtype() == &DataType::String {
-        for (row, text) in rows.iter_mut().zip(column.str()?.iter()) {
-            let text = text.unwrap_or_default();
-            row.extend_from_slice(&(text.len() as u64).to_le_bytes());
-            row.extend_from_slice(text.as_bytes());
-        }
-        return Ok(());
-    }
-    let numbers = column.to_physical_repr().cast(&DataType::Int64)?;
-    for (row, number) in rows.iter_mut().zip(numbers.i64()?.iter()) {
-        row.extend_from_slice(&number.unwrap_or_default().to_le_bytes());
-    }
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use polars::prelude::IntoColumn;
     use polars::prelude::Series;
+    use polars::prelude::{Column, IntoColumn};
     use proptest::prelude::*;
     use std::collections::BTreeMap;
 
@@ -183,6 +178,12 @@ mod tests {
             Series::new("value".into(), values).into_column(),
         ];
         DataFrame::new(rows.len(), columns).unwrap()
+    }
+
+    impl Merged {
+        fn all_rows(&self) -> Result<DataFrame> {
+            self.rewritten(&[self.stored.height()], &[true])
+        }
     }
 
     fn keys() -> Vec<String> {

@@ -5,15 +5,19 @@
 //! of events, and the stages are what one gets by reading it from the start. A move to production names the version it
 //! archives in the same document, so there is never a moment with two production versions or none in between.
 
+mod alias;
+mod card;
 mod lifecycle;
 mod version;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use med_schema::{Admitted, Checked, GatePolicy, Report, Version};
 use object_store::ObjectStore;
 
+pub use alias::AliasEntry;
 use lifecycle::Lifecycle;
 pub use lifecycle::{LogEntry, Move};
 use version::check_bytes;
@@ -54,6 +58,8 @@ pub struct ModelHistory {
     pub versions: Vec<StagedVersion>,
     /// All moves, oldest first.
     pub log: Vec<LogEntry>,
+    /// Aliases and the versions they stand for.
+    pub aliases: BTreeMap<String, Version>,
 }
 
 /// A registry of models in a store.
@@ -174,6 +180,18 @@ impl ModelRegistry {
         }
     }
 
+    /// The version in production together with its verified bytes: model and schema (its `signature`) in one call.
+    ///
+    /// # Errors
+    /// When there is no such model, none is in production, or the bytes are gone or damaged.
+    pub async fn load_production(&self, name: &str) -> Result<(ModelVersion, Bytes)> {
+        let Some(model) = self.production(name).await? else {
+            return Err(StoreError::NotFound { what: "model in production", name: name.to_owned(), near: Vec::new() });
+        };
+        let bytes = self.load(&model).await?;
+        Ok((model, bytes))
+    }
+
     /// The bytes of a version, verified against its fingerprint.
     ///
     /// # Errors
@@ -233,6 +251,7 @@ impl ModelRegistry {
             production: life.production(),
             versions: staged.collect(),
             log: life.into_log(),
+            aliases: self.aliases(name).await?,
         })
     }
 
@@ -254,10 +273,15 @@ impl ModelRegistry {
         Err(StoreError::Contended { object: layout::model_log(name).to_string(), attempts: ATTEMPTS })
     }
 
-    /// False when the number was taken in the meantime.
+    /// False when the number was taken in the meantime, by another entry than this one: a request that arrived twice finds
+    /// its own.
     async fn append(&self, name: &str, entry: &LogEntry) -> Result<bool> {
         let path = layout::numbered(&layout::model_log(name), entry.sequence);
-        object::put_new(&*self.store, &path, sealed::seal(path.as_ref(), entry)?).await
+        let bytes = sealed::seal(path.as_ref(), entry)?;
+        if object::put_new(&*self.store, &path, bytes.clone()).await? {
+            return Ok(true);
+        }
+        Ok(object::get(&*self.store, &path).await?.is_some_and(|there| there == bytes))
     }
 
     /// The state of a model that exists.

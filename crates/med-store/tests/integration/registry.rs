@@ -177,3 +177,45 @@ fn unknown_models_and_versions_list_those_there_are() {
         assert!(registry.production("tree").is_err());
     }
 }
+
+#[test]
+fn aliases_are_moved_and_their_moves_are_kept() {
+    for lake in lakes() {
+        let registry = lake.lake.registry();
+        register(&registry, "a");
+        register(&registry, "b");
+        registry.set_alias("linear", "champion", Some(Version(1)), &run("a")).unwrap();
+        registry.set_alias("linear", "champion", Some(Version(2)), &run("b")).unwrap();
+        let before = content(&lake.store);
+        registry.set_alias("linear", "champion", Some(Version(2)), &run("c")).unwrap();
+        assert_eq!(content(&lake.store), before);
+        assert_eq!(registry.show("linear").unwrap().aliases, [("champion".to_owned(), Version(2))].into());
+        let moves: Vec<_> =
+            registry.alias_log("linear", "champion").unwrap().into_iter().map(|e| (e.from, e.to)).collect();
+        assert_eq!(moves, [(None, Some(Version(1))), (Some(Version(1)), Some(Version(2)))]);
+        registry.set_alias("linear", "champion", None, &run("d")).unwrap();
+        assert!(registry.aliases("linear").unwrap().is_empty());
+        assert!(registry.set_alias("linear", "champion", Some(Version(9)), &run("e")).is_err());
+        assert!(registry.set_alias("linear", "../x", Some(Version(1)), &run("e")).is_err());
+        assert_eq!(registry.models().unwrap(), ["linear"]);
+    }
+}
+
+#[test]
+fn the_production_model_comes_with_its_schema_in_one_call() {
+    for lake in lakes() {
+        let registry = lake.lake.registry();
+        register(&registry, "a");
+        assert!(matches!(registry.load_production("linear").unwrap_err(), StoreError::NotFound { .. }));
+        registry.transition(&admitted(&registry, 1), Stage::Production).unwrap();
+        let (model, bytes) = registry.load_production("linear").unwrap();
+        assert_eq!(model.signature.names().collect::<Vec<_>>(), ["bmi", "age"]);
+        assert_eq!(&bytes[..], b"model of a");
+        let card = model.card("Yearly cost of | adults.", "None known.");
+        for line in
+            ["# linear 1", "| bmi |", "| test.r2 | 0.913 |", "| test.mape | not defined |", "| looked_at | passed |"]
+        {
+            assert!(card.lines().any(|l| l == line), "{line}\n{card}");
+        }
+    }
+}

@@ -78,6 +78,8 @@ pub(crate) fn definition() -> FeatureGroupDefinition {
         version: 1,
         primary_key: vec!["client_id".to_owned()],
         event_time: "event_time".to_owned(),
+        partition_by: Vec::new(),
+        suite: None,
         description: "clients and what they cost".to_owned(),
         schema: schema(),
     }

@@ -10,5 +10,6 @@ pub(crate) mod lake;
 pub(crate) mod model;
 pub(crate) mod predict;
 pub(crate) mod profile;
+pub(crate) mod report;
 pub(crate) mod select;
 pub(crate) mod train;

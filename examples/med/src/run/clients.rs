@@ -168,6 +168,8 @@ pub(super) fn load(
         version: 1,
         primary_key: vec![CLIENT_ID.to_owned()],
         event_time: EVENT_TIME.to_owned(),
+        partition_by: Vec::new(),
+        suite: None,
         description: match config.claims {
             Some(_) => "Client-years: what was known of a client at a cut-off, and the cost after it.".to_owned(),
             None => "Clients with the cost of their year, one row a client and batch.".to_owned(),

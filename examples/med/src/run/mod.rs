@@ -8,6 +8,7 @@ mod claims;
 mod clients;
 mod database;
 mod history;
+mod lineage;
 mod modelling;
 mod page;
 mod promotion;
@@ -40,7 +41,7 @@ pub(crate) fn run(args: &RunArgs) -> anyhow::Result<Outcome> {
     let fingerprints =
         [extracted.fingerprint(), suites.fingerprint()?, config.fingerprint(&specs)?, Fingerprint::of(CODE)];
     let id = RunId::derived_from(fingerprints);
-    let lake = Lakehouse::open(&config.lake)?;
+    let lake = Lakehouse::open_with(&config.lake, crate::command::lake::environment())?;
     let lineage = Lineage {
         run: id.clone(),
         as_of: config.event_time,

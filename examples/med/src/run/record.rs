@@ -15,7 +15,7 @@ use serde::Serialize;
 
 use super::promotion::{DECISION, Decision};
 use super::summary::Summary;
-use super::{page, summary};
+use super::{lineage, page, summary};
 use crate::config::Config;
 
 /// A gate that stayed closed: the run ends here, and nothing after it was done.
@@ -53,6 +53,8 @@ pub(super) struct Record {
     pub(super) lake_location: String,
     pub(super) policy: GatePolicy,
     pub(super) registered_model: String,
+    /// Name and version of the group that is loaded.
+    pub(super) feature_group: String,
     pub(super) rows: Vec<(&'static str, u64)>,
     pub(super) gates: Vec<(&'static str, Verdict)>,
     pub(super) reports: Vec<Report>,
@@ -77,6 +79,7 @@ impl Record {
             lake_location: config.lake.trim_end_matches('/').to_owned(),
             policy: config.gate.clone(),
             registered_model: config.registered_model.clone(),
+            feature_group: format!("{}_v1", config.feature_group),
             rows: Vec::new(),
             gates: Vec::new(),
             reports: Vec::new(),
@@ -160,6 +163,11 @@ impl Record {
 
     /// Writes page and summary, the summary last: where it is, the run is complete.
     pub(super) fn finish(&self, passed: bool) -> anyhow::Result<Summary> {
+        if passed {
+            for step in lineage::steps(self) {
+                self.lake.lineage().record(&step)?;
+            }
+        }
         let page = page::of(self, passed);
         let html = med_report::render(&page)?;
         // A run completes once; it may fail in more than one way, each of which keeps its own page.

@@ -7,6 +7,7 @@ mod explain;
 mod extract;
 mod files;
 mod killed;
+mod lake;
 mod pipeline;
 mod profile;
 mod roles;

@@ -9,7 +9,7 @@ use med_schema::{CsvOptions, Table};
 use super::{med, tree};
 
 /// A lake that one run has filled, with its database.
-fn filled() -> tempfile::TempDir {
+pub(crate) fn filled() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     med(folder.path(), &["run"]).passed();
     folder

@@ -1,0 +1,186 @@
+//! Data files: one for each partition of some rows, named after its content.
+
+use std::collections::{BTreeMap, HashMap};
+
+use delta_kernel::expressions::Scalar;
+use delta_kernel::schema::DataType as DeltaType;
+use delta_kernel::transaction::{BoundWriteContext, Transaction};
+use delta_kernel::{EngineData, FileMeta};
+use delta_kernel_default_engine::build_add_file_metadata;
+use delta_kernel_default_engine::parquet::DataFileMetadata;
+use delta_kernel_default_engine::stats::FileStatsAccumulator;
+use med_schema::{Fingerprint, RunId};
+use object_store::ObjectStoreExt;
+use object_store::path::Path;
+use polars::prelude::{AnyValue, DataFrame, DataType, IdxCa, IdxSize, NamedFrom};
+
+use super::change::Part;
+use super::engine::{DeltaEngine, failed};
+use crate::{Result, StoreError, arrow, object, parquet};
+
+/// Writes the rows, a file for each partition, and stages the files.
+pub(super) fn write(
+    engine: &DeltaEngine,
+    table: &Path,
+    run: &RunId,
+    keys: &[String],
+    transaction: &mut Transaction,
+    part: &Part,
+) -> Result<()> {
+    if part.rows.height() == 0 {
+        return Ok(());
+    }
+    let failed = failed(table, "write a data file of");
+    let state = transaction.write_state().map_err(&failed)?;
+    let partitions = transaction.logical_partition_columns().to_vec();
+    for (values, rows) in split(table, &part.rows, &partitions)? {
+        let mut context = state.write_context_builder();
+        if !partitions.is_empty() {
+            context = context.with_partition_values(values);
+        }
+        let context = context.build().map_err(&failed)?;
+        let rows = rows.drop_many(partitions.iter().map(String::as_str));
+        transaction.add_files(write_one(engine, table, run, keys, &context, &rows, part.modified)?);
+    }
+    Ok(())
+}
+
+/// The rows of each partition, by its values as text, with these values as the kernel has them.
+fn split(table: &Path, rows: &DataFrame, partitions: &[String]) -> Result<Vec<(HashMap<String, Scalar>, DataFrame)>> {
+    let failed = |source: crate::Cause| StoreError::Convert { what: table.to_string(), source };
+    if partitions.is_empty() {
+        return Ok(vec![(HashMap::new(), rows.clone())]);
+    }
+    let mut groups: BTreeMap<Vec<Option<String>>, Vec<IdxSize>> = BTreeMap::new();
+    for (row, key) in partition_keys(table, rows, partitions)?.into_iter().enumerate() {
+        groups.entry(key).or_default().push(row as IdxSize);
+    }
+    groups
+        .into_values()
+        .map(|members| {
+            let first = members.first().copied().unwrap_or_default() as usize;
+            let values = partitions
+                .iter()
+                .map(|name| {
+                    let column = rows.column(name).map_err(|e| failed(e.into()))?;
+                    let value = column.get(first).map_err(|e| failed(e.into()))?;
+                    Ok((name.clone(), scalar(&value, column.dtype())))
+                })
+                .collect::<Result<_>>()?;
+            let rows = rows.take(&IdxCa::new("".into(), members)).map_err(|e| failed(e.into()))?;
+            Ok((values, rows))
+        })
+        .collect()
+}
+
+/// For each row the values of the partition columns in Delta's text form.
+pub(super) fn partition_keys(
+    table: &Path,
+    rows: &DataFrame,
+    partitions: &[String],
+) -> Result<Vec<Vec<Option<String>>>> {
+    let mut keys = vec![Vec::with_capacity(partitions.len()); rows.height()];
+    for name in partitions {
+        let failed = |source: crate::Cause| StoreError::Convert { what: table.to_string(), source };
+        let column = rows.column(name).map_err(|e| failed(e.into()))?;
+        for (row, key) in keys.iter_mut().enumerate() {
+            let value = column.get(row).map_err(|e| failed(e.into()))?;
+            let text = text(&value);
+            if text.as_deref() == Some("") {
+                return Err(StoreError::Partition {
+                    table: table.to_string(),
+                    column: name.clone(),
+                    reason: format!("row {row} holds an empty text, which Delta cannot tell from a missing value"),
+                });
+            }
+            key.push(text);
+        }
+    }
+    Ok(keys)
+}
+
+fn text(value: &AnyValue<'_>) -> Option<String> {
+    match value {
+        AnyValue::Null => None,
+        AnyValue::String(text) => Some((*text).to_owned()),
+        AnyValue::StringOwned(text) => Some(text.to_string()),
+        AnyValue::Date(days) => {
+            let day = chrono::NaiveDate::default().checked_add_signed(chrono::TimeDelta::days(i64::from(*days)));
+            day.map(|day| day.to_string())
+        }
+        other => Some(other.to_string()),
+    }
+}
+
+/// Partition columns are of these four types.
+fn scalar(value: &AnyValue<'_>, kind: &DataType) -> Scalar {
+    match (value, kind) {
+        (AnyValue::String(text), _) => Scalar::String((*text).to_owned()),
+        (AnyValue::StringOwned(text), _) => Scalar::String(text.to_string()),
+        (AnyValue::Int64(number), _) => Scalar::Long(*number),
+        (AnyValue::Boolean(flag), _) => Scalar::Boolean(*flag),
+        (AnyValue::Date(days), _) => Scalar::Date(*days),
+        (_, DataType::Int64) => Scalar::Null(DeltaType::LONG),
+        (_, DataType::Boolean) => Scalar::Null(DeltaType::BOOLEAN),
+        (_, DataType::Date) => Scalar::Null(DeltaType::DATE),
+        _ => Scalar::Null(DeltaType::STRING),
+    }
+}
+
+fn write_one(
+    engine: &DeltaEngine,
+    table: &Path,
+    run: &RunId,
+    keys: &[String],
+    context: &BoundWriteContext,
+    rows: &DataFrame,
+    modified: Option<i64>,
+) -> Result<Box<dyn EngineData>> {
+    let batch = arrow::to_batch(rows)?;
+    let failed = failed(table, "write a data file of");
+    let mut statistics = FileStatsAccumulator::new(context.stats_columns(), context.physical_data_schema());
+    statistics.merge(&batch).map_err(&failed)?;
+    let statistics = statistics.finish().map_err(&failed)?;
+    let Some(statistics) = statistics else {
+        return Err(StoreError::Delta { table: table.to_string(), action: "describe", source: "no statistics".into() });
+    };
+    let bytes = parquet::write(&batch, None, keys)?;
+    let name = file_name(run, Fingerprint::of(&bytes));
+    let size = bytes.len() as u64;
+    let wrong = |reason: String| StoreError::Location { found: name.clone(), reason };
+    let location = context.write_dir().join(&name).map_err(|e| wrong(e.to_string()))?;
+    let path = Path::from_url_path(location.path()).map_err(|e| wrong(e.to_string()))?;
+    let written = engine.block_on(async {
+        object::put(&**engine.store(), &path, bytes).await?;
+        engine.store().head(&path).await.map_err(object::failed("look at", &path))
+    })?;
+    let modified = modified.unwrap_or_else(|| written.last_modified.timestamp_millis());
+    let file = FileMeta::new(location, modified, size);
+    build_add_file_metadata(DataFileMetadata::new(file, statistics), context).map_err(&failed)
+}
+
+fn file_name(run: &RunId, content: Fingerprint) -> String {
+    format!("part-{run}-{content}.parquet")
+}
+
+/// The content that a data file is named after.
+pub(super) fn digest_of_name(path: &str) -> Option<Fingerprint> {
+    let name = path.rsplit('/').next()?;
+    let (_, digest) = name.strip_prefix("part-")?.strip_suffix(".parquet")?.rsplit_once('-')?;
+    digest.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn file_names_say_what_is_in_them() {
+        let run: RunId = "run-1-2".parse().unwrap();
+        let content = Fingerprint::of("x");
+        assert_eq!(digest_of_name(&file_name(&run, content)), Some(content));
+        for other in ["part-00000-1234.c000.snappy.parquet", "x.parquet", "part-run.parquet"] {
+            assert_eq!(digest_of_name(other), None);
+        }
+    }
+}

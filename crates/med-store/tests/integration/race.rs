@@ -1,0 +1,87 @@
+//! Eight writers on one table: the result equals the order in which the log has them.
+
+use std::collections::BTreeMap;
+use std::thread;
+
+use med_schema::GatePolicy;
+use med_store::{Outcome, Stage, Value};
+
+use crate::registry::artifact;
+use crate::support::{admit, clients, definition, lakes, run};
+
+const WRITERS: i64 = 8;
+const TURNS: i64 = 25;
+
+/// What a writer does in a turn.
+enum Step {
+    Upsert(std::ops::Range<i64>, f64),
+    Overwrite(std::ops::Range<i64>, f64),
+    Forget(i64),
+}
+
+fn step(writer: i64, turn: i64) -> Step {
+    let first = (writer * 7 + turn * 3) % 40;
+    match (writer + turn) % 5 {
+        0 => Step::Overwrite(first..first + 20, (writer * 1000 + turn) as f64),
+        1 => Step::Forget(first),
+        _ => Step::Upsert(first..first + 5, (writer * 1000 + turn) as f64),
+    }
+}
+
+#[test]
+fn two_hundred_racing_commits_equal_some_serial_order() {
+    let [_, lake] = lakes();
+    let lake = &lake.lake;
+    lake.feature_group(definition()).unwrap();
+    let committed: usize = thread::scope(|scope| {
+        let writers: Vec<_> = (0..WRITERS)
+            .map(|writer| {
+                scope.spawn(move || {
+                    let group = lake.open_feature_group("medical_costs", None).unwrap();
+                    let mut committed = 0;
+                    for turn in 0..TURNS {
+                        let name = run(&format!("w-{writer}-{turn}"));
+                        let commit = match step(writer, turn) {
+                            Step::Upsert(numbers, cost) => group.insert(&name, &admit(clients(numbers, cost))),
+                            Step::Overwrite(numbers, cost) => {
+                                group.replace_batch(&name, &admit(clients(numbers, cost)))
+                            }
+                            Step::Forget(n) => group.forget(&name, &[vec![Value::from(&*format!("client-{n:05}"))]]),
+                        };
+                        committed += usize::from(commit.unwrap().outcome == Outcome::Committed);
+                        if turn % 8 == writer {
+                            let model = admit(artifact(name.as_str(), name.as_str()));
+                            let version = lake.registry().register("cost", &model).unwrap().version;
+                            let admitted = lake.registry().admit_stored("cost", version, &GatePolicy::default());
+                            lake.registry().transition(&admitted.unwrap(), Stage::Production).unwrap();
+                        }
+                    }
+                    committed
+                })
+            })
+            .collect();
+        writers.into_iter().map(|w| w.join().unwrap()).sum()
+    });
+
+    let group = lake.open_feature_group("medical_costs", None).unwrap();
+    let mut model: BTreeMap<i64, Option<f64>> = BTreeMap::new();
+    let cost = |n: i64, base: f64| (n % 13 != 0).then_some(base + n as f64);
+    let history = group.history().unwrap();
+    let runs: Vec<_> = history.iter().filter_map(|version| version.run.clone()).collect();
+    assert_eq!(runs.len(), committed, "every commit that was reported is in the log, once");
+    for name in &runs {
+        let mut parts = name.as_str().split('-').skip(1).map(|part| part.parse::<i64>().unwrap());
+        match step(parts.next().unwrap(), parts.next().unwrap()) {
+            Step::Upsert(numbers, base) => model.extend(numbers.map(|n| (n, cost(n, base)))),
+            Step::Overwrite(numbers, base) => model = numbers.map(|n| (n, cost(n, base))).collect(),
+            Step::Forget(n) => _ = model.remove(&n),
+        }
+    }
+    let rows = group.read(None).unwrap();
+    let found: Vec<Option<f64>> = rows.frame().column("annual_medical_cost").unwrap().f64().unwrap().iter().collect();
+    assert_eq!(found, model.into_values().collect::<Vec<_>>());
+
+    let models = lake.registry().show("cost").unwrap();
+    assert_eq!(models.log.len(), models.versions.len());
+    assert_eq!(models.production, models.log.last().map(|entry| entry.version));
+}
