@@ -188,7 +188,10 @@ impl Database for SqliteDatabase {
         AnsiTransactionManager::begin_transaction(&mut self.connection)
             .map_err(EtlError::database("begin a read transaction"))?;
         // The transaction sees the database as of its first read.
-        self.look()
+        self.look().inspect_err(|_| {
+            // The error that is told is the one of the read.
+            let _ = self.end();
+        })
     }
 
     fn end(&mut self) -> Result<(), EtlError> {
