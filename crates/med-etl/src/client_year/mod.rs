@@ -28,6 +28,7 @@ mod rules;
 mod settle;
 mod spans;
 mod table;
+mod transactions;
 mod window;
 
 pub use codes::{Category, CodeForm, Conditions, Part};

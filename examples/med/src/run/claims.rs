@@ -1,5 +1,6 @@
 //! Transactions on their way from the tables of a feed to client-years.
 
+use std::io::Read;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
@@ -76,13 +77,15 @@ impl Feed<'_> {
                 read_file(&path, columns, null_values, push).with_context(|| format!("table {table:?}"))?;
                 let mut hasher = FingerprintHasher::new();
                 let mut file = std::fs::File::open(&path).with_context(|| path.display().to_string())?;
-                let mut buffer = vec![0; 1 << 20];
+                let mut buffer = Vec::new();
                 loop {
-                    let n = std::io::Read::read(&mut file, &mut buffer).with_context(|| path.display().to_string())?;
-                    if n == 0 {
+                    // Pieces of one length, whatever a single read brings.
+                    buffer.clear();
+                    let read = file.by_ref().take(1 << 20).read_to_end(&mut buffer);
+                    if read.with_context(|| path.display().to_string())? == 0 {
                         return Ok(hasher.finish());
                     }
-                    hasher.part(&buffer[..n]);
+                    hasher.part(&buffer);
                 }
             }
             Self::Database(source) => {
