@@ -88,7 +88,7 @@ impl Suite {
     /// When the text is no suite, or an expectation has an unknown type or parameter or a value it cannot have. One of
     /// them is enough: what is not understood is refused, never left out.
     pub fn from_json(text: &str) -> Result<Self, SuiteError> {
-        serde_json::from_str::<RawSuite>(text)?.try_into()
+        Self::from_json_with(text, &Map::new())
     }
 
     /// Reads a suite whose `{"$PARAMETER": "name"}` placeholders are filled in with these values. A placeholder is a name, a

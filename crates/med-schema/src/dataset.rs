@@ -59,7 +59,7 @@ impl Dataset {
             return Err(DatasetError::Weight { row, value });
         }
         if weights.iter().all(|&w| w == 0.0) {
-            return Err(DatasetError::Weight { row: 0, value: 0.0 });
+            return Err(DatasetError::Weightless);
         }
         self.weights = Some(weights);
         Ok(self)

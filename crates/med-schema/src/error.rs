@@ -198,14 +198,17 @@ pub enum DatasetError {
         /// The value.
         value: f64,
     },
-    /// A weight that is negative or not finite, or weights that are all zero.
-    #[error("row {row}: weight must be a finite number >= 0 (and not all 0), got {value}")]
+    /// A weight that is negative or not finite.
+    #[error("row {row}: weight must be a finite number >= 0, got {value}")]
     Weight {
         /// The row, from 0.
         row: usize,
         /// The value.
         value: f64,
     },
+    /// Weights that are all zero.
+    #[error("the weight of every row is 0; expected at least one above 0")]
+    Weightless,
     /// No rows.
     #[error("the dataset of target {target:?} has no rows")]
     Empty {

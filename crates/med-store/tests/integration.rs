@@ -17,6 +17,9 @@ mod race;
 mod registry;
 #[path = "integration/results.rs"]
 mod results;
+#[cfg(feature = "aws")]
+#[path = "integration/s3.rs"]
+mod s3;
 #[path = "integration/support.rs"]
 mod support;
 #[path = "integration/tables.rs"]

@@ -106,7 +106,7 @@ impl Regressor for DecisionTree {
             min_samples_leaf,
             min_samples_split,
             min_impurity_decrease: self.params.min_impurity_decrease,
-            max_features: usize::MAX,
+            max_features: None,
         };
         let exact = match self.params.thresholds {
             Thresholds::Auto => train.n_rows() <= EXACT_ROWS,

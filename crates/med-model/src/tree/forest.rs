@@ -78,7 +78,7 @@ macro_rules! forest_params {
         }
 
         impl $params {
-            fn plan(&self, n_features: usize, choice: Choice) -> Plan {
+            fn plan(&self, choice: Choice) -> Plan {
                 Plan {
                     model: Self::MODEL,
                     n_trees: self.n_trees,
@@ -91,7 +91,7 @@ macro_rules! forest_params {
                         min_samples_leaf: self.min_samples_leaf,
                         min_samples_split: self.min_samples_split,
                         min_impurity_decrease: self.min_impurity_decrease,
-                        max_features: self.max_features.unwrap_or(n_features.div_ceil(3)),
+                        max_features: self.max_features,
                     },
                 }
             }
@@ -105,7 +105,7 @@ forest_params! {
     /// | parameter | meaning | default | range |
     /// | --- | --- | --- | --- |
     /// | `n_trees` | number of trees | 50 | [1, inf) |
-    /// | `max_features` | features a split may choose from; `null` for a third of them, rounded up | `null` | [1, features] |
+    /// | `max_features` | features a split may choose from; `null` for a third of those that are not constant, rounded up | `null` | [1, features] |
     /// | `max_depth` | splits between root and leaf; `null` for no limit | `null` | [1, 65535] |
     /// | `max_leaf_nodes` | leaves of a tree, those that gain most first; `null` for no limit | `null` | [2, inf) |
     /// | `min_samples_leaf` | rows a leaf must keep, one drawn twice counted once | 3 | [1, inf) |
@@ -215,8 +215,8 @@ impl OutOfBag {
 }
 
 impl RandomForest {
-    fn plan(&self, train: &Dataset) -> Plan {
-        self.params.plan(train.x().n_columns(), Choice::Best)
+    fn plan(&self) -> Plan {
+        self.params.plan(Choice::Best)
     }
 
     /// Fits the forest and judges it by the rows that each tree did not see (Breiman 2001, section 3.1), without a
@@ -225,7 +225,7 @@ impl RandomForest {
     /// # Errors
     /// As [`Regressor::fit`].
     pub fn fit_with_out_of_bag(&self, train: &Dataset) -> Result<(TreeEnsemble, OutOfBag), FitError> {
-        let (plan, rows) = (self.plan(train), Rows::new(train, RandomForestParams::MODEL)?);
+        let (plan, rows) = (self.plan(), Rows::new(train, RandomForestParams::MODEL)?);
         let forest = plan.fit(train, &rows)?;
         let out_of_bag = OutOfBag::new(&plan, train, &rows, &forest);
         Ok((forest, out_of_bag))
@@ -241,7 +241,7 @@ impl Regressor for RandomForest {
     type Fitted = TreeEnsemble;
 
     fn fit(&self, train: &Dataset) -> Result<TreeEnsemble, FitError> {
-        self.plan(train).fit(train, &Rows::new(train, RandomForestParams::MODEL)?)
+        self.plan().fit(train, &Rows::new(train, RandomForestParams::MODEL)?)
     }
 }
 
@@ -256,7 +256,7 @@ impl Regressor for ExtraTrees {
     type Fitted = TreeEnsemble;
 
     fn fit(&self, train: &Dataset) -> Result<TreeEnsemble, FitError> {
-        let plan = self.params.plan(train.x().n_columns(), Choice::Random);
+        let plan = self.params.plan(Choice::Random);
         plan.fit(train, &Rows::new(train, ExtraTreesParams::MODEL)?)
     }
 }

@@ -85,13 +85,16 @@ fn the_order_of_rows_does_not_matter() {
 
 #[test]
 fn the_order_of_columns_and_a_constant_column_do_not_matter() {
-    // Chance draws columns by their place; the solver of `svr` stops early, and rounding decides where.
-    for spec in specs().iter().filter(|s| !["random_forest", "extra_trees", "svr"].contains(&s.name())) {
+    // The solver of `svr` stops early, and rounding decides where.
+    for spec in specs().iter().filter(|s| s.name() != "svr") {
         let data = data(150, 5, spec.name());
         let expected = predict(spec, &data, data.x());
-        let other = data.x().select(["income", "visits", "bmi", "age"]).unwrap();
-        let found = predict(spec, &data.clone().with_features(other.clone()).unwrap(), &other);
-        assert_same(&format!("{}, order", spec.name()), &found, &expected, tolerance(spec));
+        // Chance draws columns by their place.
+        if !["random_forest", "extra_trees"].contains(&spec.name()) {
+            let other = data.x().select(["income", "visits", "bmi", "age"]).unwrap();
+            let found = predict(spec, &data.clone().with_features(other.clone()).unwrap(), &other);
+            assert_same(&format!("{}, order", spec.name()), &found, &expected, tolerance(spec));
+        }
         for constant in [0.0, 1.0, -7.25e6] {
             let mut columns = data.x().columns().to_vec();
             columns.insert(2, FeatureColumn::numeric("constant", vec![constant; 150]));

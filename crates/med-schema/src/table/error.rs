@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use polars::prelude::{DataFrame, PolarsError};
 
-use crate::{DatasetError, Kind, MatrixError, SchemaDifference, SchemaError};
+use crate::{DatasetError, Kind, MatrixError, SchemaDifference, SchemaError, ValueType};
 
 /// A frame that is not what its schema says, with all differences. The frame is still in it: nothing is lost.
 pub struct TableMismatch {
@@ -48,6 +48,16 @@ pub enum TableError {
         column: String,
         /// Its polars type.
         found: String,
+    },
+    /// A column that was asked for as numbers and holds texts or times.
+    #[error("column {column:?} holds {found} (kind {kind}), expected numbers in each row")]
+    NotNumeric {
+        /// The column.
+        column: String,
+        /// Its kind.
+        kind: Kind,
+        /// How its values are held.
+        found: ValueType,
     },
     /// A column that no model can take.
     #[error(

@@ -51,7 +51,11 @@ impl Table {
                 column.bool()?.iter().map(|v| v.map_or(f64::NAN, f64::from)).collect::<Vec<_>>().into()
             }
             ValueType::Text | ValueType::Date | ValueType::Timestamp => {
-                return Err(TableError::NotMeasurable { column: name.to_owned(), kind: spec.kind });
+                return Err(TableError::NotNumeric {
+                    column: name.to_owned(),
+                    kind: spec.kind,
+                    found: spec.value_type,
+                });
             }
         };
         Ok(values)

@@ -15,23 +15,40 @@ use crate::faulty::{FAULTS, Fault, Faulty};
 use crate::registry::artifact;
 use crate::support::{admit, clients, definition, run, schema};
 
-/// Everything a lake does, each step under its own run id.
-fn script(lake: &Lakehouse) -> Result<(), StoreError> {
-    let group = lake.feature_group(definition())?;
-    group.insert(&run("one"), &admit(clients(0..6, 1.0)))?;
-    group.insert(&run("two"), &admit(clients(4..9, 2.0)))?;
-    group.forget(&run("three"), &[vec![Value::from("client-00001")]])?;
-    let table = lake.table("log", &schema())?;
-    for turn in 0..2_i64 {
-        let batch = Batch::new(run(&format!("log-{turn}"))).with_watermark("source", json!(turn));
-        table.append(batch, &admit(clients(turn * 3..turn * 3 + 3, 0.0)))?;
+/// What a lake does, in three scenes, each step under its own run id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Scene {
+    Group,
+    Table,
+    Registry,
+}
+
+const SCENES: [Scene; 3] = [Scene::Group, Scene::Table, Scene::Registry];
+
+fn script(lake: &Lakehouse, scene: Scene) -> Result<(), StoreError> {
+    match scene {
+        Scene::Group => {
+            let group = lake.feature_group(definition())?;
+            group.insert(&run("one"), &admit(clients(0..6, 1.0)))?;
+            group.insert(&run("two"), &admit(clients(4..9, 2.0)))?;
+            group.forget(&run("three"), &[vec![Value::from("client-00001")]])?;
+        }
+        Scene::Table => {
+            let table = lake.table("log", &schema())?;
+            for turn in 0..2_i64 {
+                let batch = Batch::new(run(&format!("log-{turn}"))).with_watermark("source", json!(turn));
+                table.append(batch, &admit(clients(turn * 3..turn * 3 + 3, 0.0)))?;
+            }
+            table.compact(&run("compact"), Compaction::default())?;
+            table.checkpoint()?;
+        }
+        Scene::Registry => {
+            lake.results().put_json(ResultKind::Metrics, &run("one"), "m.json", "metrics")?;
+            let version = lake.registry().register("linear", &admit(artifact("one", "bytes")))?.version;
+            let admitted = lake.registry().admit_stored("linear", version, &GatePolicy::default())?;
+            lake.registry().transition(&admitted, Stage::Production)?;
+        }
     }
-    table.compact(&run("compact"), Compaction::default())?;
-    table.checkpoint()?;
-    lake.results().put_json(ResultKind::Metrics, &run("one"), "m.json", "metrics")?;
-    let version = lake.registry().register("linear", &admit(artifact("one", "bytes")))?.version;
-    let admitted = lake.registry().admit_stored("linear", version, &GatePolicy::default())?;
-    lake.registry().transition(&admitted, Stage::Production)?;
     Ok(())
 }
 
@@ -62,57 +79,73 @@ fn states() -> (Vec<Vec<(i64, Option<f64>)>>, Vec<(Vec<(i64, Option<f64>)>, Opti
     (vec![Vec::new(), one, two, three], vec![(Vec::new(), None), (log(3), Some(0)), (log(6), Some(1))])
 }
 
-/// Reads with a store that works, and finds one of the allowed states.
-fn look(store: &Arc<dyn ObjectStore>, seed: usize, complete: bool) {
+/// Reads with a store that works, and finds one of the allowed states; the last one if the scene is `complete`.
+fn look(store: &Arc<dyn ObjectStore>, scene: Scene, seed: usize, complete: bool) {
     let (groups, logs) = states();
     let lake = Lakehouse::with_store(Arc::clone(store)).unwrap();
-    // Looking must not make what is not there.
-    if lake.open_feature_group("medical_costs", None).is_ok_and(|group| group.table().version().is_ok()) {
-        let seen = rows(&lake.open_feature_group("medical_costs", None).unwrap().read(None).unwrap());
-        let at = groups.iter().position(|state| *state == seen);
-        assert!(at.is_some_and(|at| !complete || at == groups.len() - 1), "seed {seed}: {seen:?}");
-    } else {
-        assert!(!complete, "seed {seed}");
-    }
-    let registry = lake.registry();
-    if complete {
-        let table = lake.table("log", &schema()).unwrap();
-        let seen =
-            (rows(&table.read(None).unwrap()), table.watermark("source", None).unwrap().and_then(|v| v.as_i64()));
-        assert_eq!(seen, logs[2], "seed {seed}");
-        assert_eq!(table.files().unwrap().len(), 1, "seed {seed}");
-        let history = registry.show("linear").unwrap();
-        assert_eq!((history.versions.len(), history.log.len()), (1, 1), "seed {seed}");
-        assert_eq!(history.production, Some(Version(1)), "seed {seed}");
-        let model = registry.production("linear").unwrap().unwrap();
-        assert_eq!(&registry.load(&model).unwrap()[..], b"bytes", "seed {seed}");
-        let metrics: String = lake.results().get_json(ResultKind::Metrics, &run("one"), "m.json").unwrap();
-        assert_eq!(metrics, "metrics");
-    } else if registry.models().unwrap().contains(&"linear".to_owned()) {
-        // A version that is listed can be loaded.
-        for staged in registry.show("linear").map(|h| h.versions).unwrap_or_default() {
-            assert_eq!(&registry.load(&staged.model).unwrap()[..], b"bytes", "seed {seed}");
+    match scene {
+        Scene::Group => {
+            // The definition may be there before its table.
+            let group = lake.open_feature_group("medical_costs", None);
+            let Some(group) = group.ok().filter(|group| group.table().version().is_ok()) else {
+                assert!(!complete, "seed {seed}");
+                return;
+            };
+            let seen = rows(&group.read(None).unwrap());
+            let at = groups.iter().position(|state| *state == seen);
+            assert!(at.is_some_and(|at| !complete || at == groups.len() - 1), "seed {seed}: {seen:?}");
+        }
+        Scene::Table => {
+            let table = lake.table("log", &schema()).unwrap();
+            let watermark = table.watermark("source", None).unwrap().and_then(|v| v.as_i64());
+            let seen = (rows(&table.read(None).unwrap()), watermark);
+            let at = logs.iter().position(|state| *state == seen);
+            assert!(at.is_some_and(|at| !complete || at == logs.len() - 1), "seed {seed}: {seen:?}");
+            assert!(!complete || table.files().unwrap().len() == 1, "seed {seed}");
+        }
+        Scene::Registry => {
+            let registry = lake.registry();
+            let history = registry.show("linear");
+            // A version that is listed can be loaded.
+            for staged in history.iter().flat_map(|history| &history.versions) {
+                assert_eq!(&registry.load(&staged.model).unwrap()[..], b"bytes", "seed {seed}");
+            }
+            if complete {
+                let history = history.unwrap();
+                assert_eq!((history.versions.len(), history.log.len()), (1, 1), "seed {seed}");
+                assert_eq!(history.production, Some(Version(1)), "seed {seed}");
+                let metrics: String = lake.results().get_json(ResultKind::Metrics, &run("one"), "m.json").unwrap();
+                assert_eq!(metrics, "metrics");
+            }
         }
     }
 }
 
+/// Requests of a scene in which nothing fails.
+fn requests(scene: Scene) -> usize {
+    let whole = Arc::new(Faulty::new(Arc::new(InMemory::new()), usize::MAX, Fault::Before, false));
+    script(&Lakehouse::with_store(Arc::clone(&whole) as Arc<dyn ObjectStore>).unwrap(), scene).unwrap();
+    whole.requests()
+}
+
 #[test]
 fn five_hundred_crashes_lose_and_double_nothing() {
-    let whole = Arc::new(Faulty::new(Arc::new(InMemory::new()), usize::MAX, Fault::Before, false));
-    script(&Lakehouse::with_store(Arc::clone(&whole) as Arc<dyn ObjectStore>).unwrap()).unwrap();
-    let requests = whole.requests();
-    assert!(requests > 50, "{requests}");
+    let requests = SCENES.map(requests);
+    assert!(requests.iter().sum::<usize>() > 50, "{requests:?}");
 
-    // Every request of the script is hit, most of them by each fault; a step of 37 walks through all numbers and modes.
+    // A step of 37 walks through the requests of each scene, with one fault after the other.
     let crash = |seed: usize| {
         let store: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
-        let (at, fault) = (seed * 37 % requests, FAULTS[seed % FAULTS.len()]);
+        let which = seed % SCENES.len();
+        let (scene, turn) = (SCENES[which], seed / SCENES.len());
+        let (at, fault) = (turn * 37 % requests[which], FAULTS[turn % FAULTS.len()]);
         // Either this one request fails and the caller may carry on by himself, or all is gone from there on.
-        let faulty = Arc::new(Faulty::new(Arc::clone(&store), at, fault, seed % 3 != 0));
-        let died = script(&Lakehouse::with_store(faulty as Arc<dyn ObjectStore>).unwrap()).is_err();
-        look(&store, seed, !died);
-        script(&Lakehouse::with_store(Arc::clone(&store)).unwrap()).unwrap_or_else(|e| panic!("seed {seed}: {e}"));
-        look(&store, seed, true);
+        let faulty = Arc::new(Faulty::new(Arc::clone(&store), at, fault, turn % 5 != 0));
+        let died = script(&Lakehouse::with_store(faulty as Arc<dyn ObjectStore>).unwrap(), scene).is_err();
+        look(&store, scene, seed, !died);
+        let again = Lakehouse::with_store(Arc::clone(&store)).unwrap();
+        script(&again, scene).unwrap_or_else(|e| panic!("seed {seed}: {e}"));
+        look(&store, scene, seed, true);
         died
     };
     let died: usize = thread::scope(|scope| {

@@ -15,6 +15,9 @@ use crate::output::{self, Outcome};
 use crate::prepared::Prepared;
 use crate::table_file::usable;
 
+/// More are a slip of the finger.
+const MOST_THREADS: usize = 1024;
+
 pub(crate) fn run(args: &TrainArgs) -> anyhow::Result<Outcome> {
     let params = match &args.params {
         Some(text) => serde_json::from_str(text).context("--params is not JSON")?,
@@ -25,7 +28,7 @@ pub(crate) fn run(args: &TrainArgs) -> anyhow::Result<Outcome> {
     let encoders = encoders.as_ref();
     match args.threads {
         Some(threads) => {
-            ensure!(threads > 0, "--threads: expected at least 1, found 0");
+            ensure!((1..=MOST_THREADS).contains(&threads), "--threads: expected 1 to {MOST_THREADS}, found {threads}");
             // A pool of its own, so that nothing else in the process has fewer threads for it.
             rayon::ThreadPoolBuilder::new().num_threads(threads).build()?.install(|| train(args, &spec, encoders))
         }
@@ -46,6 +49,7 @@ fn train(args: &TrainArgs, spec: &ModelSpec, encoders: Option<&FeaturePipeline>)
     let table = args.read.read(&args.data)?;
     let schema = table.schema().clone().with_target(&args.target)?;
     let table = table.with_schema(schema)?;
+    ensure!(table.n_rows() > 0, "{} has no rows", args.data.display());
     let (features, ignored) = usable(table.schema(), &args.exclude)?;
     ensure!(!features.is_empty(), "{} has no column that a model could take", args.data.display());
 

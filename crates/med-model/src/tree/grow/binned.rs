@@ -30,6 +30,8 @@ const FEW: usize = 512;
 pub(in crate::tree) struct BinnedColumns {
     binned: Binned,
     ranks: Vec<Ranks>,
+    /// Features with two bins in use. The others can split nothing, and chance passes them over.
+    varying: Vec<usize>,
 }
 
 impl BinnedColumns {
@@ -42,7 +44,9 @@ impl BinnedColumns {
                 None => Ranks::Levels,
             })
             .collect();
-        Ok(Self { binned, ranks })
+        let varies = |f: &usize| binned.column(*f).windows(2).any(|bins| bins[0] != bins[1]);
+        let varying = (0..x.n_columns()).filter(varies).collect();
+        Ok(Self { binned, ranks, varying })
     }
 }
 
@@ -243,8 +247,7 @@ impl<'a> BinnedNodes<'a> {
         let used: Vec<Row> = rows.sums.iter().enumerate().map(of_row).filter(|r| r.sums.weight > 0).collect();
         let mut total = Sums::default();
         used.iter().for_each(|r| total.add(r.sums));
-        let n_features = columns.ranks.len();
-        let groups = if random.is_some() { 1 } else { n_features.div_ceil(GROUP) };
+        let groups = if random.is_some() { 1 } else { columns.varying.len().div_ceil(GROUP) };
         Self {
             y: &rows.y,
             rules,
@@ -254,7 +257,7 @@ impl<'a> BinnedNodes<'a> {
             rows: used,
             total,
             room: Vec::new(),
-            features: (0..n_features).collect(),
+            features: columns.varying.clone(),
             histograms: (0..groups).map(|_| Histograms::new()).collect(),
         }
     }
@@ -326,10 +329,11 @@ impl Nodes for BinnedNodes<'_> {
         };
         // Some features by chance, and more until one can be split at all.
         let n = features.len();
-        features.iter_mut().zip(0..).for_each(|(feature, j)| *feature = j);
+        features.copy_from_slice(&columns.varying);
+        let most = rules.max_features.unwrap_or(n.div_ceil(3));
         let (mut found, mut looked_at) = (None, 0);
-        while looked_at < n && (looked_at < rules.max_features || found.is_none()) {
-            let left = rules.max_features.saturating_sub(looked_at).clamp(1, GROUP).min(n - looked_at);
+        while looked_at < n && (looked_at < most || found.is_none()) {
+            let left = most.saturating_sub(looked_at).clamp(1, GROUP).min(n - looked_at);
             for i in looked_at..looked_at + left {
                 features.swap(i, random.random_range(i..n));
             }

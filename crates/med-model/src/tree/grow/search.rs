@@ -29,8 +29,8 @@ pub(in crate::tree) struct Rules {
     pub(in crate::tree) min_samples_leaf: usize,
     pub(in crate::tree) min_samples_split: usize,
     pub(in crate::tree) min_impurity_decrease: f64,
-    /// Features a node may choose from, where chance decides.
-    pub(in crate::tree) max_features: usize,
+    /// Features a node may choose from, where chance decides; a third of those that vary without a number.
+    pub(in crate::tree) max_features: Option<usize>,
 }
 
 /// What the ranks of a feature stand for.

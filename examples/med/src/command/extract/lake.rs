@@ -68,6 +68,8 @@ pub(super) fn bring(
             version: 1,
             primary_key: args.key.clone(),
             event_time: event_time.clone(),
+            partition_by: Vec::new(),
+            suite: None,
             description: format!("rows of {}", report.from),
             schema: admitted.value().schema().clone(),
         })?,
