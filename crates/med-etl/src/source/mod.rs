@@ -130,7 +130,7 @@ pub(crate) trait Database: Send + Sized {
     fn scan<S: RowSink>(&mut self, scan: &Scan<'_>, sink: &mut S) -> Result<(), S::Error>;
 
     /// The selection as it stands behind FROM.
-    fn from_clause(&mut self, selection: &Selection) -> Result<String, EtlError> {
+    fn behind_from(&mut self, selection: &Selection) -> Result<String, EtlError> {
         match selection {
             Selection::Table(table) => self.resolve(table),
             Selection::Query(query) => Ok(sql::as_table(query)),

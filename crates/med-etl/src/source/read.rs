@@ -39,7 +39,7 @@ pub(super) struct Prepared {
 pub(super) fn prepare<D: Database>(database: &mut D, extract: &Extract) -> Result<Prepared, EtlError> {
     let selection = extract.selection();
     let columns = database.catalogue(selection)?;
-    let from = database.from_clause(selection)?;
+    let from = database.behind_from(selection)?;
     let wanted = wanted(extract, &columns)?;
     let ignored = match extract.schema() {
         Some(schema) => columns.iter().filter(|c| !schema.contains(&c.name)).map(|c| c.name.clone()).collect(),

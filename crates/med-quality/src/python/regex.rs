@@ -133,6 +133,11 @@ impl Escaped {
     }
 }
 
+/// A character inside of a class, where other signs are operators.
+fn member(c: char) -> String {
+    if c.is_ascii_punctuation() || c.is_ascii_whitespace() { format!("\\x{{{:x}}}", u32::from(c)) } else { literal(c) }
+}
+
 fn literal(c: char) -> String {
     match c {
         '\0'..='\x1f' => format!("\\x{{{:x}}}", u32::from(c)),
@@ -222,6 +227,7 @@ fn class(chars: &[char], start: usize, out: &mut String) -> Result<usize, String
         if !is_range {
             out.push_str(&match low {
                 Escaped::Space(true) => "\\s\\x1c-\\x1f".to_owned(),
+                Escaped::Char(c) => member(c),
                 other => other.outside(),
             });
             continue;
@@ -230,7 +236,7 @@ fn class(chars: &[char], start: usize, out: &mut String) -> Result<usize, String
         i = next;
         match (low, high) {
             (Escaped::Char(low), Escaped::Char(high)) if low <= high => {
-                out.push_str(&format!("{}-{}", literal(low), literal(high)));
+                out.push_str(&format!("{}-{}", member(low), member(high)));
             }
             _ => return Err("a range in a class runs backwards or ends in no character".to_owned()),
         }

@@ -4,6 +4,7 @@ mod as_of;
 mod definition;
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::sync::Arc;
 
 use med_schema::{Schema, Table, Version};
@@ -87,8 +88,8 @@ impl FeatureView {
     pub async fn versions(&self) -> Result<GroupVersions> {
         let mut versions = GroupVersions::new();
         for group in std::iter::once(&self.points).chain(&self.joined) {
-            if !versions.contains_key(&group.definition().id()) {
-                versions.insert(group.definition().id(), group.table().version().await?);
+            if let Entry::Vacant(unread) = versions.entry(group.definition().id()) {
+                unread.insert(group.table().version().await?);
             }
         }
         Ok(versions)
