@@ -1,5 +1,5 @@
 //! med-store through its public interface, on a local folder and in memory.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, missing_docs)]
 
 #[path = "integration/concurrency.rs"]
 mod concurrency;

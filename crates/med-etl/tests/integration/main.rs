@@ -1,5 +1,5 @@
 //! Through the public API only, on real SQLite files.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, missing_docs)]
 
 mod backends;
 mod client_year;

@@ -21,7 +21,7 @@ fn appends_by_four_threads_lose_nothing() {
                     for turn in 0..5 {
                         let first = (writer * 5 + turn) * 10;
                         let rows = admit(clients(first..first + 10, 0.0));
-                        let commit = table.append(&run(&format!("run-{writer}-{turn}")), &rows).unwrap();
+                        let commit = table.append(run(&format!("run-{writer}-{turn}")), &rows).unwrap();
                         assert_eq!(commit.outcome, Outcome::Committed);
                     }
                 });
@@ -44,7 +44,7 @@ fn overlapping_inserts_equal_some_serial_order() {
                 scope.spawn(move || {
                     let group = lake.feature_group(definition()).unwrap();
                     let rows = admit(clients(writer * 5..writer * 5 + 10, 100.0 * (writer + 1) as f64));
-                    group.insert(&run(&format!("run-{writer}")), &rows).unwrap();
+                    group.insert(run(&format!("run-{writer}")), &rows).unwrap();
                 });
             }
         });
@@ -76,7 +76,7 @@ fn one_run_raced_by_four_threads_commits_once() {
             let threads: Vec<_> = (0..4)
                 .map(|_| {
                     let table = table.clone();
-                    scope.spawn(move || table.append(&run("one"), &admit(clients(0..5, 0.0))).unwrap().outcome)
+                    scope.spawn(move || table.append(run("one"), &admit(clients(0..5, 0.0))).unwrap().outcome)
                 })
                 .collect();
             threads.into_iter().map(|t| t.join().unwrap()).collect()

@@ -29,9 +29,9 @@ fn script(lake: &Lakehouse, scene: Scene) -> Result<(), StoreError> {
     match scene {
         Scene::Group => {
             let group = lake.feature_group(definition())?;
-            group.insert(&run("one"), &admit(clients(0..6, 1.0)))?;
-            group.insert(&run("two"), &admit(clients(4..9, 2.0)))?;
-            group.forget(&run("three"), &[vec![Value::from("client-00001")]])?;
+            group.insert(run("one"), &admit(clients(0..6, 1.0)))?;
+            group.insert(run("two"), &admit(clients(4..9, 2.0)))?;
+            group.forget(run("three"), &[vec![Value::from("client-00001")]])?;
         }
         Scene::Table => {
             let table = lake.table("log", &schema())?;
@@ -39,7 +39,7 @@ fn script(lake: &Lakehouse, scene: Scene) -> Result<(), StoreError> {
                 let batch = Batch::new(run(&format!("log-{turn}"))).with_watermark("source", json!(turn));
                 table.append(batch, &admit(clients(turn * 3..turn * 3 + 3, 0.0)))?;
             }
-            table.compact(&run("compact"), Compaction::default())?;
+            table.compact(run("compact"), Compaction::default())?;
             table.checkpoint()?;
         }
         Scene::Registry => {
@@ -69,8 +69,11 @@ fn expected(numbers: impl Iterator<Item = (i64, f64)>) -> Vec<(i64, Option<f64>)
     numbers.map(|(n, cost)| (n, (n % 13 != 0).then_some(cost + n as f64))).collect()
 }
 
-/// What a reader may see of the group and of the log: the states between two steps, and nothing else.
-fn states() -> (Vec<Vec<(i64, Option<f64>)>>, Vec<(Vec<(i64, Option<f64>)>, Option<i64>)>) {
+/// Rows by number and cost.
+type Seen = Vec<(i64, Option<f64>)>;
+
+/// What a reader may see of the group, and of the log with its watermark: the states between two steps, and nothing else.
+fn states() -> (Vec<Seen>, Vec<(Seen, Option<i64>)>) {
     let one = expected((0..6).map(|n| (n, 1.0)));
     let merged: BTreeMap<i64, f64> = (0..6).map(|n| (n, 1.0)).chain((4..9).map(|n| (n, 2.0))).collect();
     let two = expected(merged.clone().into_iter());

@@ -13,7 +13,7 @@ fn inserted_rows_are_read_sorted_by_key() {
         let backwards: Vec<u32> = (0..40).rev().collect();
         let shuffled = rows.frame().take(&IdxCa::new("".into(), backwards)).unwrap();
         let shuffled = Table::parse(shuffled, rows.schema().clone()).unwrap();
-        let commit = group.insert(&run("a"), &admit(shuffled)).unwrap();
+        let commit = group.insert(run("a"), &admit(shuffled)).unwrap();
         assert_eq!((commit.version, commit.inserted), (Version(1), 40));
         assert!(same(&group.read(None).unwrap(), &rows));
     }
@@ -23,16 +23,16 @@ fn inserted_rows_are_read_sorted_by_key() {
 fn an_insert_adds_replaces_and_leaves_alone() {
     for lake in lakes() {
         let group = lake.lake.feature_group(definition()).unwrap();
-        group.insert(&run("a"), &admit(clients(0..10, 0.0))).unwrap();
+        group.insert(run("a"), &admit(clients(0..10, 0.0))).unwrap();
 
-        let unchanged = group.insert(&run("b"), &admit(clients(0..10, 0.0))).unwrap();
+        let unchanged = group.insert(run("b"), &admit(clients(0..10, 0.0))).unwrap();
         assert_eq!((unchanged.version, unchanged.outcome, unchanged.unchanged), (Version(1), Outcome::Unchanged, 10));
 
-        let added = group.insert(&run("c"), &admit(clients(8..12, 0.0))).unwrap();
+        let added = group.insert(run("c"), &admit(clients(8..12, 0.0))).unwrap();
         assert_eq!((added.version, added.inserted, added.updated, added.unchanged), (Version(2), 2, 0, 2));
 
         // Client 0 has no cost, so another cost does not change it.
-        let changed = group.insert(&run("d"), &admit(clients([0, 1, 2, 20], 5.0))).unwrap();
+        let changed = group.insert(run("d"), &admit(clients([0, 1, 2, 20], 5.0))).unwrap();
         assert_eq!((changed.version, changed.inserted, changed.updated, changed.unchanged), (Version(3), 1, 2, 1));
 
         let costs = |table: &Table| -> Vec<Option<f64>> {
@@ -56,10 +56,10 @@ fn a_run_repeated_after_others_does_not_undo_them() {
     for lake in lakes() {
         let group = lake.lake.feature_group(definition()).unwrap();
         let first = admit(clients(0..3, 0.0));
-        group.insert(&run("a"), &first).unwrap();
-        group.insert(&run("b"), &admit(clients(0..3, 9.0))).unwrap();
+        group.insert(run("a"), &first).unwrap();
+        group.insert(run("b"), &admit(clients(0..3, 9.0))).unwrap();
         let before = content(&lake.store);
-        let again = group.insert(&run("a"), &first).unwrap();
+        let again = group.insert(run("a"), &first).unwrap();
         assert_eq!((again.version, again.outcome), (Version(1), Outcome::AlreadyDone));
         assert_eq!(content(&lake.store), before);
     }
@@ -70,7 +70,7 @@ fn a_run_killed_before_its_commit_leaves_no_trace_once_repeated() {
     let [undisturbed, _] = lakes();
     let group = undisturbed.lake.feature_group(definition()).unwrap();
     let rows = admit(clients(0..100, 3.0));
-    group.insert(&run("a"), &rows).unwrap();
+    group.insert(run("a"), &rows).unwrap();
     let leftovers: Vec<_> =
         content(&undisturbed.store).into_iter().filter(|(name, _)| !name.contains("_delta_log")).collect();
     let names = |all: Vec<(String, Vec<u8>)>| all.into_iter().map(|(name, _)| name).collect::<Vec<_>>();
@@ -83,7 +83,7 @@ fn a_run_killed_before_its_commit_leaves_no_trace_once_repeated() {
             }
             let again = lake.lake.feature_group(definition()).unwrap();
             assert_eq!(again.read(None).unwrap().n_rows(), 0, "nothing is visible before the commit");
-            again.insert(&run("a"), &rows).unwrap();
+            again.insert(run("a"), &rows).unwrap();
             assert!(same(&again.read(None).unwrap(), rows.value()));
             assert_eq!(names(content(&lake.store)), names(content(&undisturbed.store)));
         }
@@ -97,10 +97,10 @@ fn half_a_data_file_is_written_over() {
         let rows = admit(clients(0..100, 3.0));
         let [scratch, _] = lakes();
         let other = scratch.lake.feature_group(definition()).unwrap();
-        other.insert(&run("a"), &rows).unwrap();
+        other.insert(run("a"), &rows).unwrap();
         let file = other.table().files().unwrap().remove(0);
         plant(&lake.store, &file, b"PAR1 and then the power went".to_vec());
-        group.insert(&run("a"), &rows).unwrap();
+        group.insert(run("a"), &rows).unwrap();
         assert!(same(&group.read(None).unwrap(), rows.value()));
         assert_eq!(group.table().files().unwrap(), [file]);
     }
@@ -110,7 +110,7 @@ fn half_a_data_file_is_written_over() {
 fn keys_are_checked() {
     for lake in lakes() {
         let group = lake.lake.feature_group(definition()).unwrap();
-        let twice = group.insert(&run("a"), &admit(clients([1, 2, 1], 0.0))).unwrap_err();
+        let twice = group.insert(run("a"), &admit(clients([1, 2, 1], 0.0))).unwrap_err();
         assert!(matches!(twice, StoreError::DuplicateKey { rows: 1, first: 0, second: 2, .. }), "{twice}");
         assert!(!twice.to_string().contains("client-00001"), "no personal value in an error");
         assert_eq!(group.table().version().unwrap(), Version(0));
@@ -134,7 +134,7 @@ fn a_key_without_a_value_is_refused() {
         let mut columns: Vec<_> = rows.frame().columns().to_vec();
         columns[0] = ids;
         let rows = Table::parse(DataFrame::new(3, columns).unwrap(), schema).unwrap();
-        let error = group.insert(&run("a"), &admit(rows)).unwrap_err();
+        let error = group.insert(run("a"), &admit(rows)).unwrap_err();
         assert!(matches!(error, StoreError::NullKey { nulls: 1, first_row: 1, .. }), "{error}");
     }
 }
@@ -142,7 +142,7 @@ fn a_key_without_a_value_is_refused() {
 #[test]
 fn a_group_is_reopened_as_it_was_defined_or_not_at_all() {
     for lake in lakes() {
-        lake.lake.feature_group(definition()).unwrap().insert(&run("a"), &admit(clients(0..7, 0.0))).unwrap();
+        lake.lake.feature_group(definition()).unwrap().insert(run("a"), &admit(clients(0..7, 0.0))).unwrap();
         let again = lake.lake.feature_group(definition()).unwrap();
         assert_eq!(again.read(None).unwrap().n_rows(), 7);
 
@@ -178,7 +178,7 @@ fn a_damaged_definition_is_found() {
 #[test]
 fn another_process_sees_what_was_written() {
     let [local, _] = lakes();
-    local.lake.feature_group(definition()).unwrap().insert(&run("a"), &admit(clients(0..9, 1.0))).unwrap();
+    local.lake.feature_group(definition()).unwrap().insert(run("a"), &admit(clients(0..9, 1.0))).unwrap();
     let address = format!("file://{}", local.folder.as_ref().unwrap().path().display());
     let other = med_store::blocking::Lakehouse::open(&address).unwrap();
     let read = other.open_feature_group("medical_costs", Some(1)).unwrap().read(None).unwrap();
@@ -191,17 +191,17 @@ fn the_report_and_the_statistics_are_kept_with_the_insert() {
         let gated = med_store::FeatureGroupDefinition { suite: Some("test".to_owned()), ..definition() };
         let group = lake.lake.feature_group(gated).unwrap();
         let rows = admit(clients(0..40, 0.0));
-        group.insert(&run("a"), &rows).unwrap();
+        group.insert(run("a"), &rows).unwrap();
         let record = group.insert_record(&run("a")).unwrap().unwrap();
         assert_eq!(&record.report, rows.report());
         assert_eq!(record.statistics.rows(), 40);
         assert_eq!(record.statistics.column("visits").unwrap().missing(), 8);
         assert!(record.statistics.column("client_id").is_none(), "no values of keys");
-        group.insert(&run("b"), &rows).unwrap();
+        group.insert(run("b"), &rows).unwrap();
         assert_eq!(group.insert_record(&run("b")).unwrap(), None, "nothing changed, nothing is kept");
 
         let strict = med_store::FeatureGroupDefinition { version: 2, suite: Some("other".to_owned()), ..definition() };
-        let refused = lake.lake.feature_group(strict).unwrap().insert(&run("a"), &rows).unwrap_err().to_string();
+        let refused = lake.lake.feature_group(strict).unwrap().insert(run("a"), &rows).unwrap_err().to_string();
         assert!(refused.contains("\"other\"") && refused.contains("\"test\""), "{refused}");
     }
 }

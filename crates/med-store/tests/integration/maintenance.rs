@@ -42,7 +42,7 @@ fn partitions_are_written_read_and_overwritten_one_by_one() {
     for lake in lakes() {
         let table = lake.lake.partitioned_table("claims", &by_region(), &parts()).unwrap();
         for (name, region, numbers) in [("a", Some("north"), 0..5), ("b", Some("a b/ö"), 5..8), ("c", None, 8..9)] {
-            table.append(&run(name), &admit(of(region, numbers, 0.0))).unwrap();
+            table.append(run(name), &admit(of(region, numbers, 0.0))).unwrap();
         }
         let rows = table.read(None).unwrap();
         assert_eq!(ids(&rows), (0..9).collect::<Vec<_>>());
@@ -53,7 +53,7 @@ fn partitions_are_written_read_and_overwritten_one_by_one() {
         );
 
         // Only north is replaced, and only it is read for its filter.
-        let commit = table.overwrite_partitions(&run("d"), &admit(of(Some("north"), 20..22, 0.0))).unwrap();
+        let commit = table.overwrite_partitions(run("d"), &admit(of(Some("north"), 20..22, 0.0))).unwrap();
         assert_eq!((commit.outcome, commit.inserted), (Outcome::Committed, 2));
         assert_eq!(ids(&table.read(None).unwrap()), [5, 6, 7, 8, 20, 21]);
         assert_eq!(table.files_for(Filter::equal("region", "north")).unwrap().len(), 1);
@@ -62,11 +62,11 @@ fn partitions_are_written_read_and_overwritten_one_by_one() {
         assert_eq!(ids(&north), [20, 21]);
         assert!(same(&table.read(Some(Version(1))).unwrap(), &of(Some("north"), 0..5, 0.0)));
 
-        let missing = table.overwrite_partitions(&run("e"), &admit(of(None, 30..31, 0.0))).unwrap();
+        let missing = table.overwrite_partitions(run("e"), &admit(of(None, 30..31, 0.0))).unwrap();
         assert_eq!(missing.outcome, Outcome::Committed);
         assert_eq!(ids(&table.read(None).unwrap()), [5, 6, 7, 20, 21, 30]);
         assert!(matches!(
-            table.append(&run("f"), &admit(of(Some(""), 40..41, 0.0))).unwrap_err(),
+            table.append(run("f"), &admit(of(Some(""), 40..41, 0.0))).unwrap_err(),
             StoreError::Partition { .. }
         ));
         let other = lake.lake.table("claims", &by_region()).unwrap_err().to_string();
@@ -80,7 +80,7 @@ fn columns_and_filters_are_pushed_down() {
     for lake in lakes() {
         let table = lake.lake.table("clients", &schema()).unwrap();
         for batch in 0..4_i64 {
-            table.append(&run(&format!("r{batch}")), &admit(clients(batch * 100..batch * 100 + 100, 0.0))).unwrap();
+            table.append(run(&format!("r{batch}")), &admit(clients(batch * 100..batch * 100 + 100, 0.0))).unwrap();
         }
         let filter = Filter::equal("client_id", "client-00150");
         assert_eq!(table.files_for(filter.clone()).unwrap().len(), 1);
@@ -116,19 +116,19 @@ fn columns_and_filters_are_pushed_down() {
 fn a_forgotten_client_is_gone_after_the_vacuum() {
     for lake in lakes() {
         let group = lake.lake.feature_group(definition()).unwrap();
-        group.insert(&run("a"), &admit(clients(0..50, 0.0))).unwrap();
-        group.insert(&run("b"), &admit(clients(50..60, 0.0))).unwrap();
+        group.insert(run("a"), &admit(clients(0..50, 0.0))).unwrap();
+        group.insert(run("b"), &admit(clients(50..60, 0.0))).unwrap();
         let untouched = group.table().files().unwrap();
         let gone = [vec![Value::from("client-00007")], vec![Value::from("client-00009")], vec![Value::from("nobody")]];
-        let commit = group.forget(&run("c"), &gone).unwrap();
+        let commit = group.forget(run("c"), &gone).unwrap();
         assert_eq!((commit.outcome, commit.removed), (Outcome::Committed, 2));
         let left: Vec<i64> = (0..60).filter(|n| ![7, 9].contains(n)).collect();
         assert_eq!(ids(&group.read(None).unwrap()), left);
         assert_eq!(group.table().files().unwrap().iter().filter(|f| untouched.contains(f)).count(), 1);
         assert_eq!(group.history().unwrap()[3].operation, "DELETE");
         assert_eq!(group.read(Some(Version(2))).unwrap().n_rows(), 60, "former versions have them still");
-        assert_eq!(group.forget(&run("d"), &gone).unwrap().outcome, Outcome::Unchanged);
-        assert!(group.forget(&run("e"), &[vec![]]).is_err());
+        assert_eq!(group.forget(run("d"), &gone).unwrap().outcome, Outcome::Unchanged);
+        assert!(group.forget(run("e"), &[vec![]]).is_err());
 
         let now = Utc::now() + Duration::seconds(1);
         let table = group.table();
@@ -150,7 +150,7 @@ fn a_vacuum_leaves_what_a_retained_version_needs() {
         let table = lake.lake.table("clients", &schema()).unwrap();
         let mut times = vec![Utc::now()];
         for name in ["a", "b", "c"] {
-            table.overwrite(&run(name), &admit(clients(0..3, 1.0))).unwrap();
+            table.overwrite(run(name), &admit(clients(0..3, 1.0))).unwrap();
             std::thread::sleep(std::time::Duration::from_millis(20));
             times.push(Utc::now());
         }
@@ -171,20 +171,20 @@ fn small_files_are_put_together_in_order() {
         for batch in 0..6_i64 {
             let region = if batch % 2 == 0 { "north" } else { "south" };
             table
-                .append(&run(&format!("r{batch}")), &admit(of(Some(region), batch * 10..batch * 10 + 10, 0.0)))
+                .append(run(&format!("r{batch}")), &admit(of(Some(region), batch * 10..batch * 10 + 10, 0.0)))
                 .unwrap();
             std::thread::sleep(std::time::Duration::from_millis(3));
         }
         let one = |region: &str| table.scan(None, Some(Filter::equal("region", region)), None).unwrap();
         let before = (one("north"), one("south"));
-        let commit = table.compact(&run("compact"), Compaction::default()).unwrap();
+        let commit = table.compact(run("compact"), Compaction::default()).unwrap();
         assert_eq!(commit.outcome, Outcome::Committed);
         assert_eq!(table.files().unwrap().len(), 2);
         assert!(same(&one("north"), &before.0) && same(&one("south"), &before.1));
         assert_eq!(table.history().unwrap().last().unwrap().operation, "OPTIMIZE");
-        assert_eq!(table.compact(&run("again"), Compaction::default()).unwrap().outcome, Outcome::Unchanged);
+        assert_eq!(table.compact(run("again"), Compaction::default()).unwrap().outcome, Outcome::Unchanged);
         let tiny = Compaction { target_bytes: 1 };
-        assert_eq!(table.compact(&run("tiny"), tiny).unwrap().outcome, Outcome::Unchanged);
+        assert_eq!(table.compact(run("tiny"), tiny).unwrap().outcome, Outcome::Unchanged);
         assert_eq!(table.read(Some(Version(6))).unwrap().n_rows(), 60);
     }
 }
@@ -193,27 +193,27 @@ fn small_files_are_put_together_in_order() {
 fn a_schema_grows_and_does_nothing_else() {
     for lake in lakes() {
         let before = lake.lake.table("clients", &schema()).unwrap();
-        before.append(&run("a"), &admit(clients(0..3, 0.0))).unwrap();
-        let table = before.evolve(&run("grow"), &by_region()).unwrap();
+        before.append(run("a"), &admit(clients(0..3, 0.0))).unwrap();
+        let table = before.evolve(run("grow"), &by_region()).unwrap();
         assert_eq!(table.history().unwrap().last().unwrap().operation, "ALTER TABLE");
-        table.append(&run("b"), &admit(of(Some("north"), 3..5, 0.0))).unwrap();
+        table.append(run("b"), &admit(of(Some("north"), 3..5, 0.0))).unwrap();
         let rows = table.read(None).unwrap();
         assert_eq!((rows.n_rows(), rows.frame().column("region").unwrap().null_count()), (5, 3));
         // Who knows the former schema still reads and writes.
-        before.append(&run("c"), &admit(clients(5..6, 0.0))).unwrap();
+        before.append(run("c"), &admit(clients(5..6, 0.0))).unwrap();
         assert_eq!(before.read(None).unwrap().n_rows(), 6);
         assert_eq!(table.read(None).unwrap().frame().column("region").unwrap().null_count(), 4);
         assert_eq!(table.read(Some(Version(1))).unwrap().frame().column("region").unwrap().null_count(), 3);
         let version = table.version().unwrap();
-        before.evolve(&run("grow-again"), &by_region()).map(|_| ()).unwrap_or_else(|e| panic!("{e}"));
+        before.evolve(run("grow-again"), &by_region()).map(|_| ()).unwrap_or_else(|e| panic!("{e}"));
         assert_eq!(table.version().unwrap(), version);
         // Deleting rewrites all columns, those this handle does not know too.
-        before.delete(&run("d"), Filter::equal("client_id", "client-00003")).unwrap();
+        before.delete(run("d"), Filter::equal("client_id", "client-00003")).unwrap();
         assert_eq!(table.read(None).unwrap().frame().column("region").unwrap().null_count(), 4);
 
         let refused = table
             .evolve(
-                &run("e"),
+                run("e"),
                 &Schema::new(vec![
                     Column::new("client_id", Kind::Identifier, ValueType::Integer),
                     Column::new("extra", Kind::Count, ValueType::Integer),
@@ -246,7 +246,7 @@ fn checkpoints_are_written_and_change_nothing() {
         assert_eq!(checkpoints(&lake), 2);
         assert_eq!(ids(&table.read(None).unwrap()), (0..12).collect::<Vec<_>>());
         assert_eq!(table.watermark("s", None).unwrap(), Some(11.into()));
-        assert_eq!(table.append(&run("r3"), &admit(clients(3..4, 0.0))).unwrap().outcome, Outcome::AlreadyDone);
+        assert_eq!(table.append(run("r3"), &admit(clients(3..4, 0.0))).unwrap().outcome, Outcome::AlreadyDone);
     }
 }
 
@@ -254,10 +254,10 @@ fn checkpoints_are_written_and_change_nothing() {
 fn an_upsert_writes_the_touched_files_alone() {
     for lake in lakes() {
         let group = lake.lake.feature_group(definition()).unwrap();
-        group.insert(&run("a"), &admit(clients(0..50, 0.0))).unwrap();
-        group.insert(&run("b"), &admit(clients(50..60, 0.0))).unwrap();
+        group.insert(run("a"), &admit(clients(0..50, 0.0))).unwrap();
+        group.insert(run("b"), &admit(clients(50..60, 0.0))).unwrap();
         let before = group.table().files().unwrap();
-        let commit = group.insert(&run("c"), &admit(clients([51, 70], 5.0))).unwrap();
+        let commit = group.insert(run("c"), &admit(clients([51, 70], 5.0))).unwrap();
         assert_eq!((commit.inserted, commit.updated), (1, 1));
         let after = group.table().files().unwrap();
         assert_eq!(after.iter().filter(|f| before.contains(f)).count(), 1);

@@ -10,7 +10,7 @@ fn rows_come_back_as_they_were_written() {
         let table = lake.lake.table("clients", &schema()).unwrap();
         assert_eq!(table.read(None).unwrap().n_rows(), 0);
         let rows = clients(0..500, 100.0);
-        let commit = table.append(&run("run-1"), &admit(rows.clone())).unwrap();
+        let commit = table.append(run("run-1"), &admit(rows.clone())).unwrap();
         assert_eq!((commit.version, commit.outcome, commit.inserted), (Version(1), Outcome::Committed, 500));
         assert!(same(&table.read(None).unwrap(), &rows));
         assert_eq!(table.rows().unwrap(), (Version(1), 500));
@@ -21,9 +21,9 @@ fn rows_come_back_as_they_were_written() {
 fn former_versions_and_times_can_be_read() {
     for lake in lakes() {
         let table = lake.lake.table("clients", &schema()).unwrap();
-        table.append(&run("a"), &admit(clients(0..3, 0.0))).unwrap();
-        table.append(&run("b"), &admit(clients(3..5, 0.0))).unwrap();
-        table.overwrite(&run("c"), &admit(clients(9..10, 0.0))).unwrap();
+        table.append(run("a"), &admit(clients(0..3, 0.0))).unwrap();
+        table.append(run("b"), &admit(clients(3..5, 0.0))).unwrap();
+        table.overwrite(run("c"), &admit(clients(9..10, 0.0))).unwrap();
         let rows = |version| table.read(Some(Version(version))).unwrap().n_rows();
         assert_eq!((rows(0), rows(1), rows(2), rows(3)), (0, 3, 5, 1));
         let error = table.read(Some(Version(4))).unwrap_err();
@@ -51,10 +51,10 @@ fn the_same_run_twice_changes_nothing() {
     for lake in lakes() {
         let table = lake.lake.table("clients", &schema()).unwrap();
         let rows = admit(clients(0..5, 0.0));
-        table.append(&run("a"), &rows).unwrap();
-        table.append(&run("b"), &admit(clients(5..6, 0.0))).unwrap();
+        table.append(run("a"), &rows).unwrap();
+        table.append(run("b"), &admit(clients(5..6, 0.0))).unwrap();
         let before = content(&lake.store);
-        let again = table.append(&run("a"), &rows).unwrap();
+        let again = table.append(run("a"), &rows).unwrap();
         assert_eq!((again.version, again.outcome), (Version(1), Outcome::AlreadyDone));
         assert_eq!(content(&lake.store), before);
     }
@@ -64,8 +64,8 @@ fn the_same_run_twice_changes_nothing() {
 fn only_live_files_are_listed() {
     for lake in lakes() {
         let table = lake.lake.table("clients", &schema()).unwrap();
-        table.append(&run("a"), &admit(clients(0..5, 0.0))).unwrap();
-        table.overwrite(&run("b"), &admit(clients(0..2, 1.0))).unwrap();
+        table.append(run("a"), &admit(clients(0..5, 0.0))).unwrap();
+        table.overwrite(run("b"), &admit(clients(0..2, 1.0))).unwrap();
         let files = table.files().unwrap();
         let in_folder = content(&lake.store).into_iter().filter(|(name, _)| name.ends_with(".parquet")).count();
         assert_eq!((files.len(), in_folder), (1, 2));
@@ -77,7 +77,7 @@ fn only_live_files_are_listed() {
 fn a_flipped_byte_in_a_data_file_is_an_error_that_names_it() {
     for lake in lakes() {
         let table = lake.lake.table("clients", &schema()).unwrap();
-        table.append(&run("a"), &admit(clients(0..50, 0.0))).unwrap();
+        table.append(run("a"), &admit(clients(0..50, 0.0))).unwrap();
         let file = table.files().unwrap().remove(0);
         flip(&lake.store, &file);
         let error = table.read(None).unwrap_err();
@@ -90,7 +90,7 @@ fn another_schema_is_refused_with_every_difference() {
     for lake in lakes() {
         let table = lake.lake.table("clients", &schema()).unwrap();
         let other = clients(0..2, 0.0).select(["event_time", "born", "visits"]).unwrap();
-        let error = table.append(&run("a"), &admit(other)).unwrap_err().to_string();
+        let error = table.append(run("a"), &admit(other)).unwrap_err().to_string();
         for column in ["client_id", "smoker", "annual_medical_cost"] {
             assert!(error.contains(column), "{error}");
         }
@@ -106,7 +106,7 @@ fn columns_in_another_order_are_put_in_order() {
         let mut names: Vec<&str> = rows.schema().names().collect();
         names.reverse();
         let reversed = rows.select(names.iter().copied()).unwrap();
-        table.append(&run("a"), &admit(reversed)).unwrap();
+        table.append(run("a"), &admit(reversed)).unwrap();
         assert!(same(&table.read(None).unwrap(), &rows));
     }
 }

@@ -70,7 +70,7 @@ fn view() -> FeatureViewDefinition {
 
 fn fill(lake: &Lake) {
     let costs = lake.lake.feature_group(definition()).unwrap();
-    costs.insert(&run("costs"), &admit(clients(0..200, 100.0))).unwrap();
+    costs.insert(run("costs"), &admit(clients(0..200, 100.0))).unwrap();
     let group = lake.lake.feature_group(labs_definition()).unwrap();
     let rows = [
         (1, -10, -9, 6.0),  // in time
@@ -82,7 +82,7 @@ fn fill(lake: &Lake) {
         (5, -20, -20, 4.0),
         (5, -3, 3, 4.4), // newer, and not known yet: the older one counts
     ];
-    group.insert(&run("labs"), &admit(labs(&rows))).unwrap();
+    group.insert(run("labs"), &admit(labs(&rows))).unwrap();
 }
 
 #[test]
@@ -99,7 +99,7 @@ fn a_view_sees_what_was_known_at_the_time() {
 
         // What comes later changes nothing that was read from these versions, nor from the latest at these points.
         let labs_group = lake.lake.open_feature_group("labs", None).unwrap();
-        labs_group.insert(&run("more"), &admit(labs(&[(1, -9, 1, 1.0), (6, 2, 2, 1.0)]))).unwrap();
+        labs_group.insert(run("more"), &admit(labs(&[(1, -9, 1, 1.0), (6, 2, 2, 1.0)]))).unwrap();
         assert!(same(&view.read(&versions).unwrap(), &rows));
         assert!(same(&view.read(&view.versions().unwrap()).unwrap(), &rows));
         assert!(same(&lake.lake.open_feature_view("cost", 1).unwrap().read(&versions).unwrap(), &rows));
@@ -143,7 +143,7 @@ fn a_training_set_is_frozen_and_can_be_made_again() {
 
         // More commits, and the same again: the set it was. Another set has the new rows.
         let costs = lake.lake.open_feature_group("medical_costs", None).unwrap();
-        costs.insert(&run("later"), &admit(clients(0..300, 999.0))).unwrap();
+        costs.insert(run("later"), &admit(clients(0..300, 999.0))).unwrap();
         let before = content(&lake.store);
         assert_eq!(view.training_set(&run("t1"), split.clone()).unwrap().manifest(), &manifest);
         assert_eq!(content(&lake.store), before);

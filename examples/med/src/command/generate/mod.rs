@@ -161,14 +161,16 @@ fn truth(start: u64, clients: &[Client]) -> PolarsResult<(DataFrame, f64)> {
 
 /// A table on its way to a file: Parquet batch by batch, CSV whole.
 enum TableFile {
-    Parquet(ParquetFile),
+    Parquet(Box<ParquetFile>),
     Csv(std::path::PathBuf, Option<DataFrame>),
 }
 
 impl TableFile {
     fn new(folder: &Path, table: &str, format: TableFormat) -> Self {
         match format {
-            TableFormat::Parquet => Self::Parquet(ParquetFile::create(folder.join(format!("{table}.parquet")))),
+            TableFormat::Parquet => {
+                Self::Parquet(Box::new(ParquetFile::create(folder.join(format!("{table}.parquet")))))
+            }
             TableFormat::Csv => Self::Csv(folder.join(format!("{table}.csv")), None),
         }
     }
