@@ -92,6 +92,7 @@ pub(crate) fn power_of_ten(digits: u32) -> Option<i128> {
 )]
 pub(crate) enum Value<'a> {
     Null,
+    #[cfg_attr(not(any(feature = "sqlite", feature = "postgres")), allow(dead_code, reason = "MySQL has no booleans"))]
     Boolean(bool),
     Integer(i64),
     Real(f64),

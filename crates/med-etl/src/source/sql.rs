@@ -28,6 +28,7 @@ impl Dialect {
     }
 
     /// Names as a list of identifiers.
+    #[cfg(any(feature = "sqlite", feature = "mysql"))]
     pub(crate) fn list<'a>(self, names: impl IntoIterator<Item = &'a str>) -> String {
         names.into_iter().map(|name| self.quoted(name)).collect::<Vec<_>>().join(", ")
     }
@@ -117,6 +118,7 @@ pub(crate) fn as_table(query: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    #[cfg(any(feature = "sqlite", feature = "mysql"))]
     use super::*;
 
     #[cfg(feature = "sqlite")]

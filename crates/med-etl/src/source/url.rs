@@ -1,7 +1,9 @@
 //! Which database is meant.
 
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+#[cfg(feature = "sqlite")]
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
