@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use med_schema::{FeatureColumn, FeatureMatrix};
+use med_schema::FeatureMatrix;
 use serde::{Deserialize, Serialize};
 
-use super::levels::{Seen, levels_present, recode, refuse};
+use super::levels::{Seen, levels_present, recode, refuse, to_numbers};
 use super::{
     Columns, Encoder, FittedEncoder, InputKind, Inputs, MissingPolicy, Origin, UnseenPolicy, outputs_are_distinct,
     replaced,
@@ -101,16 +101,7 @@ impl FittedEncoder for FittedFrequency {
                 Seen::Missing => *missing,
                 Seen::Unseen => 0.0,
             };
-            Some((|| {
-                if self.unseen == UnseenPolicy::Error {
-                    refuse(column, levels, Seen::Unseen)?;
-                }
-                if self.missing == MissingPolicy::Error {
-                    refuse(column, levels, Seen::Missing)?;
-                }
-                let values: Vec<f64> = recode(column, levels).map(share).collect();
-                Ok(vec![FeatureColumn::numeric(output(column.name()), values)])
-            })())
+            Some(to_numbers(column, levels, (self.unseen, self.missing), output(column.name()), share))
         })
     }
 
@@ -130,6 +121,7 @@ fn output(column: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use med_schema::FeatureColumn;
 
     fn matrix(texts: &[Option<&str>]) -> FeatureMatrix {
         FeatureMatrix::new(vec![FeatureColumn::from_texts("city", texts.iter().copied())]).unwrap()

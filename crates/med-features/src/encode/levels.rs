@@ -83,6 +83,24 @@ pub(super) fn refuse(column: &FeatureColumn, fitted: &[String], what: Seen) -> R
     })
 }
 
+/// A categorical column as one number a row, and rows refused that the policies do not let through.
+pub(super) fn to_numbers(
+    column: &FeatureColumn,
+    fitted: &[String],
+    (unseen, missing): (UnseenPolicy, MissingPolicy),
+    output: String,
+    number: impl Fn(Seen) -> f64,
+) -> Result<Vec<FeatureColumn>, FeatureError> {
+    if unseen == UnseenPolicy::Error {
+        refuse(column, fitted, Seen::Unseen)?;
+    }
+    if missing == MissingPolicy::Error {
+        refuse(column, fitted, Seen::Missing)?;
+    }
+    let values: Vec<f64> = recode(column, fitted).map(number).collect();
+    Ok(vec![FeatureColumn::numeric(output, values)])
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -7,7 +7,7 @@ use rand::SeedableRng;
 use rand_pcg::Pcg64;
 use serde::{Deserialize, Serialize};
 
-use super::levels::{Seen, levels_present, recode, refuse};
+use super::levels::{Seen, levels_present, recode, refuse, to_numbers};
 use super::{
     Columns, FittedEncoder, InputKind, Inputs, MissingPolicy, Origin, TargetEncoder, UnseenPolicy,
     outputs_are_distinct, replaced,
@@ -197,16 +197,7 @@ impl FittedEncoder for FittedTargetMean {
                 Seen::Missing => *missing,
                 Seen::Unseen => self.overall,
             };
-            Some((|| {
-                if self.unseen == UnseenPolicy::Error {
-                    refuse(column, levels, Seen::Unseen)?;
-                }
-                if self.missing == MissingPolicy::Error {
-                    refuse(column, levels, Seen::Missing)?;
-                }
-                let values: Vec<f64> = recode(column, levels).map(of).collect();
-                Ok(vec![FeatureColumn::numeric(output(column.name()), values)])
-            })())
+            Some(to_numbers(column, levels, (self.unseen, self.missing), output(column.name()), of))
         })
     }
 

@@ -13,7 +13,7 @@ pub(super) fn of(record: &Record, passed: bool) -> RunPage {
     page.summary = Some(match (&record.promoted, record.closed.is_empty()) {
         (_, false) => format!("Stopped at a gate: {}", record.closed.join("; ")),
         (Some(name), true) => format!("All gates passed; {name} is in production."),
-        (None, true) => "All gates passed; the model in production stays.".to_owned(),
+        (None, true) => "All gates passed; this run puts no model into production.".to_owned(),
     });
     if !record.notes.is_empty() {
         page.summary = page.summary.map(|told| format!("{told} Notes: {}.", record.notes.join("; ")));

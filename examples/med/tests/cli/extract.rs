@@ -6,7 +6,7 @@ use diesel::Connection as _;
 use diesel::connection::SimpleConnection;
 use diesel::sqlite::SqliteConnection;
 
-use super::med;
+use super::{Done, med};
 
 const URL: &str = "sqlite://claims.sqlite";
 
@@ -24,31 +24,18 @@ fn claims(folder: &Path) {
     );
 }
 
+/// What is new of the claims, into a feature group with this key.
+fn extract(folder: &Path, key: &str, more: &[&str]) -> Done {
+    let into = ["--lake", "lake", "--group", "claims", "--key", key, "--incremental", "updated_at"];
+    med(folder, &[&["extract", "--database-url", URL, "--table", "claims"][..], &into, more].concat())
+}
+
 #[test]
 fn what_is_new_comes_into_the_lake_once() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     claims(folder);
-    let bring = |more: &[&str]| {
-        let base = [
-            "extract",
-            "--database-url",
-            URL,
-            "--table",
-            "claims",
-            "--lake",
-            "lake",
-            "--group",
-            "claims",
-            "--key",
-            "id",
-            "--incremental",
-            "updated_at",
-            "--cents",
-            "paid",
-        ];
-        med(folder, &[&base[..], more].concat())
-    };
+    let bring = |more: &[&str]| extract(folder, "id", &[&["--cents", "paid"][..], more].concat());
     let first = bring(&[]).passed();
     assert_eq!((&first["rows"], &first["inserted"], &first["incremental"]), (&3.into(), &3.into(), &false.into()));
     let nothing = bring(&[]).passed();
@@ -71,22 +58,7 @@ fn what_is_new_comes_into_the_lake_once() {
     let text = std::fs::read_to_string(folder.join("all.csv")).unwrap();
     assert_eq!(text.lines().count(), 7, "both versions of row 1, each at its time:\n{text}");
     assert!(text.contains("1230") && text.contains("1300") && text.contains("-5"), "{text}");
-    let other = [
-        "extract",
-        "--database-url",
-        URL,
-        "--table",
-        "claims",
-        "--lake",
-        "lake",
-        "--group",
-        "claims",
-        "--key",
-        "kind",
-        "--incremental",
-        "updated_at",
-    ];
-    assert!(med(folder, &other).refused().contains("key"));
+    assert!(extract(folder, "kind", &[]).refused().contains("key"));
 }
 
 #[test]
@@ -94,24 +66,7 @@ fn a_batch_whose_key_is_not_one_is_not_admitted() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     claims(folder);
-    let done = med(
-        folder,
-        &[
-            "extract",
-            "--database-url",
-            URL,
-            "--table",
-            "claims",
-            "--lake",
-            "lake",
-            "--group",
-            "claims",
-            "--key",
-            "kind",
-            "--incremental",
-            "updated_at",
-        ],
-    );
+    let done = extract(folder, "kind", &[]);
     assert_eq!(done.code, 1, "{}", done.stderr);
     assert!(done.stderr.contains("not admitted"), "{}", done.stderr);
 }
