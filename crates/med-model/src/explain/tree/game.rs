@@ -16,10 +16,6 @@
 
 use super::quadrature::Rule;
 use super::region::Path;
-use crate::kernel::vectorised;
-
-/// Rows computed together.
-pub(super) const EIGHT: usize = 8;
 
 /// One leaf, ready to be asked for the values of any row.
 #[derive(Debug)]
@@ -94,31 +90,6 @@ impl Game {
         }
     }
 
-    /// The Shapley values of eight rows at once: `known` has for each player whether each row passes, 1 or 0, `values`
-    /// is written likewise.
-    #[inline(always)]
-    pub(super) fn values_of_eight(&self, known: &[[f64; EIGHT]], values: &mut [[f64; EIGHT]]) {
-        let (n, d) = (self.start.len(), self.n_players());
-        let (known, values) = (&known[..d], &mut values[..d]);
-        values.fill([0.0; EIGHT]);
-        for (point, &start) in self.start.iter().enumerate() {
-            let (factors, ratios) = (&self.factors[point..], &self.ratios[point..]);
-            let mut products = [start; EIGHT];
-            for player in 0..d {
-                let (fails, gain) = (factors[2 * n * player], factors[2 * n * player + n] - factors[2 * n * player]);
-                for lane in 0..EIGHT {
-                    products[lane] *= fails + known[player][lane] * gain;
-                }
-            }
-            for player in 0..d {
-                let (fails, gain) = (ratios[2 * n * player], ratios[2 * n * player + n] - ratios[2 * n * player]);
-                for lane in 0..EIGHT {
-                    values[player][lane] += products[lane] * (fails + known[player][lane] * gain);
-                }
-            }
-        }
-    }
-
     /// Gives the Shapley interaction index of each pair of players, halved as is customary (one half for each order), to `add`.
     pub(super) fn pairs(
         &self,
@@ -136,27 +107,6 @@ impl Game {
                 add(first as usize, second as usize, 0.5 * sum);
             }
         }
-    }
-
-    /// The values of all `2^d` answers a row can give: `d` numbers for each, answers by their bits.
-    pub(super) fn table(&self) -> Vec<f64> {
-        let d = self.n_players();
-        let mut table = vec![0.0; d << d];
-        let mut known = vec![[0.0; EIGHT]; d];
-        let mut values = known.clone();
-        for (first, table) in (0..1_usize << d).step_by(EIGHT).zip(table.chunks_mut(EIGHT * d)) {
-            for (player, known) in known.iter_mut().enumerate() {
-                *known = std::array::from_fn(|lane| ((first + lane) >> player & 1) as f64);
-            }
-            vectorised(
-                #[inline(always)]
-                || self.values_of_eight(&known, &mut values),
-            );
-            for (lane, table) in table.chunks_exact_mut(d).enumerate() {
-                table.iter_mut().zip(&values).for_each(|(t, v)| *t = v[lane]);
-            }
-        }
-        table
     }
 
     /// The leaf's value.
@@ -198,19 +148,13 @@ mod tests {
             let fractions: Vec<f64> = (0..d).map(|k| [0.3, 0.05, 0.0, 1.0, 0.999, 0.5, 0.25, 0.8, 0.01][k]).collect();
             let path = Path { features: (0..d as u32).collect(), fractions, value: -7.5 };
             let game = Game::new(&path, &rules);
-            let table = game.table();
             for answer in 0..1 << d {
                 let expected = by_definition(&path, answer);
                 let mut found = vec![0.0; d];
                 game.values(|k| answer >> k & 1 == 1, &mut Vec::new(), |feature, v| found[feature] = v);
                 for k in 0..d {
                     assert!((found[k] - expected[k]).abs() < 1e-14, "{d} {answer:b} {k}: {found:?} {expected:?}");
-                    assert!((table[answer * d + k] - expected[k]).abs() < 1e-14);
                 }
-                let known: Vec<[f64; EIGHT]> = (0..d).map(|k| [(answer >> k & 1) as f64; EIGHT]).collect();
-                let mut eight = vec![[1.0; EIGHT]; d];
-                game.values_of_eight(&known, &mut eight);
-                eight.iter().zip(&expected).for_each(|(v, e)| v.iter().for_each(|v| assert!((v - e).abs() < 1e-14)));
             }
         }
     }

@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 
 use rayon::prelude::*;
 
-use super::compiled::{Compiled, Limits, Scratch, passes};
+use super::compiled::{Compiled, Scratch, passes};
 use super::game::Game;
 use super::{BLOCK, Batch, TreeSum, in_batches};
 use crate::tree::ensemble::Column;
@@ -27,7 +27,7 @@ pub(in crate::explain) fn interventional(
 ) -> Vec<f64> {
     let n = columns.len();
     let mut values = vec![0.0; n_rows * n];
-    in_batches(sum, columns, Limits::NONE, |batch| {
+    in_batches(sum, columns, |batch| {
         let known = background_answers(batch, background, n_background);
         values.par_chunks_mut(BLOCK * n).enumerate().for_each(|(chunk, out)| {
             let rows = chunk * BLOCK..chunk * BLOCK + out.len() / n;

@@ -1,52 +1,49 @@
-//! Exact path-dependent Shapley values of trees (TreeSHAP), by lookup tables.
+//! Exact path-dependent Shapley values of trees (TreeSHAP), by quadrature.
 //!
 //! A tree's conditional expectation follows the row where the feature is known and both ways, weighed by the cover of the
 //! children, where it is not (Lundberg et al. 2018, arXiv 1802.03888, algorithm 1); its Shapley values are the sums of those
-//! of its leaves. `game` computes one leaf's exactly, `region` cuts trees into regions of 64 leaves, `cells` maps
-//! values to what tests can tell apart, `compiled` sums the leaves' values into tables (after Yang 2021, arXiv 2109.09847,
-//! who tabulates leaf by leaf), `quadrature` has the rule that replaces sums over all sets (as Yu et al. 2022, arXiv
-//! 2209.08192, replace them by polynomials).
+//! of its leaves. `game` has one leaf's, as an integral; `quadrature` the rule that integrates it exactly; `steps` plays the
+//! games of all leaves of a tree together, `flow` for many rows at once. Interaction values and values against a background go
+//! leaf by leaf: `region` cuts trees into regions of 64 leaves, `cells` maps values to what tests can tell apart, `compiled`
+//! these to the rows' answers to each leaf.
 //!
-//! Cost: a table lookup and as many additions as a group of leaves has features, for each group, tree and row; leaves with too
-//! many features for a table cost `O(d^2)`. Tables are made for one region a thread at a time, so memory is bounded and
-//! they stay in the cache. Each row has a sum of its own, of all trees in their order: the result does not depend on the
-//! number of threads. It does depend, in the last bits, on the number of rows: few rows are not worth large tables.
+//! Cost of the values: a few additions and multiplications for each split, point and row, with half as many points as the
+//! longest path has distinct features. Each row has a sum of its own, of all trees in their order: the result does
+//! not depend on the number of threads, nor on the other rows.
 
 mod cells;
 mod compiled;
+mod flow;
 mod game;
 mod interventional;
 mod quadrature;
 mod region;
+mod steps;
 
 use rayon::prelude::*;
 
 use crate::tree::ensemble::Column;
-use crate::tree::{Split, Tree};
+use crate::tree::{Child, Split, Tree};
 use cells::Cells;
-use compiled::{Compiled, Limits, Scratch};
+use compiled::{Compiled, Scratch};
+use flow::{LANES, POINTS, add_values};
 use quadrature::Rule;
-use region::{Region, regions};
+use region::{Region, fraction, regions};
+use steps::{Steps, most_players};
 
 pub(super) use interventional::interventional;
 
 /// Regions whose features are cut into cells together: more cells, but a row's are looked up less often.
 const REGIONS: usize = 32;
 
-/// Most rows of a chunk, the unit of work of a thread: a table is in the cache for all of them.
-const CHUNK: usize = 8192;
-
 /// Rows taken through one region before the next.
 const BLOCK: usize = 128;
 
-/// Rows of a pass over all trees, which bounds the memory of their cells.
-const ROWS: usize = 1 << 16;
+/// Most and fewest rows of a chunk, the unit of work of a thread, which writes the steps of all trees for itself.
+const CHUNK: std::ops::RangeInclusive<usize> = 64..=1024;
 
-/// Most cells of the table of a group.
-const CELLS: usize = 16_384;
-
-/// Most answers to a leaf that has a table.
-const ANSWERS: usize = 4096;
+/// Most numbers of a chunk: they stay in the second-level cache.
+const NUMBERS: usize = 1 << 18;
 
 /// A sum of trees: `base + weight sum of trees`.
 #[derive(Debug, Clone, Copy)]
@@ -64,57 +61,56 @@ impl TreeSum<'_> {
 
     /// The mean over the training rows, as the covers tell it.
     pub(super) fn expected(&self) -> f64 {
-        let of =
-            |tree| regions(tree, self.weight).iter().flat_map(|r| &r.leaves).map(|leaf| leaf.expected()).sum::<f64>();
-        self.trees.iter().fold(self.base, |sum, tree| sum + of(tree))
+        self.trees.iter().fold(self.base, |sum, tree| sum + self.weight * expected(tree))
     }
+}
+
+fn expected(tree: &Tree) -> f64 {
+    let mut reach = vec![1.0; tree.splits.len()];
+    let mut sum = if tree.splits.is_empty() { tree.leaves[0].value } else { 0.0 };
+    for (place, split) in tree.splits.iter().enumerate() {
+        for left in [true, false] {
+            let share = reach[place] * fraction(tree, split, left);
+            match split.child(left) {
+                Child::Split(child) => reach[child as usize] = share,
+                Child::Leaf(leaf) => sum += share * tree.leaves[leaf as usize].value,
+            }
+        }
+    }
+    sum
 }
 
 /// The Shapley values of each row, `columns.len()` numbers a row.
 pub(super) fn path_dependent(sum: &TreeSum<'_>, columns: &[Column<'_>], n_rows: usize) -> Vec<f64> {
-    // What a table costs to make must come back by the rows that use it.
-    let limit = Limits { cells: (2 * n_rows).min(CELLS), answers: (n_rows / 2).min(ANSWERS) };
-    by_tables(sum, columns, n_rows, limit)
-}
-
-fn by_tables(sum: &TreeSum<'_>, columns: &[Column<'_>], n_rows: usize, limit: Limits) -> Vec<f64> {
-    let n_features = columns.len();
-    let mut values = vec![0.0; n_rows * n_features];
-    let n_threads = rayon::current_num_threads();
-    for (pass, values) in values.chunks_mut((ROWS * n_features).max(1)).enumerate() {
-        let (first, n_rows) = (pass * ROWS, values.len() / n_features);
-        let most = n_rows.div_ceil(n_threads).clamp(BLOCK, CHUNK);
-        let chunks = || (0..n_rows.div_ceil(most)).map(|c| first + c * most..first + n_rows.min((c + 1) * most));
-        each_batch(sum, n_features, |regions, cells, rules| {
-            let codes: Vec<Vec<Vec<u32>>> = if n_rows > most {
-                let chunks: Vec<_> = chunks().collect();
-                chunks.into_par_iter().map(|rows| codes_of(cells, columns, rows)).collect()
-            } else {
-                chunks().map(|rows| codes_of(cells, columns, rows)).collect()
-            };
-            // One region a thread at a time: its tables are still in the cache when the rows come.
-            for some in regions.chunks(n_threads) {
-                let compiled = compiled(some, cells, rules, limit);
-                let add = |(out, codes): (&mut [f64], &Vec<Vec<u32>>)| add_into(&compiled, codes, n_features, out);
-                if n_rows > most {
-                    values.par_chunks_mut(most * n_features).zip(&codes).for_each(add);
-                } else {
-                    values.chunks_mut(most * n_features).zip(&codes).for_each(add);
-                }
-            }
-        });
-    }
+    let n_features = columns.len().max(1);
+    let mut values = vec![0.0; n_rows * columns.len()];
+    let players: Vec<usize> = sum.trees.iter().map(|tree| most_players(tree, columns.len())).collect();
+    let rules = Rule::up_to(players.iter().copied().max().unwrap_or(0));
+    let rules: Vec<&Rule> = players.iter().map(|players| &rules[players.div_ceil(2)]).collect();
+    let (fewest, most) = CHUNK.into_inner();
+    let most = most.min(n_rows.div_ceil(rayon::current_num_threads())).min(NUMBERS / n_features).max(fewest);
+    let chunks = values.par_chunks_mut(most * n_features).enumerate();
+    chunks.for_each(|(chunk, out)| values_into(sum, &rules, columns, chunk * most, out));
     values
 }
 
-/// Adds the values of these regions' leaves for the rows with these cells.
-fn add_into(regions: &[Compiled], codes: &[Vec<u32>], n_features: usize, out: &mut [f64]) {
-    let mut scratch = Scratch::default();
-    for region in regions {
-        for (block, out) in out.chunks_mut(BLOCK * n_features).enumerate() {
-            let rows = block * BLOCK..block * BLOCK + out.len() / n_features;
-            region.add_into(codes, rows, n_features, &mut scratch, out);
+/// The values of the rows from `first` on.
+fn values_into(sum: &TreeSum<'_>, rules: &[&Rule], columns: &[Column<'_>], first: usize, out: &mut [f64]) {
+    let n_rows = out.len() / columns.len();
+    let stride = n_rows.div_ceil(LANES);
+    let mut x = vec![[0.0; LANES]; stride * columns.len()];
+    for (column, x) in columns.iter().zip(x.chunks_mut(stride)) {
+        (first..first + n_rows).zip(x.as_flattened_mut()).for_each(|(row, x)| *x = column.value(row));
+    }
+    let mut values = vec![[0.0; LANES]; x.len()];
+    for (tree, rule) in sum.trees.iter().zip(rules) {
+        for points in rule.parts(POINTS) {
+            add_values(&Steps::new(tree, sum.weight, columns.len(), points), &x, stride, &mut values);
         }
+    }
+    for (feature, values) in values.chunks(stride).enumerate() {
+        let row = out.chunks_mut(columns.len());
+        row.zip(values.as_flattened()).for_each(|(out, value)| out[feature] = *value);
     }
 }
 
@@ -122,7 +118,7 @@ fn add_into(regions: &[Compiled], codes: &[Vec<u32>], n_features: usize, out: &m
 pub(super) fn interactions(sum: &TreeSum<'_>, columns: &[Column<'_>], n_rows: usize) -> Vec<f64> {
     let n = columns.len();
     let mut values = vec![0.0; n_rows * n * n];
-    in_batches(sum, columns, Limits::NONE, |batch| {
+    in_batches(sum, columns, |batch| {
         values.par_chunks_mut(BLOCK * n * n).enumerate().for_each(|(chunk, out)| {
             let rows = chunk * BLOCK..chunk * BLOCK + out.len() / (n * n);
             let cells = batch.cells_of(columns, rows.clone());
@@ -155,34 +151,17 @@ struct Batch {
 impl Batch {
     /// The cells of the values of these rows, by feature.
     fn cells_of(&self, columns: &[Column<'_>], rows: std::ops::Range<usize>) -> Vec<Vec<u32>> {
-        codes_of(&self.cells, columns, rows)
+        let of = |(cells, column): (&Option<Cells>, &Column<'_>)| match cells {
+            Some(cells) => rows.clone().map(|row| cells.of(column.value(row))).collect(),
+            None => Vec::new(),
+        };
+        self.cells.iter().zip(columns).map(of).collect()
     }
 }
 
-/// The cells of the values of these rows, by feature.
-fn codes_of(cells: &[Option<Cells>], columns: &[Column<'_>], rows: std::ops::Range<usize>) -> Vec<Vec<u32>> {
-    let of = |(cells, column): (&Option<Cells>, &Column<'_>)| match cells {
-        Some(cells) => rows.clone().map(|row| cells.of(column.value(row))).collect(),
-        None => Vec::new(),
-    };
-    cells.iter().zip(columns).map(of).collect()
-}
-
 /// Compiles the regions of all trees, some at a time, and hands them on in the order of the trees.
-fn in_batches(sum: &TreeSum<'_>, columns: &[Column<'_>], limit: Limits, mut work: impl FnMut(&Batch)) {
-    each_batch(sum, columns.len(), |regions, cells, rules| {
-        let regions = compiled(regions, cells, rules, limit);
-        work(&Batch { cells: std::mem::take(cells), regions });
-    });
-}
-
-/// Hands on the regions of all trees, some at a time in the order of the trees, with the cells of their features.
-fn each_batch(
-    sum: &TreeSum<'_>,
-    n_features: usize,
-    mut work: impl FnMut(&[Region<'_>], &mut Vec<Option<Cells>>, &[Rule]),
-) {
-    let rules = Rule::up_to(n_features);
+fn in_batches(sum: &TreeSum<'_>, columns: &[Column<'_>], mut work: impl FnMut(&Batch)) {
+    let rules = Rule::up_to(columns.len());
     let mut waiting: Vec<Region<'_>> = Vec::new();
     let mut trees = sum.trees.iter();
     loop {
@@ -190,7 +169,9 @@ fn each_batch(
         waiting.extend(tree.into_iter().flat_map(|tree| regions(tree, sum.weight)));
         while waiting.len() >= REGIONS || (tree.is_none() && !waiting.is_empty()) {
             let rest = waiting.split_off(waiting.len().min(REGIONS));
-            work(&waiting, &mut cells_asked(&waiting, n_features), &rules);
+            let cells = cells_asked(&waiting, columns.len());
+            let regions = waiting.iter().map(|region| Compiled::new(region, &cells, &rules)).collect();
+            work(&Batch { cells, regions });
             waiting = rest;
         }
         if tree.is_none() {
@@ -207,16 +188,6 @@ fn cells_asked(regions: &[Region<'_>], n_features: usize) -> Vec<Option<Cells>> 
         all.for_each(|split| splits[split.feature as usize].push(split));
     }
     splits.iter().map(|s| (!s.is_empty()).then(|| Cells::new(s.iter().copied()))).collect()
-}
-
-fn compiled(regions: &[Region<'_>], cells: &[Option<Cells>], rules: &[Rule], limit: Limits) -> Vec<Compiled> {
-    let compile = |region: &Region<'_>| Compiled::new(region, cells, rules, limit);
-    // Without tables there is not enough to do for threads.
-    if limit.cells >= 256 && regions.len() > 1 {
-        regions.par_iter().map(compile).collect()
-    } else {
-        regions.iter().map(compile).collect()
-    }
 }
 
 #[cfg(test)]

@@ -7,6 +7,13 @@ pub(super) struct Rule {
     pub(super) weights: Vec<f64>,
 }
 
+/// Some points of a rule.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Points<'r> {
+    pub(super) at: &'r [f64],
+    pub(super) weights: &'r [f64],
+}
+
 impl Rule {
     /// By Newton's method on the Legendre polynomial, from Tricomi's first guess.
     pub(super) fn new(n: usize) -> Self {
@@ -35,6 +42,12 @@ impl Rule {
         Self { points, weights }
     }
 
+    /// All points, in as few parts of at most `most` as there can be, of about one size.
+    pub(super) fn parts(&self, most: usize) -> impl Iterator<Item = Points<'_>> {
+        let size = self.points.len().div_ceil(self.points.len().div_ceil(most).max(1)).max(1);
+        self.points.chunks(size).zip(self.weights.chunks(size)).map(|(at, weights)| Points { at, weights })
+    }
+
     /// The rules with 0, 1, ... points that games of up to `players` players need.
     pub(super) fn up_to(players: usize) -> Vec<Self> {
         (0..=players.div_ceil(2)).map(Self::new).collect()
@@ -54,6 +67,17 @@ fn legendre(n: usize, x: f64) -> (f64, f64) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn parts_are_all_points_in_order_and_of_about_one_size() {
+        for (n, sizes) in [(0, vec![]), (1, vec![1]), (8, vec![8]), (9, vec![5, 4]), (20, vec![7, 7, 6])] {
+            let rule = Rule::new(n);
+            let parts: Vec<_> = rule.parts(8).collect();
+            assert_eq!(parts.iter().map(|p| p.at.len()).collect::<Vec<_>>(), sizes);
+            assert_eq!(parts.iter().flat_map(|p| p.at.to_vec()).collect::<Vec<_>>(), rule.points);
+            assert_eq!(parts.iter().flat_map(|p| p.weights.to_vec()).collect::<Vec<_>>(), rule.weights);
+        }
+    }
 
     #[test]
     fn powers_are_integrated_exactly_up_to_their_degree() {

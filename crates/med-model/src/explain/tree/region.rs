@@ -26,11 +26,6 @@ impl Path {
             }
         }
     }
-
-    /// The leaf's share of the mean over the training rows.
-    pub(super) fn expected(&self) -> f64 {
-        self.fractions.iter().fold(self.value, |product, f| product * f)
-    }
 }
 
 /// A split of a region, with the leaves on each side of it.
@@ -124,11 +119,15 @@ fn cover(tree: &Tree, node: Child) -> f64 {
     }
 }
 
-fn stepped(path: &Path, tree: &Tree, split: &Split, left: bool) -> Path {
+/// The share of the training rows at this split that went this way.
+pub(super) fn fraction(tree: &Tree, split: &Split, left: bool) -> f64 {
     let (own, other) = (cover(tree, split.child(left)), cover(tree, split.child(!left)));
     // Where no row came, both ways are as good.
-    let fraction = if own + other > 0.0 { own / (own + other) } else { 0.5 };
+    if own + other > 0.0 { own / (own + other) } else { 0.5 }
+}
+
+fn stepped(path: &Path, tree: &Tree, split: &Split, left: bool) -> Path {
     let mut path = path.clone();
-    path.step(split.feature, fraction);
+    path.step(split.feature, fraction(tree, split, left));
     path
 }
