@@ -9,6 +9,8 @@ mod crash;
 mod faulty;
 #[path = "integration/feature_groups.rs"]
 mod feature_groups;
+#[path = "integration/interop.rs"]
+mod interop;
 #[path = "integration/maintenance.rs"]
 mod maintenance;
 #[path = "integration/race.rs"]

@@ -13,7 +13,7 @@ use crate::support::{addresses, admit, clients, definition, local, memory, run, 
 const WRITERS: i64 = 8;
 /// Of each writer in memory and in a folder; fewer on a server, where a commit is some dozens of requests.
 const TURNS: i64 = 25;
-const TURNS_SERVED: i64 = 4;
+const TURNS_SERVED: i64 = 3;
 
 /// What a writer does in a turn.
 enum Step {

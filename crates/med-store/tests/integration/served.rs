@@ -2,14 +2,22 @@
 //! run there too; see [`crate::support::served`].
 
 use std::collections::BTreeSet;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use futures::{StreamExt, TryStreamExt};
+use med_schema::GatePolicy;
 use med_store::blocking::Lakehouse;
+use med_store::{Stage, StoreError};
 use object_store::path::Path;
 use object_store::{ObjectStoreExt, PutMode};
 
-use crate::support::{addresses, admit, chain, clients, environment, new_folder, run, same, schema, served, wait};
+use crate::registry::artifact;
+use crate::support::{
+    addresses, admit, chain, clients, definition, environment, new_folder, run, same, schema, served, wait,
+};
 
 /// So that a passing test is not taken for one that ran.
 fn servers() -> Vec<crate::support::Lake> {
@@ -112,5 +120,107 @@ fn a_server_that_does_not_know_the_bucket_says_so() {
         let error = lake.results().put_json(med_store::ResultKind::Metrics, &run("a"), "m.json", "x").unwrap_err();
         let text = chain(&error);
         assert!(text.contains("metrics/a/m.json") && text.contains("404"), "{text}");
+    }
+}
+
+/// What stands between a client and an S3-compatible server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Trouble {
+    /// Every fourth request is answered that the server is busy, and is not done.
+    Busy,
+    /// Every fourth request is done, and its answer is lost.
+    CutOff,
+}
+
+/// Hands requests on to a server, one a connection, with trouble. It ends with the process.
+fn between(server: String, trouble: Trouble) -> SocketAddr {
+    static REQUESTS: AtomicUsize = AtomicUsize::new(0);
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let serve = move |mut client: TcpStream| -> std::io::Result<()> {
+        let (mut request, mut buffer) = (Vec::new(), [0; 65_536]);
+        let end = loop {
+            if let Some(end) = request.windows(4).position(|four| four == b"\r\n\r\n") {
+                break end + 4;
+            }
+            match client.read(&mut buffer)? {
+                0 => return Ok(()),
+                read => request.extend_from_slice(&buffer[..read]),
+            }
+        };
+        let head = String::from_utf8_lossy(&request[..end]).into_owned();
+        let field = |name: &str| {
+            head.lines()
+                .find_map(|l| l.split_once(':').filter(|(n, _)| n.eq_ignore_ascii_case(name)).map(|f| f.1.trim()))
+        };
+        let length: usize = field("content-length").map_or(0, |text| text.parse().unwrap());
+        while request.len() < end + length {
+            let read = client.read(&mut buffer)?;
+            request.extend_from_slice(&buffer[..read]);
+        }
+        let troubled = REQUESTS.fetch_add(1, Ordering::Relaxed) % 4 == 3;
+        if troubled && trouble == Trouble::Busy {
+            return client.write_all(b"HTTP/1.1 503 Slow Down\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+        }
+        let mut upstream = TcpStream::connect(&server)?;
+        upstream.write_all(head.trim_end().as_bytes())?;
+        upstream.write_all(b"\r\nConnection: close\r\n\r\n")?;
+        upstream.write_all(&request[end..])?;
+        let mut answer = Vec::new();
+        upstream.read_to_end(&mut answer)?;
+        if troubled { Ok(()) } else { client.write_all(&answer) }
+    };
+    thread::spawn(move || {
+        for client in listener.incoming().map_while(Result::ok) {
+            let serve = serve.clone();
+            thread::spawn(move || serve(client));
+        }
+    });
+    address
+}
+
+/// A table and a promoted model, each step under its own run id.
+fn script(lake: &Lakehouse) -> Result<(), StoreError> {
+    let group = lake.feature_group(definition())?;
+    group.insert(run("a"), &admit(clients(0..10, 0.0)))?;
+    group.insert(run("b"), &admit(clients(5..15, 1.0)))?;
+    let version = lake.registry().register("linear", &admit(artifact("a", "bytes")))?.version;
+    let admitted = lake.registry().admit_stored("linear", version, &GatePolicy::default())?;
+    lake.registry().transition(&admitted, Stage::Production).map(|_| ())
+}
+
+#[test]
+fn a_busy_server_is_asked_again_and_a_lost_answer_does_nothing_twice() {
+    let of_http = |(name, value): &(String, String)| {
+        let server = value.strip_prefix("http://")?.trim_end_matches('/').to_owned();
+        name.starts_with("aws_endpoint").then_some(server)
+    };
+    let Some(server) = environment().iter().find_map(of_http) else {
+        println!("skipped: AWS_ENDPOINT names no server without TLS");
+        return;
+    };
+    for lake in servers() {
+        let Some(address) = lake.address.as_ref().filter(|address| address.starts_with("s3://")) else { continue };
+        for trouble in [Trouble::Busy, Trouble::CutOff] {
+            let proxy = between(server.clone(), trouble);
+            let mut options = environment();
+            options.retain(|(name, _)| !name.starts_with("aws_endpoint"));
+            options.push(("aws_endpoint".to_owned(), format!("http://{proxy}")));
+            let folder = format!("{address}/{trouble:?}");
+            let troubled = Lakehouse::open_with(&folder, options).unwrap();
+            // Whether a write whose answer is lost was done cannot be known to the client; its caller runs it again.
+            let tries = if trouble == Trouble::Busy { 1 } else { 20 };
+            let failed: Vec<StoreError> = (0..tries).map_while(|_| script(&troubled).err()).collect();
+            assert!(failed.len() < tries, "{trouble:?}: {failed:?}");
+
+            let lake = Lakehouse::open_with(&folder, environment()).unwrap();
+            let group = lake.open_feature_group("medical_costs", None).unwrap();
+            let runs: Vec<String> =
+                group.history().unwrap().iter().filter_map(|v| Some(v.run.as_ref()?.to_string())).collect();
+            assert_eq!(runs, ["a", "b"], "{trouble:?}");
+            assert_eq!(group.read(None).unwrap().n_rows(), 15);
+            let model = lake.registry().show("linear").unwrap();
+            assert_eq!((model.versions.len(), model.log.len()), (1, 1), "{trouble:?}");
+        }
     }
 }
