@@ -84,6 +84,9 @@ impl Lakehouse {
     /// The lake at the root of this store (wrap it in [`object_store::prefix::PrefixStore`] for another root). The store
     /// must support put-if-absent, as all of object_store's do.
     ///
+    /// A client of a server keeps connections, and those that a lake made end with it. Give lakes that come and go clients of
+    /// their own.
+    ///
     /// # Errors
     /// When the threads cannot be started.
     pub fn with_store(store: Arc<dyn ObjectStore>) -> Result<Self> {

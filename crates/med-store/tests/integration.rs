@@ -1,4 +1,4 @@
-//! med-store through its public interface, on a local folder and in memory.
+//! med-store through its public interface, on a local folder, in memory, and on the servers of `MED_TEST_STORE_URLS`.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, missing_docs)]
 
 #[path = "integration/concurrency.rs"]
@@ -9,6 +9,8 @@ mod crash;
 mod faulty;
 #[path = "integration/feature_groups.rs"]
 mod feature_groups;
+#[path = "integration/interop.rs"]
+mod interop;
 #[path = "integration/maintenance.rs"]
 mod maintenance;
 #[path = "integration/race.rs"]
@@ -17,9 +19,8 @@ mod race;
 mod registry;
 #[path = "integration/results.rs"]
 mod results;
-#[cfg(feature = "aws")]
-#[path = "integration/s3.rs"]
-mod s3;
+#[path = "integration/served.rs"]
+mod served;
 #[path = "integration/support.rs"]
 mod support;
 #[path = "integration/tables.rs"]

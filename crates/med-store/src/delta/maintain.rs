@@ -138,6 +138,7 @@ pub(super) fn vacuum(engine: &DeltaEngine, table: &Path, now: DateTime<Utc>, opt
         needed.extend(added_by(engine, table, version)?);
     }
     let mut vacuumed = Vacuumed { oldest_version: oldest, files: Vec::new(), bytes: 0 };
+    let mut unneeded = Vec::new();
     for meta in engine.block_on(object::objects(&**engine.store(), table))? {
         let below = meta.location.parts().skip(table.parts_count());
         let hidden = below.into_iter().any(|part| part.as_ref().starts_with('_'));
@@ -145,14 +146,14 @@ pub(super) fn vacuum(engine: &DeltaEngine, table: &Path, now: DateTime<Utc>, opt
         if !hidden && path.ends_with(".parquet") && !needed.contains(&path) && meta.last_modified <= cutoff {
             vacuumed.bytes += meta.size;
             vacuumed.files.push(path);
+            unneeded.push(meta.location);
         }
     }
     if !options.dry_run {
-        for file in &vacuumed.files {
-            let path = Path::from(file.as_str());
-            match engine.block_on(engine.store().delete(&path)) {
+        for path in &unneeded {
+            match engine.block_on(engine.store().delete(path)) {
                 Ok(()) | Err(object_store::Error::NotFound { .. }) => {}
-                Err(error) => return Err(object::failed("delete", &path)(error)),
+                Err(error) => return Err(object::failed("delete", path)(error)),
             }
         }
     }

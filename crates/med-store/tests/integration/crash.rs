@@ -9,11 +9,12 @@ use med_store::blocking::Lakehouse;
 use med_store::{Batch, Compaction, ResultKind, Stage, StoreError, Value};
 use object_store::ObjectStore;
 use object_store::memory::InMemory;
+use object_store::prefix::PrefixStore;
 use serde_json::json;
 
 use crate::faulty::{FAULTS, Fault, Faulty};
 use crate::registry::artifact;
-use crate::support::{admit, clients, definition, run, schema};
+use crate::support::{addresses, admit, chain, clients, definition, environment, local, run, schema, served};
 
 /// What a lake does, in three scenes, each step under its own run id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,9 +84,9 @@ fn states() -> (Vec<Seen>, Vec<(Seen, Option<i64>)>) {
 }
 
 /// Reads with a store that works, and finds one of the allowed states; the last one if the scene is `complete`.
-fn look(store: &Arc<dyn ObjectStore>, scene: Scene, seed: usize, complete: bool) {
+fn look(store: Arc<dyn ObjectStore>, scene: Scene, seed: usize, complete: bool) {
     let (groups, logs) = states();
-    let lake = Lakehouse::with_store(Arc::clone(store)).unwrap();
+    let lake = Lakehouse::with_store(store).unwrap();
     match scene {
         Scene::Group => {
             // The definition may be there before its table.
@@ -131,30 +132,62 @@ fn requests(scene: Scene) -> usize {
     whole.requests()
 }
 
-#[test]
-fn five_hundred_crashes_lose_and_double_nothing() {
+/// Opens a store; each time a new client, as each process has one.
+type Open = Box<dyn Fn() -> Arc<dyn ObjectStore>>;
+
+/// Crashes once for each seed, in an empty store that `place` finds for it. Returns how many scripts died of it.
+fn crashes(seeds: usize, place: impl Fn(usize) -> Open + Sync) -> usize {
     let requests = SCENES.map(requests);
     assert!(requests.iter().sum::<usize>() > 50, "{requests:?}");
 
     // A step of 37 walks through the requests of each scene, with one fault after the other.
     let crash = |seed: usize| {
-        let store: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
+        let open = place(seed);
         let which = seed % SCENES.len();
         let (scene, turn) = (SCENES[which], seed / SCENES.len());
         let (at, fault) = (turn * 37 % requests[which], FAULTS[turn % FAULTS.len()]);
         // Either this one request fails and the caller may carry on by himself, or all is gone from there on.
-        let faulty = Arc::new(Faulty::new(Arc::clone(&store), at, fault, turn % 5 != 0));
+        let faulty = Arc::new(Faulty::new(open(), at, fault, turn % 5 != 0));
         let died = script(&Lakehouse::with_store(faulty as Arc<dyn ObjectStore>).unwrap(), scene).is_err();
-        look(&store, scene, seed, !died);
-        let again = Lakehouse::with_store(Arc::clone(&store)).unwrap();
-        script(&again, scene).unwrap_or_else(|e| panic!("seed {seed}: {e}"));
-        look(&store, scene, seed, true);
+        look(open(), scene, seed, !died);
+        let again = Lakehouse::with_store(open()).unwrap();
+        script(&again, scene).unwrap_or_else(|e| panic!("seed {seed}: {}", chain(&e)));
+        look(open(), scene, seed, true);
         died
     };
-    let died: usize = thread::scope(|scope| {
-        let half = |odd: usize| (0..250).filter(|n| crash(n * 2 + odd)).count();
+    thread::scope(|scope| {
+        let half = |odd: usize| (0..seeds / 2).filter(|n| crash(n * 2 + odd)).count();
         let odd = scope.spawn(move || half(1));
         half(0) + odd.join().unwrap()
+    })
+}
+
+#[test]
+fn five_hundred_crashes_in_memory_lose_and_double_nothing() {
+    let died = crashes(500, |_| {
+        let store: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
+        Box::new(move || Arc::clone(&store))
     });
     assert!(died > 250, "{died} of 500 died");
+}
+
+/// Fewer, each in a folder of its own.
+#[test]
+fn crashes_elsewhere_than_in_memory_lose_and_double_nothing() {
+    let lakes = if addresses().is_empty() { vec![local()] } else { served() };
+    for lake in lakes {
+        let died = crashes(60, |seed| {
+            let (local, address) = (Arc::clone(&lake.store), lake.address.clone());
+            Box::new(move || {
+                let store = match &address {
+                    None => Arc::clone(&local),
+                    Some(address) => {
+                        Arc::clone(Lakehouse::open_with(address, environment()).unwrap().as_async().store())
+                    }
+                };
+                Arc::new(PrefixStore::new(store, format!("seed-{seed}")))
+            })
+        });
+        assert!(died > 30, "{died} of 60 died");
+    }
 }

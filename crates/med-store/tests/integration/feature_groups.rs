@@ -2,8 +2,9 @@ use chrono::{DateTime, Utc};
 use med_schema::{Table, Version};
 use med_store::{Outcome, StoreError};
 use polars::prelude::{DataFrame, IdxCa, NamedFrom};
+use url::Url;
 
-use crate::support::{admit, clients, content, definition, flip, lakes, plant, run, same};
+use crate::support::{ODD, admit, clients, content, definition, flip, lakes, local, memory, plant, run, same};
 
 #[test]
 fn inserted_rows_are_read_sorted_by_key() {
@@ -67,7 +68,7 @@ fn a_run_repeated_after_others_does_not_undo_them() {
 
 #[test]
 fn a_run_killed_before_its_commit_leaves_no_trace_once_repeated() {
-    let [undisturbed, _] = lakes();
+    let undisturbed = memory();
     let group = undisturbed.lake.feature_group(definition()).unwrap();
     let rows = admit(clients(0..100, 3.0));
     group.insert(run("a"), &rows).unwrap();
@@ -95,7 +96,7 @@ fn half_a_data_file_is_written_over() {
     for lake in lakes() {
         let group = lake.lake.feature_group(definition()).unwrap();
         let rows = admit(clients(0..100, 3.0));
-        let [scratch, _] = lakes();
+        let scratch = memory();
         let other = scratch.lake.feature_group(definition()).unwrap();
         other.insert(run("a"), &rows).unwrap();
         let file = other.table().files().unwrap().remove(0);
@@ -177,10 +178,10 @@ fn a_damaged_definition_is_found() {
 
 #[test]
 fn another_process_sees_what_was_written() {
-    let [local, _] = lakes();
+    let local = local();
     local.lake.feature_group(definition()).unwrap().insert(run("a"), &admit(clients(0..9, 1.0))).unwrap();
-    let address = format!("file://{}", local.folder.as_ref().unwrap().path().display());
-    let other = med_store::blocking::Lakehouse::open(&address).unwrap();
+    let address = Url::from_file_path(local.folder.as_ref().unwrap().path().join(ODD)).unwrap();
+    let other = med_store::blocking::Lakehouse::open(address.as_str()).unwrap();
     let read = other.open_feature_group("medical_costs", Some(1)).unwrap().read(None).unwrap();
     assert!(same(&read, &clients(0..9, 1.0)));
 }

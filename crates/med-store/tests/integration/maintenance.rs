@@ -1,5 +1,7 @@
 //! Partitions, pushdown, deletion, evolution, compaction, vacuum, checkpoints.
 
+use std::collections::BTreeSet;
+
 use chrono::{Duration, Utc};
 use med_schema::{Column, Kind, Schema, Table, ValueType, Version};
 use med_store::{Compaction, Comparison, Filter, Outcome, StoreError, Vacuum, Value};
@@ -161,6 +163,24 @@ fn a_vacuum_leaves_what_a_retained_version_needs() {
         assert!(table.read(Some(Version(1))).is_err());
         assert_eq!(table.read(Some(Version(2))).unwrap().n_rows(), 3);
         assert_eq!(table.read(None).unwrap().n_rows(), 3);
+    }
+}
+
+#[test]
+fn a_vacuum_takes_files_of_partitions_whose_names_are_encoded() {
+    for lake in lakes() {
+        let table = lake.lake.partitioned_table("claims", &by_region(), &parts()).unwrap();
+        for (name, region) in [("a", "50% a b/ö+c"), ("b", "x=y&z#?")] {
+            table.append(run(name), &admit(of(Some(region), 0..5, 0.0))).unwrap();
+        }
+        let files = table.files().unwrap();
+        let written = || content(&lake.store).into_iter().map(|(name, _)| name).filter(|n| n.ends_with(".parquet"));
+        assert_eq!(written().collect::<BTreeSet<_>>(), files.iter().cloned().collect());
+        table.delete(run("c"), Filter::equal("region", "50% a b/ö+c")).unwrap();
+        let all = Vacuum { retain: Duration::zero(), dry_run: false };
+        assert_eq!(table.vacuum(Utc::now() + Duration::seconds(1), all).unwrap().files.len(), 1);
+        assert_eq!(written().collect::<Vec<_>>(), table.files().unwrap());
+        assert_eq!(table.read(None).unwrap().n_rows(), 5);
     }
 }
 

@@ -4,13 +4,16 @@ use std::collections::BTreeMap;
 use std::thread;
 
 use med_schema::GatePolicy;
+use med_store::blocking::Lakehouse;
 use med_store::{Outcome, Stage, Value};
 
 use crate::registry::artifact;
-use crate::support::{admit, clients, definition, lakes, run};
+use crate::support::{addresses, admit, clients, definition, local, memory, run, served};
 
 const WRITERS: i64 = 8;
+/// Of each writer in memory and in a folder; fewer on a server, where a commit is some dozens of requests.
 const TURNS: i64 = 25;
+const TURNS_SERVED: i64 = 3;
 
 /// What a writer does in a turn.
 enum Step {
@@ -29,9 +32,19 @@ fn step(writer: i64, turn: i64) -> Step {
 }
 
 #[test]
-fn two_hundred_racing_commits_equal_some_serial_order() {
-    let [_, lake] = lakes();
-    let lake = &lake.lake;
+fn two_hundred_racing_commits_in_memory_equal_some_serial_order() {
+    race(&memory().lake, TURNS);
+}
+
+#[test]
+fn racing_commits_elsewhere_equal_some_serial_order() {
+    match addresses().as_slice() {
+        [] => race(&local().lake, TURNS),
+        _ => served().iter().for_each(|lake| race(&lake.lake, TURNS_SERVED)),
+    }
+}
+
+fn race(lake: &Lakehouse, turns: i64) {
     lake.feature_group(definition()).unwrap();
     let committed: usize = thread::scope(|scope| {
         let writers: Vec<_> = (0..WRITERS)
@@ -39,7 +52,7 @@ fn two_hundred_racing_commits_equal_some_serial_order() {
                 scope.spawn(move || {
                     let group = lake.open_feature_group("medical_costs", None).unwrap();
                     let mut committed = 0;
-                    for turn in 0..TURNS {
+                    for turn in 0..turns {
                         let name = run(&format!("w-{writer}-{turn}"));
                         let commit = match step(writer, turn) {
                             Step::Upsert(numbers, cost) => group.insert(&name, &admit(clients(numbers, cost))),

@@ -1,33 +1,112 @@
 //! Small lakes and tables for the tests.
 
-use std::sync::Arc;
+use std::error::Error;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, LazyLock};
 
+use chrono::Utc;
+use futures::{StreamExt, TryStreamExt};
 use med_schema::{
     Admitted, CheckResult, Checked, Column, GatePolicy, Kind, Report, Role, RunId, Schema, Table, ValueType,
 };
 use med_store::FeatureGroupDefinition;
 use med_store::blocking::Lakehouse;
-use object_store::ObjectStore;
 use object_store::memory::InMemory;
+use object_store::path::Path;
+use object_store::{ObjectStore, ObjectStoreExt};
 use polars::prelude::{DataFrame, DataType, IntoColumn, NamedFrom, Series, TimeUnit};
 use tempfile::TempDir;
+use tokio::runtime::{Builder, Runtime};
 
 /// A lake with its store, so that a test can look behind it.
 pub(crate) struct Lake {
     pub(crate) lake: Lakehouse,
     pub(crate) store: Arc<dyn ObjectStore>,
     pub(crate) folder: Option<TempDir>,
+    /// On a server: its address. What was written there is taken away again.
+    pub(crate) address: Option<String>,
 }
 
-/// One lake of each kind.
-pub(crate) fn lakes() -> [Lake; 2] {
+impl Drop for Lake {
+    fn drop(&mut self) {
+        if self.address.is_some() {
+            let paths = self.store.list(None).map_ok(|meta| meta.location).boxed();
+            let deleted: Result<Vec<_>, _> = wait(self.store.delete_stream(paths).try_collect());
+            // A test that failed already must not panic again.
+            if let Err(error) = deleted {
+                println!("left behind: {error}");
+            }
+        }
+    }
+}
+
+/// One lake of each kind: in a local folder and in memory, or one on each server when servers are named.
+pub(crate) fn lakes() -> Vec<Lake> {
+    if addresses().is_empty() { vec![local(), memory()] } else { served() }
+}
+
+/// In a folder whose name has to be encoded in addresses.
+pub(crate) fn local() -> Lake {
     let folder = tempfile::tempdir().unwrap();
-    let lake = Lakehouse::open(folder.path().to_str().unwrap()).unwrap();
+    let lake = Lakehouse::open(folder.path().join(ODD).to_str().unwrap()).unwrap();
     let store = Arc::clone(lake.as_async().store());
-    let local = Lake { lake, store, folder: Some(folder) };
+    Lake { lake, store, folder: Some(folder), address: None }
+}
+
+pub(crate) fn memory() -> Lake {
     let store: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
-    let memory = Lake { lake: Lakehouse::with_store(Arc::clone(&store)).unwrap(), store, folder: None };
-    [local, memory]
+    Lake { lake: Lakehouse::with_store(Arc::clone(&store)).unwrap(), store, folder: None, address: None }
+}
+
+/// A name of a folder that is another one when it is encoded once too often or too rarely.
+pub(crate) const ODD: &str = "a lake+of %41 größe";
+
+/// A new lake on each server of `MED_TEST_STORE_URLS` (addresses of buckets or folders in them, between spaces), opened
+/// with what the environment says about clouds, as the program does it.
+pub(crate) fn served() -> Vec<Lake> {
+    addresses()
+        .iter()
+        .map(|address| {
+            let address = new_folder(address);
+            let lake = Lakehouse::open_with(&address, environment()).unwrap();
+            Lake { store: Arc::clone(lake.as_async().store()), lake, folder: None, address: Some(address) }
+        })
+        .collect()
+}
+
+pub(crate) fn addresses() -> Vec<String> {
+    let listed = std::env::var("MED_TEST_STORE_URLS").unwrap_or_default();
+    listed.split_whitespace().map(|address| address.trim_end_matches('/').to_owned()).collect()
+}
+
+pub(crate) fn environment() -> Vec<(String, String)> {
+    let of_a_cloud = |name: &str| ["AWS_", "AZURE_", "GOOGLE_"].iter().any(|prefix| name.starts_with(prefix));
+    std::env::vars()
+        .filter(|(name, _)| of_a_cloud(name))
+        .map(|(name, value)| (name.to_ascii_lowercase(), value))
+        .collect()
+}
+
+/// A folder at the address that nobody has used.
+pub(crate) fn new_folder(address: &str) -> String {
+    static COUNT: AtomicUsize = AtomicUsize::new(0);
+    let count = COUNT.fetch_add(1, Ordering::Relaxed);
+    let moment = Utc::now().timestamp_micros();
+    let odd = ODD.replace('%', "%25").replace(' ', "%20");
+    format!("{address}/{odd}/{}-{moment}-{count}", std::process::id())
+}
+
+/// An error with its causes.
+pub(crate) fn chain(error: &dyn Error) -> String {
+    error.source().map_or_else(|| error.to_string(), |source| format!("{error}: {}", chain(source)))
+}
+
+/// Waits for something that needs a runtime. It is one for all tests: connections to servers end with the runtime they
+/// were made in.
+pub(crate) fn wait<F: Future>(future: F) -> F::Output {
+    static RUNTIME: LazyLock<Runtime> =
+        LazyLock::new(|| Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap());
+    RUNTIME.block_on(future)
 }
 
 pub(crate) fn run(name: &str) -> RunId {
@@ -91,10 +170,7 @@ pub(crate) fn same(left: &Table, right: &Table) -> bool {
 
 /// All objects of a store and their bytes, to see that nothing changed.
 pub(crate) fn content(store: &Arc<dyn ObjectStore>) -> Vec<(String, Vec<u8>)> {
-    use futures::TryStreamExt;
-    use object_store::ObjectStoreExt;
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).build().unwrap();
-    runtime.block_on(async {
+    wait(async {
         let mut found = Vec::new();
         let listed: Vec<_> = store.list(None).try_collect().await.unwrap();
         for meta in listed {
@@ -108,9 +184,7 @@ pub(crate) fn content(store: &Arc<dyn ObjectStore>) -> Vec<(String, Vec<u8>)> {
 
 /// Writes an object behind the lake's back.
 pub(crate) fn plant(store: &Arc<dyn ObjectStore>, path: &str, bytes: Vec<u8>) {
-    use object_store::ObjectStoreExt;
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).build().unwrap();
-    runtime.block_on(store.put(&path.into(), bytes.into())).unwrap();
+    wait(store.put(&Path::parse(path).unwrap(), bytes.into())).unwrap();
 }
 
 /// Flips one bit in the middle of an object.

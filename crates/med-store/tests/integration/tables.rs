@@ -2,7 +2,7 @@ use chrono::{DateTime, Duration, Utc};
 use med_schema::Version;
 use med_store::{Outcome, StoreError};
 
-use crate::support::{admit, clients, content, flip, lakes, run, same, schema};
+use crate::support::{admit, clients, content, flip, lakes, memory, run, same, schema};
 
 #[test]
 fn rows_come_back_as_they_were_written() {
@@ -118,7 +118,7 @@ fn places_that_are_none_are_refused() {
         let error = Lakehouse::open(location).unwrap_err().to_string();
         assert!(error.contains(expected), "{error}");
     }
-    assert!(lakes()[1].lake.table("../up", &schema()).is_err());
+    assert!(memory().lake.table("../up", &schema()).is_err());
 }
 
 #[test]

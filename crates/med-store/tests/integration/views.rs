@@ -8,7 +8,7 @@ use med_store::{
 };
 use polars::prelude::{DataFrame, DataType, IntoColumn, NamedFrom, Series, TimeUnit};
 
-use crate::support::{Lake, admit, clients, content, definition, flip, lakes, run, same};
+use crate::support::{Lake, admit, clients, content, definition, flip, lakes, memory, run, same};
 
 const DAY: i64 = 86_400_000_000;
 /// The event time of all rows of [`clients`].
@@ -108,7 +108,7 @@ fn a_view_sees_what_was_known_at_the_time() {
 
 #[test]
 fn views_that_cannot_be_are_refused() {
-    let [_, lake] = lakes();
+    let lake = memory();
     fill(&lake);
     let refused = |change: fn(&mut FeatureViewDefinition)| {
         let mut changed = view();

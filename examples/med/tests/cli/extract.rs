@@ -25,17 +25,21 @@ fn claims(folder: &Path) {
 }
 
 /// What is new of the claims, into a feature group with this key.
-fn extract(folder: &Path, key: &str, more: &[&str]) -> Done {
-    let into = ["--lake", "lake", "--group", "claims", "--key", key, "--incremental", "updated_at"];
+fn extract(folder: &Path, lake: &str, key: &str, more: &[&str]) -> Done {
+    let into = ["--lake", lake, "--group", "claims", "--key", key, "--incremental", "updated_at"];
     med(folder, &[&["extract", "--database-url", URL, "--table", "claims"][..], &into, more].concat())
 }
 
 #[test]
 fn what_is_new_comes_into_the_lake_once() {
+    brings_what_is_new("lake");
+}
+
+pub(crate) fn brings_what_is_new(lake: &str) {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     claims(folder);
-    let bring = |more: &[&str]| extract(folder, "id", &[&["--cents", "paid"][..], more].concat());
+    let bring = |more: &[&str]| extract(folder, lake, "id", &[&["--cents", "paid"][..], more].concat());
     let first = bring(&[]).passed();
     assert_eq!((&first["rows"], &first["inserted"], &first["incremental"]), (&3.into(), &3.into(), &false.into()));
     let nothing = bring(&[]).passed();
@@ -53,12 +57,12 @@ fn what_is_new_comes_into_the_lake_once() {
     // Rows 1, 4 and 5 are new; 2 and 3 were read again within the lag.
     assert_eq!((&second["rows"], &second["inserted"], &second["updated"]), (&5.into(), &3.into(), &0.into()));
     assert_eq!(bring(&[]).passed()["rows"], 0);
-    let out = ["lake", "--lake", "lake", "read", "claims", "--out", "all.csv"];
+    let out = ["lake", "--lake", lake, "read", "claims", "--out", "all.csv"];
     med(folder, &out).passed();
     let text = std::fs::read_to_string(folder.join("all.csv")).unwrap();
     assert_eq!(text.lines().count(), 7, "both versions of row 1, each at its time:\n{text}");
     assert!(text.contains("1230") && text.contains("1300") && text.contains("-5"), "{text}");
-    assert!(extract(folder, "kind", &[]).refused().contains("key"));
+    assert!(extract(folder, lake, "kind", &[]).refused().contains("key"));
 }
 
 #[test]
@@ -66,7 +70,7 @@ fn a_batch_whose_key_is_not_one_is_not_admitted() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     claims(folder);
-    let done = extract(folder, "kind", &[]);
+    let done = extract(folder, "lake", "kind", &[]);
     assert_eq!(done.code, 1, "{}", done.stderr);
     assert!(done.stderr.contains("not admitted"), "{}", done.stderr);
 }

@@ -11,6 +11,7 @@ use serde_json::json;
 
 use super::{Pace, unfit};
 use crate::cli::{ExtractArgs, NullCursor};
+use crate::command::lake::environment;
 use crate::output::{self, Outcome};
 
 pub(super) fn bring(
@@ -23,7 +24,7 @@ pub(super) fn bring(
         anyhow::bail!("--lake needs --group and --incremental")
     };
     let event_time = args.event_time.as_ref().unwrap_or(cursor);
-    let lake = Lakehouse::open(location)?;
+    let lake = Lakehouse::open_with(location, environment())?;
     let known = match lake.open_feature_group(name, None) {
         Ok(group) => Some(group),
         Err(StoreError::NotFound { .. }) => None,
