@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
+mod base_form;
 mod check;
 mod checked;
 mod dataset;
@@ -17,6 +18,7 @@ mod schema;
 #[cfg(feature = "polars")]
 mod table;
 
+pub use base_form::base_form;
 pub use check::{Check, CheckResult, Report, Severity, Statistics, Verdict};
 pub use checked::{Admitted, Checked, GatePolicy, Reason, Rejected};
 pub use dataset::Dataset;

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use med_schema::{Check, CheckResult, FeatureColumn};
+use med_schema::{Check, CheckResult, FeatureColumn, base_form};
 use serde_json::{Map, Value, json};
 
 use crate::detect::{by_name, kind_of};
@@ -107,9 +107,4 @@ fn levels(parts: &TrainTest<'_>) -> Result<Vec<Levels>, DriftError> {
         }
     }
     Ok(found)
-}
-
-fn base_form(text: &str) -> String {
-    let plain: String = text.chars().filter(|c| !c.is_whitespace() && !c.is_ascii_punctuation()).collect();
-    if plain.is_empty() { text.to_owned() } else { plain.to_lowercase() }
 }

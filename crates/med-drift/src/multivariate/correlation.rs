@@ -53,7 +53,10 @@ pub struct CorrelationChange {
     pub score: f64,
     /// The smallest adjusted p-value: that no pair has changed.
     pub p_value: Option<f64>,
-    /// Whether a pair has drifted.
+    /// Adjusted for the other measures of [`multivariate`](super::multivariate) besides.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub adjusted_p_value: Option<f64>,
+    /// Whether a pair has drifted and, where there is an adjusted p-value, that counts as well.
     pub drifted: bool,
     /// All pairs that have a correlation on both sides, those with the smallest p-value first.
     pub pairs: Vec<PairChange>,
@@ -113,6 +116,7 @@ pub fn correlation_change(
     Ok(CorrelationChange {
         score: pairs.iter().map(|p| (p.reference - p.current).abs()).fold(0.0, f64::max),
         p_value: pairs.first().map(|p| p.adjusted_p_value),
+        adjusted_p_value: None,
         drifted: pairs.iter().any(|p| p.drifted),
         pairs,
     })

@@ -64,9 +64,12 @@ pub struct MmdDrift {
     pub bandwidth: f64,
     /// How likely so large an estimate is by chance.
     pub p_value: f64,
+    /// Adjusted for the other measures of [`multivariate`](super::multivariate).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub adjusted_p_value: Option<f64>,
     /// Blocks of rows, 1 when all pairs counted.
     pub blocks: usize,
-    /// Whether the p-value and the score both say so.
+    /// Whether the p-value (the adjusted one, where there is one) and the score both say so.
     pub drifted: bool,
 }
 
@@ -112,11 +115,16 @@ pub fn maximum_mean_discrepancy(
     let (squared, p_value, blocks) =
         if full { by_permutation(&pool, bandwidth, params) } else { by_blocks(&pool, bandwidth, params.seed) };
     let score = squared.max(0.0).sqrt();
-    let drifted = p_value <= params.alpha && score >= params.min_effect;
-    Ok(MmdDrift { score, squared, bandwidth, p_value, blocks, drifted })
+    let drifted = params.counts(score, p_value);
+    Ok(MmdDrift { score, squared, bandwidth, p_value, adjusted_p_value: None, blocks, drifted })
 }
 
 impl MmdParams {
+    /// Whether a score counts, by its size and its p-value.
+    pub(super) fn counts(&self, score: f64, p_value: f64) -> bool {
+        p_value <= self.alpha && score >= self.min_effect
+    }
+
     fn validate(&self) -> Result<(), DriftError> {
         let wrong = |parameter, expected, found| Err(DriftError::Parameter { parameter, expected, found });
         match self {

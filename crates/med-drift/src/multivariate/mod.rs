@@ -23,7 +23,7 @@ mod reconstruction;
 use med_schema::FeatureMatrix;
 use serde::{Deserialize, Serialize};
 
-use crate::DriftError;
+use crate::{DriftError, benjamini_hochberg};
 
 pub use classifier::{ClassifierDrift, ClassifierParams, ColumnImportance, domain_classifier};
 pub(crate) use classifier::{failed, take};
@@ -60,11 +60,15 @@ pub struct MultivariateReport {
     /// Domain classifier, where a learner was given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub classifier: Option<ClassifierDrift>,
-    /// Whether any of them has drifted. Each asks for a p-value and an effect; the p-values are not adjusted for there being four.
+    /// Whether any of them has drifted. Each asks for an effect and for a p-value that is adjusted for there being up to four, see [`multivariate`].
     pub drifted: bool,
 }
 
 /// Compares two tables by all measures over all columns.
+///
+/// Without drift four tests at 0.05 alarm up to four times as often as one. Their p-values are therefore adjusted together by the step-up procedure of Benjamini and Hochberg
+/// ([`benjamini_hochberg`]), and each measure has drifted when its `adjusted_p_value` is at or below its `alpha` and its effect is large enough. Where nothing has drifted the chance of any
+/// alarm is then at most `alpha`, for measures that are independent or positively dependent.
 ///
 /// # Errors
 /// As the measures: when the sides have other columns or too few rows, or the learner fails.
@@ -74,11 +78,38 @@ pub fn multivariate(
     learner: Option<&dyn Learner>,
     params: &MultivariateParams,
 ) -> Result<MultivariateReport, DriftError> {
-    let reconstruction = Reconstruction::fit(reference, params.reconstruction)?.judge(current)?;
-    let correlation = correlation_change(reference, current, &params.correlation)?;
-    let mmd = maximum_mean_discrepancy(reference, current, &params.mmd)?;
-    let classifier = learner.map(|l| domain_classifier(reference, current, l, &params.classifier)).transpose()?;
-    let drifted =
-        reconstruction.drifted || correlation.drifted || mmd.drifted || classifier.as_ref().is_some_and(|c| c.drifted);
-    Ok(MultivariateReport { reconstruction, correlation, mmd, classifier, drifted })
+    let mut report = MultivariateReport {
+        reconstruction: Reconstruction::fit(reference, params.reconstruction)?.judge(current)?,
+        correlation: correlation_change(reference, current, &params.correlation)?,
+        mmd: maximum_mean_discrepancy(reference, current, &params.mmd)?,
+        classifier: learner.map(|l| domain_classifier(reference, current, l, &params.classifier)).transpose()?,
+        drifted: false,
+    };
+    report.adjust(params);
+    Ok(report)
+}
+
+impl MultivariateReport {
+    /// Adjusts the p-values that there are for one another, and the verdicts with them.
+    fn adjust(&mut self, params: &MultivariateParams) {
+        let Self { reconstruction, correlation, mmd, classifier, .. } = self;
+        let found =
+            [reconstruction.p_value, correlation.p_value, Some(mmd.p_value), classifier.as_ref().map(|c| c.p_value)];
+        let mut adjusted = benjamini_hochberg(&found.iter().flatten().copied().collect::<Vec<_>>()).into_iter();
+        let [r, c, m, d] = found.map(|p| p.and_then(|_| adjusted.next()));
+        reconstruction.adjusted_p_value = r;
+        reconstruction.drifted = params.reconstruction.counts(reconstruction.effect_size, r);
+        correlation.adjusted_p_value = c;
+        correlation.drifted &= c.is_some_and(|p| p <= params.correlation.alpha);
+        mmd.adjusted_p_value = m;
+        mmd.drifted = m.is_some_and(|p| params.mmd.counts(mmd.score, p));
+        if let Some(classifier) = classifier {
+            classifier.adjusted_p_value = d;
+            classifier.drifted = d.is_some_and(|p| params.classifier.counts(classifier.score, p));
+        }
+        self.drifted = self.reconstruction.drifted
+            || self.correlation.drifted
+            || self.mmd.drifted
+            || self.classifier.as_ref().is_some_and(|c| c.drifted);
+    }
 }

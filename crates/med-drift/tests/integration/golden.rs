@@ -7,16 +7,12 @@ use med_drift::measure::{
     KolmogorovSmirnov, KullbackLeibler, LInfinity, LevelPsi, Levene, MannWhitney, Psi, StdStability, StudentT,
     TotalVariation, TrimmedEarthMover, Wasserstein, WelchT,
 };
-use med_drift::{ColumnSample, Drift, DriftError, DriftMeasure, LevelMerge, LevelRank};
-use med_schema::FeatureColumn;
+use med_drift::{ColumnSample, Drift, DriftDetector, DriftError, DriftMeasure, LevelMerge, LevelRank};
+use med_schema::{FeatureColumn, FeatureMatrix};
 use serde_json::Value;
 
 pub(crate) fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/goldens/drift")
-}
-
-fn sample(case: &Path, side: &str, name: &str, kind: &str) -> ColumnSample {
-    ColumnSample::new(&column(case, side, name, kind)).unwrap()
 }
 
 /// One side of one column. The files hold no quotes; an empty field is missing.
@@ -144,57 +140,100 @@ fn is_undefined(result: &Result<f64, DriftError>, field: &str) -> bool {
     }
 }
 
-#[test]
-fn scores_are_those_of_the_goldens() {
+/// Compares the values under `key` of a case; `written` says how the levels of a column are written on each side. Returns how many were compared.
+fn compare(
+    case: &Path,
+    key: &str,
+    written: &dyn Fn(&str, FeatureColumn) -> FeatureColumn,
+    wrong: &mut Vec<String>,
+) -> usize {
     let mut compared = 0;
-    let mut wrong = Vec::new();
-    let mut folders: Vec<PathBuf> =
-        std::fs::read_dir(folder()).unwrap().map(|e| e.unwrap().path()).filter(|p| p.is_dir()).collect();
-    folders.sort();
-    for case in folders {
-        let text = std::fs::read_to_string(case.join("expected.json")).unwrap();
-        let golden: Value = serde_json::from_str(&text).unwrap();
-        for column in golden["columns"].as_array().unwrap() {
-            let (name, kind) = (column["name"].as_str().unwrap(), column["kind"].as_str().unwrap());
-            let reference = sample(&case, "reference", name, kind);
-            let current = sample(&case, "current", name, kind);
-            let rows = [&reference, &current].map(|s| match s {
-                ColumnSample::Numeric(s) => s.finite().len() as f64,
-                ColumnSample::Categorical(s) => s.rows() as f64,
-            });
-            let infinite = [&reference, &current]
-                .iter()
-                .any(|s| matches!(s, ColumnSample::Numeric(s) if s.finite().len() < s.values().len()));
-            for value in golden["values"].as_array().unwrap().iter().filter(|v| v["column"] == name) {
-                let method = value["method"].as_str().unwrap();
-                // The goldens of scipy are made without infinities, which count as values in ours.
-                if infinite && method == "scipy.ks_2samp_auto" {
-                    continue;
-                }
-                // The detector, not the measure, asks for a least number of rows.
-                let least = value["min_samples"].as_u64().unwrap_or(1) as usize;
-                let few = least > reference.as_sample().rows().min(current.as_sample().rows());
-                if few && value["status"] == "error" {
-                    continue;
-                }
-                for (field, measure, take) in cases(method) {
-                    let result = measure.measure(reference.as_sample(), current.as_sample()).map(take);
-                    let expected = value.get(field).map_or(f64::NAN, number);
-                    let expected = translated(method, field, expected, rows);
-                    let agree = if expected.is_nan() {
-                        is_undefined(&result, field)
-                    } else {
-                        result.as_ref().is_ok_and(|&found| agrees(method, field, found, expected))
-                    };
-                    compared += 1;
-                    if !agree {
-                        let case = case.file_name().unwrap().to_string_lossy().into_owned();
-                        wrong.push(format!("{case} {name} {method} {field}: found {result:?}, expected {expected:?}"));
-                    }
+    let text = std::fs::read_to_string(case.join("expected.json")).unwrap();
+    let golden: Value = serde_json::from_str(&text).unwrap();
+    for golden_column in golden["columns"].as_array().unwrap() {
+        let (name, kind) = (golden_column["name"].as_str().unwrap(), golden_column["kind"].as_str().unwrap());
+        let [reference, current] = ["reference", "current"]
+            .map(|side| ColumnSample::new(&written(side, column(case, side, name, kind))).unwrap());
+        let rows = [&reference, &current].map(|s| match s {
+            ColumnSample::Numeric(s) => s.finite().len() as f64,
+            ColumnSample::Categorical(s) => s.rows() as f64,
+        });
+        let infinite = [&reference, &current]
+            .iter()
+            .any(|s| matches!(s, ColumnSample::Numeric(s) if s.finite().len() < s.values().len()));
+        for value in golden[key].as_array().unwrap().iter().filter(|v| v["column"] == name) {
+            let method = value["method"].as_str().unwrap();
+            // The goldens of scipy are made without infinities, which count as values in ours.
+            if infinite && method == "scipy.ks_2samp_auto" {
+                continue;
+            }
+            // The detector, not the measure, asks for a least number of rows.
+            let least = value["min_samples"].as_u64().unwrap_or(1) as usize;
+            let few = least > reference.as_sample().rows().min(current.as_sample().rows());
+            if few && value["status"] == "error" {
+                continue;
+            }
+            for (field, measure, take) in cases(method) {
+                let result = measure.measure(reference.as_sample(), current.as_sample()).map(take);
+                let expected = value.get(field).map_or(f64::NAN, number);
+                let expected = translated(method, field, expected, rows);
+                let agree = if expected.is_nan() {
+                    is_undefined(&result, field)
+                } else {
+                    result.as_ref().is_ok_and(|&found| agrees(method, field, found, expected))
+                };
+                compared += 1;
+                if !agree {
+                    let case = case.file_name().unwrap().to_string_lossy().into_owned();
+                    wrong.push(format!("{case} {name} {method} {field}: found {result:?}, expected {expected:?}"));
                 }
             }
         }
     }
+    compared
+}
+
+#[test]
+fn scores_are_those_of_the_goldens() {
+    let mut wrong = Vec::new();
+    let mut folders: Vec<PathBuf> =
+        std::fs::read_dir(folder()).unwrap().map(|e| e.unwrap().path()).filter(|p| p.is_dir()).collect();
+    folders.sort();
+    let compared: usize = folders.iter().map(|case| compare(case, "values", &|_, column| column, &mut wrong)).sum();
     assert!(wrong.is_empty(), "{} of {compared} differ:\n{}", wrong.len(), wrong.join("\n"));
     assert!(compared > 700, "only {compared} values were compared");
+}
+
+/// deepchecks compares what its data frame holds: 2 and 2.0 and `true` and 1 are one level, 2 and "2" are two. Here levels are texts, so that its scores come out once the
+/// levels are written as its types have them, and others do before.
+#[test]
+fn levels_of_other_types_are_those_of_deepchecks_once_they_are_written_alike() {
+    let case = folder().join("syn_dtypes");
+    let as_typed = |side: &str, column: FeatureColumn| {
+        let Some((codes, levels)) = column.as_categorical() else { return column };
+        let level = |level: &str| match (column.name(), side, level) {
+            ("cat_int_vs_float", "current", level) => level.strip_suffix(".0").unwrap().to_owned(),
+            ("bool_vs_int", "reference", level) => if level == "true" { "1" } else { "0" }.to_owned(),
+            ("cat_int_vs_str", "current", level) => format!("{level:?}"),
+            (_, _, level) => level.to_owned(),
+        };
+        let texts: Vec<String> = codes.iter().map(|&code| level(&levels[code as usize])).collect();
+        FeatureColumn::from_texts(column.name(), texts.iter().map(|t| Some(t.as_str())))
+    };
+    let mut wrong = Vec::new();
+    let compared = compare(&case, "written_otherwise", &as_typed, &mut wrong);
+    assert!(compared == 24 && wrong.is_empty(), "{} of {compared} differ:\n{}", wrong.len(), wrong.join("\n"));
+    let mut differing = Vec::new();
+    compare(&case, "written_otherwise", &|_, column| column, &mut differing);
+    assert_eq!(differing.len(), compared, "{}", differing.join("\n"));
+}
+
+/// Where deepchecks fails on the first word, the types of the two sides are an error that names the column.
+#[test]
+fn numbers_against_words_are_refused() {
+    let case = folder().join("syn_dtypes");
+    let side = |side, kind| FeatureMatrix::new(vec![column(&case, side, "num_vs_word", kind)]).unwrap();
+    let (numbers, words) = (side("reference", "numeric"), side("current", "categorical"));
+    let error = DriftDetector::default().detect(&numbers, &words).unwrap_err();
+    assert!(error.to_string().contains("num_vs_word"), "{error}");
 }

@@ -6,6 +6,7 @@ mod golden;
 mod leakage;
 mod monitor;
 mod multivariate;
+mod no_drift;
 mod presets;
 mod profiles;
 mod properties;

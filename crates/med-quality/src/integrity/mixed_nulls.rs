@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use med_schema::{Check, CheckResult, Severity, Table};
 use polars::prelude::DataType;
 
-use super::values::{base_form, columns};
+use super::values::columns;
 use super::{Finding, result_of};
 
 /// Texts whose base form is one of these mean nothing.
@@ -42,7 +42,7 @@ impl Check<Table> for MixedNulls {
                     .iter()
                     .flatten()
                     // The longest word has four letters; a long text is not worth its base form.
-                    .filter(|text| text.len() <= 64 && WORDS.contains(&base_form(text).as_str()))
+                    .filter(|text| text.len() <= 64 && WORDS.contains(&med_schema::base_form(text).as_str()))
                     .collect::<BTreeSet<_>>()
                     .len(),
                 Err(_) => 0,

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use med_schema::{Check, CheckResult, Severity, Table};
 
-use super::values::{base_form, texts};
+use super::values::texts;
 use super::{Finding, result_of};
 
 /// At most so many base forms of a text column have more than one spelling: `Semi-Urban`, `semi urban` and `SEMIURBAN` are one.
@@ -33,7 +33,7 @@ impl Check<Table> for StringVariants {
         let finding = |(spec, values): (&med_schema::Column, &polars::prelude::StringChunked)| {
             let distinct: BTreeSet<&str> = values.iter().flatten().collect();
             let mut spellings: BTreeMap<String, usize> = BTreeMap::new();
-            distinct.into_iter().for_each(|text| *spellings.entry(base_form(text)).or_default() += 1);
+            distinct.into_iter().for_each(|text| *spellings.entry(med_schema::base_form(text)).or_default() += 1);
             let several = spellings.values().filter(|n| **n > 1).count();
             Finding { column: spec.name.clone(), observed: several.into(), expected: several <= self.most }
         };

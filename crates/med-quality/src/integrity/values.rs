@@ -82,12 +82,6 @@ pub(super) fn row_groups<'a>(
     Ok(groups)
 }
 
-/// The base form of a text; see the module's page.
-pub(super) fn base_form(text: &str) -> String {
-    let base: String = text.chars().filter(|c| !is_special(*c)).flat_map(char::to_lowercase).collect();
-    if base.is_empty() { text.to_owned() } else { base }
-}
-
 /// White space and ASCII punctuation.
 pub(super) fn is_special(c: char) -> bool {
     c.is_ascii_punctuation() || c.is_whitespace()
@@ -101,11 +95,6 @@ pub(super) fn spread_rows(rows: usize, most: usize) -> Vec<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn base_forms() {
-        assert_eq!(["N/A", "Semi-Urban", " é É", "--", ""].map(base_form), ["na", "semiurban", "éé", "--", ""]);
-    }
 
     #[test]
     fn rows_are_spread_evenly() {

@@ -27,6 +27,7 @@ pub(super) fn detect(
     if args.multivariate {
         let mut params = MultivariateParams::default();
         params.reconstruction.chunks = chunking(x_reference);
+        params.reconstruction.seed = args.seed;
         params.mmd.seed = args.seed;
         params.classifier.seed = args.seed;
         let learner =
