@@ -4,6 +4,7 @@
 //! reading: from columns in memory to all scores and p-values. Set `RAYON_NUM_THREADS=1` to read seconds as processor seconds.
 #![allow(clippy::print_stdout, missing_docs)]
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use med_drift::{DriftDetector, Method, Preset, measure_columns};
@@ -79,7 +80,8 @@ fn table(rows: usize, seed: u64, d: f64) -> Result<FeatureMatrix, Box<dyn std::e
             })
             .collect();
         let mut code = || cumulative.partition_point(|&c| c < draw.uniform() * sum).min(levels as usize - 1) as u32;
-        let codes: Vec<u32> = (0..rows).map(|_| code()).collect();
+        // Collected where they stay.
+        let codes: Arc<[u32]> = (0..rows).map(|_| code()).collect();
         let names: Vec<String> = (0..levels).map(|k| format!("c{levels}_{k:04}")).collect();
         columns.push(FeatureColumn::categorical(format!("c{levels}"), codes, names)?);
     }

@@ -47,10 +47,9 @@ impl DriftDetector {
     /// When there are no columns, one side lacks columns of the other, or a column has another kind there; the error lists all of them.
     pub fn detect(&self, reference: &FeatureMatrix, current: &FeatureMatrix) -> Result<DriftReport, DriftError> {
         let pairs = paired(reference, current)?;
-        let found: Vec<(ColumnDrift, Option<Besides>)> = pairs
-            .into_par_iter()
-            .map_init(Default::default, |scratch, (r, c)| self.column(r, c, scratch))
-            .collect::<Result<_, DriftError>>()?;
+        let scratch = Scratch::default();
+        let found: Vec<(ColumnDrift, Option<Besides>)> =
+            pairs.into_par_iter().map(|(r, c)| self.column(r, c, &scratch)).collect::<Result<_, DriftError>>()?;
         Ok(self.report(found))
     }
 
@@ -71,7 +70,7 @@ impl DriftDetector {
         &self,
         reference: &FeatureColumn,
         current: &FeatureColumn,
-        scratch: &mut [Scratch; 2],
+        scratch: &Scratch,
     ) -> Result<(ColumnDrift, Option<Besides>), DriftError> {
         if let Some(chunking) = self.params.chunks.filter(|_| self.params.compares(kind_of(reference))) {
             let learnt = self.learn(chunking, reference)?;

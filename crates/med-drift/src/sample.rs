@@ -51,10 +51,10 @@ pub struct NumericSample {
 impl NumericSample {
     /// Prepares these values; NaN is missing, infinities are values.
     pub fn new(values: &[f64]) -> Self {
-        Self::within(values, &mut Scratch::default())
+        Self::within(values, &Scratch::default())
     }
 
-    fn within(values: &[f64], scratch: &mut Scratch) -> Self {
+    fn within(values: &[f64], scratch: &Scratch) -> Self {
         let sorted = sorted_numbers(values, scratch);
         let start = sorted.partition_point(|&v| v == f64::NEG_INFINITY);
         let end = sorted.partition_point(|&v| v < f64::INFINITY);
@@ -236,11 +236,11 @@ impl ColumnSample {
     /// # Errors
     /// When a code has no level.
     pub fn new(column: &FeatureColumn) -> Result<Self, DriftError> {
-        Self::within(column, &mut Scratch::default())
+        Self::within(column, &Scratch::default())
     }
 
     /// The same in memory that was used before.
-    pub(crate) fn within(column: &FeatureColumn, scratch: &mut Scratch) -> Result<Self, DriftError> {
+    pub(crate) fn within(column: &FeatureColumn, scratch: &Scratch) -> Result<Self, DriftError> {
         Ok(match column.values() {
             FeatureValues::Numeric(values) => Self::Numeric(NumericSample::within(values.as_slice(), scratch)),
             FeatureValues::Categorical { codes, levels } => Self::Categorical(CategoricalSample::new(codes, levels)?),
@@ -248,18 +248,14 @@ impl ColumnSample {
     }
 
     /// Both sides of a column, one beside the other.
-    pub(crate) fn both(
-        [reference, current]: [&FeatureColumn; 2],
-        scratch: &mut [Scratch; 2],
-    ) -> Result<[Self; 2], DriftError> {
-        let [of_r, of_c] = scratch;
-        let (r, c) = rayon::join(|| Self::within(reference, of_r), || Self::within(current, of_c));
+    pub(crate) fn both([reference, current]: [&FeatureColumn; 2], scratch: &Scratch) -> Result<[Self; 2], DriftError> {
+        let (r, c) = rayon::join(|| Self::within(reference, scratch), || Self::within(current, scratch));
         Ok([r?, c?])
     }
 
     /// Leaves its memory to the next one.
-    pub(crate) fn recycle(sides: [Self; 2], scratch: &mut [Scratch; 2]) {
-        for (side, scratch) in sides.into_iter().zip(scratch) {
+    pub(crate) fn recycle(sides: [Self; 2], scratch: &Scratch) {
+        for side in sides {
             if let Self::Numeric(sample) = side {
                 scratch.give(sample.sorted);
             }

@@ -45,8 +45,9 @@ pub fn measure_columns(
     methods: &[Method],
     preset: Preset,
 ) -> Result<Vec<ColumnScores>, DriftError> {
-    let measure = |scratch: &mut [Scratch; 2], (reference, current): (&FeatureColumn, &FeatureColumn)| {
-        let sides = ColumnSample::both([reference, current], scratch)?;
+    let scratch = Scratch::default();
+    let measure = |(reference, current): (&FeatureColumn, &FeatureColumn)| {
+        let sides = ColumnSample::both([reference, current], &scratch)?;
         let [r, c] = &sides;
         let pair = Pair::new(r.as_sample(), c.as_sample());
         let kind = pair.reference().kind();
@@ -62,8 +63,8 @@ pub fn measure_columns(
                 Err(error) => found.undefined.push((method, error)),
             }
         }
-        ColumnSample::recycle(sides, scratch);
+        ColumnSample::recycle(sides, &scratch);
         Ok(found)
     };
-    paired(reference, current)?.into_par_iter().map_init(Default::default, measure).collect()
+    paired(reference, current)?.into_par_iter().map(measure).collect()
 }

@@ -1,5 +1,7 @@
 //! Sorting numbers by their bits.
 
+use std::sync::{Mutex, PoisonError};
+
 /// Below this many values comparing is as quick.
 const FEW: usize = 4096;
 /// Bits a pass sorts by: 2048 streams of values.
@@ -18,7 +20,7 @@ const SHORT: usize = 16;
 /// 33 highest bits in which any two values differ. That tells nearly all values of a column apart; runs of values that it does not are then sorted by comparing. A pass in
 /// which all values have the same digit is left out, so whole numbers of a small range take one or two. Time O(n) for values that the 33 bits tell apart, O(n log n) for any; memory
 /// 16 bytes a value.
-pub(crate) fn sorted_numbers(values: &[f64], scratch: &mut Scratch) -> Vec<f64> {
+pub(crate) fn sorted_numbers(values: &[f64], scratch: &Scratch) -> Vec<f64> {
     let mut keys = scratch.take();
     keys.clear();
     keys.reserve(values.len());
@@ -40,27 +42,32 @@ pub(crate) fn sorted_numbers(values: &[f64], scratch: &mut Scratch) -> Vec<f64> 
         let mut sorted = scratch.take();
         sorted.resize(keys.len(), 0);
         radix(&mut keys, &mut sorted, differing);
-        scratch.0.push(sorted);
+        scratch.put(sorted);
     }
     // In place: a float is as wide as its key.
     keys.into_iter().map(|key| f64::from_bits(bits(key))).collect()
 }
 
-/// Memory that one column after another is sorted in: taking it from the system each time costs as much as a pass.
+/// Memory that one column after another is sorted in: taking it from the system each time costs as much as a pass. Both sides of a column draw from one, so that what the one
+/// has sorted with serves the other when they are sorted in turn, and all columns draw from one: on one thread three buffers, of as many values as a side has rows, do for a table.
 #[derive(Debug, Default)]
-pub(crate) struct Scratch(Vec<Vec<u64>>);
+pub(crate) struct Scratch(Mutex<Vec<Vec<u64>>>);
 
 impl Scratch {
     /// With whatever is left in it.
-    fn take(&mut self) -> Vec<u64> {
-        self.0.pop().unwrap_or_default()
+    fn take(&self) -> Vec<u64> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default()
+    }
+
+    fn put(&self, buffer: Vec<u64>) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(buffer);
     }
 
     /// Takes back what [`sorted_numbers`] gave.
-    pub(crate) fn give(&mut self, mut sorted: Vec<f64>) {
+    pub(crate) fn give(&self, mut sorted: Vec<f64>) {
         sorted.clear();
         // Of no values, in place: what stays is the memory.
-        self.0.push(sorted.into_iter().map(f64::to_bits).collect());
+        self.put(sorted.into_iter().map(f64::to_bits).collect());
     }
 }
 
@@ -188,11 +195,11 @@ mod tests {
             .collect();
         let mut expected = values.clone();
         expected.sort_by(f64::total_cmp);
-        let sorted = sorted_numbers(&values, &mut Scratch::default());
+        let sorted = sorted_numbers(&values, &Scratch::default());
         assert!(
             sorted.len() == expected.len() && sorted.iter().zip(&expected).all(|(a, b)| a.to_bits() == b.to_bits())
         );
-        let mut scratch = Scratch::default();
+        let scratch = Scratch::default();
         // Values that agree in their first 40 bits, and some that stand apart.
         let close: Vec<f64> =
             (0..2 * FEW).map(|i| f64::from_bits(1.5_f64.to_bits() + (i * 7919 % 8191) as u64 * 16)).collect();
@@ -201,14 +208,14 @@ mod tests {
         {
             let mut expected = close.clone();
             expected.sort_by(f64::total_cmp);
-            assert_eq!(sorted_numbers(&close, &mut scratch), expected);
+            assert_eq!(sorted_numbers(&close, &scratch), expected);
         }
-        let equal = sorted_numbers(&vec![2.5; 2 * FEW], &mut scratch);
+        let equal = sorted_numbers(&vec![2.5; 2 * FEW], &scratch);
         assert_eq!(equal, vec![2.5; 2 * FEW]);
         scratch.give(equal);
-        assert!(scratch.0.iter().all(|v| v.capacity() >= 2 * FEW));
+        assert!(scratch.0.into_inner().unwrap().iter().all(|v| v.capacity() >= 2 * FEW));
         let whole: Vec<f64> = (0..2 * FEW).map(|i| if i == 5 { f64::NAN } else { (i * 7919 % 100) as f64 }).collect();
-        let sorted = sorted_numbers(&whole, &mut Scratch::default());
+        let sorted = sorted_numbers(&whole, &Scratch::default());
         assert!(sorted.is_sorted() && sorted.len() == whole.len() - 1);
     }
 }

@@ -4,7 +4,7 @@ use med_schema::{Dataset, FeatureColumn, FeatureMatrix};
 use rand::SeedableRng;
 use rand_pcg::Pcg64;
 
-use super::learner::{Learner, fit, importance};
+use super::learner::{Learner, fit, importance, weighted};
 use crate::FeatureError;
 use crate::split::shuffle;
 use crate::statistic::binomial_upper;
@@ -36,7 +36,7 @@ pub(super) struct Trial {
 }
 
 /// Boruta (Kursa and Rudnicki, 2010). In each of at most 100 rounds the model is fitted on the features and a shuffled copy
-/// (shadow) of each; a feature scores a hit when its importance is above that of every shadow. With `h` hits in `r` rounds of `p`
+/// (shadow) of each, with the weights of the rows; a feature scores a hit when its importance is above that of every shadow. With `h` hits in `r` rounds of `p`
 /// features it is
 ///
 /// ```text
@@ -51,6 +51,7 @@ pub(super) struct Trial {
 pub(super) fn boruta(
     x: &FeatureMatrix,
     y: &[f64],
+    weights: Option<&[f64]>,
     learner: &dyn Learner,
     alpha: f64,
 ) -> Result<Option<Vec<Trial>>, FeatureError> {
@@ -65,7 +66,7 @@ pub(super) fn boruta(
             break;
         }
         let active: Vec<usize> = (0..p).filter(|&j| trials[j].decision != Decision::Rejected).collect();
-        let found = one_round(x, y, learner, &active, u64::from(round))?;
+        let found = one_round(x, (y, weights), learner, &active, u64::from(round))?;
         let (own, shadows) = found.split_at(active.len());
         let bar = shadows.iter().copied().fold(0.0, f64::max);
         for (&j, &own) in active.iter().zip(own) {
@@ -91,7 +92,7 @@ pub(super) fn boruta(
 /// Importances of the active features, then of their shadows.
 fn one_round(
     x: &FeatureMatrix,
-    y: &[f64],
+    (y, weights): (&[f64], Option<&[f64]>),
     learner: &dyn Learner,
     active: &[usize],
     round: u64,
@@ -105,7 +106,7 @@ fn one_round(
     }
     let n = columns.len();
     // No column has this name: shadows begin with a line feed as well, and a number follows.
-    let train = Dataset::new(FeatureMatrix::new(columns)?, "\n", y.to_vec())?;
+    let train = weighted(Dataset::new(FeatureMatrix::new(columns)?, "\n", y.to_vec())?, weights.map(<[f64]>::to_vec))?;
     importance(&*fit(learner, &train)?, n)
 }
 
@@ -140,13 +141,13 @@ mod tests {
             FeatureColumn::from_texts("plan", texts),
         ])
         .unwrap();
-        let trials = boruta(&x, &y, &LinearLearner, 0.05).unwrap().unwrap();
+        let trials = boruta(&x, &y, None, &LinearLearner, 0.05).unwrap().unwrap();
         let decisions: Vec<Decision> = trials.iter().map(|t| t.decision).collect();
         assert_eq!(decisions[..2], [Decision::Confirmed; 2], "{trials:?}");
         assert_eq!(decisions[2..], [Decision::Rejected; 2], "{trials:?}");
         // 4 features, h hits in h rounds: 4 h / 2^h is first at most 0.05 at h = 10.
         assert_eq!((trials[0].hits, trials[0].rounds), (10, 10));
         assert!((trials[0].p_value - 2_f64.powi(-10)).abs() < 1e-15);
-        assert!(boruta(&x.take(&[0]).unwrap(), &y[..1], &LinearLearner, 0.05).unwrap().is_none());
+        assert!(boruta(&x.take(&[0]).unwrap(), &y[..1], None, &LinearLearner, 0.05).unwrap().is_none());
     }
 }

@@ -1,5 +1,7 @@
 //! Scores by models that are fitted again and again.
 
+use std::borrow::Cow;
+
 use med_schema::FeatureMatrix;
 
 use super::boruta::{Decision, boruta};
@@ -16,7 +18,7 @@ const TOO_LITTLE: &str = "not defined: too few rows, or a constant target";
 pub(super) fn by_learner(
     method: SelectionMethod,
     train: &FeatureMatrix,
-    y: &[f64],
+    (y, weights): (&[f64], Option<&[f64]>),
     test: &FeatureMatrix,
     learner: Option<&dyn Learner>,
     alpha: f64,
@@ -26,6 +28,14 @@ pub(super) fn by_learner(
     let mut names: Vec<&str> = train.names().collect();
     names.sort_unstable();
     let x = train.select(names)?;
+    // A row of weight 0 is as good as none.
+    let some: Vec<usize> = (0..y.len()).filter(|&row| weights.is_none_or(|w| w[row] > 0.0)).collect();
+    let of = |values: &[f64]| some.iter().map(|&row| values[row]).collect::<Vec<f64>>();
+    let (x, y, weights) = match weights {
+        Some(w) if some.len() < y.len() => (x.take(&some)?, Cow::Owned(of(y)), Some(Cow::Owned(of(w)))),
+        _ => (x, Cow::Borrowed(y), weights.map(Cow::Borrowed)),
+    };
+    let (y, weights) = (y.as_ref(), weights.as_deref());
     let scored =
         |values: Vec<Scored>| x.columns().iter().zip(values).map(|(c, s)| Scored { feature: c.name().to_owned(), ..s });
     let of_worth = |t: Option<crate::statistic::Tested>| match t {
@@ -33,7 +43,7 @@ pub(super) fn by_learner(
         None => Scored::default().because(TOO_LITTLE),
     };
     let values = match method {
-        SelectionMethod::Boruta => match boruta(&x, y, learner, alpha)? {
+        SelectionMethod::Boruta => match boruta(&x, y, weights, learner, alpha)? {
             Some(trials) => trials
                 .into_iter()
                 .map(|t| {
@@ -50,7 +60,7 @@ pub(super) fn by_learner(
                 .collect(),
             None => vec![Scored::default().because(TOO_LITTLE); x.n_columns()],
         },
-        SelectionMethod::DriftAware => drift_aware(&x, y, test, learner)?
+        SelectionMethod::DriftAware => drift_aware(&x, y, weights, test, learner)?
             .into_iter()
             .map(|standing| match standing {
                 Standing::Shifts(t) => Scored::default()
@@ -60,7 +70,7 @@ pub(super) fn by_learner(
                 Standing::Stays(t) => of_worth(t.map(|t| crate::statistic::Tested { value: t.value.max(0.0), ..t })),
             })
             .collect(),
-        _ => permutation(&x, y, learner)?.into_iter().map(of_worth).collect(),
+        _ => permutation(&x, y, weights, learner)?.into_iter().map(of_worth).collect(),
     };
     Ok(scored(values).collect())
 }

@@ -28,10 +28,11 @@ pub(super) enum Standing {
 /// The shift of a number is the distance of Kolmogorov and Smirnov over the values that are there, or the difference of the
 /// shares that are missing if that is larger; of a category the total variation, missing being a level. A feature shifts when its
 /// distance is above 0.1 *and* its p-value, adjusted over features by Benjamini and Hochberg, is at most 0.05: neither a million
-/// rows alone nor chance in a few is a shift. The target of the test part is not looked at.
+/// rows alone nor chance in a few is a shift. The target of the test part is not looked at. Weights count in the model and its losses, not in the shift.
 pub(super) fn drift_aware(
     train: &FeatureMatrix,
     y: &[f64],
+    weights: Option<&[f64]>,
     test: &FeatureMatrix,
     learner: &dyn Learner,
 ) -> Result<Vec<Standing>, FeatureError> {
@@ -44,7 +45,7 @@ pub(super) fn drift_aware(
         .map(|(shift, p)| shift.filter(|s| s.value > TOLERATED && p.is_some_and(|p| p <= LEVEL)))
         .collect();
     let stay = train.columns().iter().zip(&shifted).filter(|(_, s)| s.is_none()).map(|(c, _)| c.name());
-    let mut worth = permutation(&train.select(stay)?, y, learner)?.into_iter();
+    let mut worth = permutation(&train.select(stay)?, y, weights, learner)?.into_iter();
     Ok(shifted
         .into_iter()
         .map(|s| s.map_or_else(|| Standing::Stays(worth.next().flatten()), Standing::Shifts))
@@ -107,12 +108,12 @@ mod tests {
         };
         let (train, test) = (matrix(0.0, 0, "b"), matrix(60.0, 50, "new"));
         let y: Vec<f64> = wave(7, 0.0).iter().zip(wave(67, 0.0)).map(|(a, e)| a + e).collect();
-        let found = drift_aware(&train, &y, &test, &LinearLearner).unwrap();
+        let found = drift_aware(&train, &y, None, &test, &LinearLearner).unwrap();
         assert!(matches!(found[0], Standing::Stays(Some(t)) if t.value > 0.5 && t.p_value < 0.01), "{found:?}");
         assert!(matches!(found[1], Standing::Shifts(t) if (t.value - 60.0 / 150.0).abs() < 0.02), "{found:?}");
         assert!(matches!(found[2], Standing::Shifts(t) if (t.value - 1.0 / 3.0).abs() < 1e-12), "{found:?}");
         assert!(matches!(found[3], Standing::Shifts(t) if (t.value - 0.5).abs() < 1e-12), "{found:?}");
-        let same = drift_aware(&train, &y, &train, &LinearLearner).unwrap();
+        let same = drift_aware(&train, &y, None, &train, &LinearLearner).unwrap();
         assert!(same.iter().all(|s| matches!(s, Standing::Stays(_))));
     }
 }

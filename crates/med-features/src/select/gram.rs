@@ -2,7 +2,7 @@
 
 use ndarray::Array2;
 
-use crate::statistic::{centred_products, is_constant, mean, sum};
+use crate::statistic::{centred_products, is_constant, mean, sum, weighted_moments};
 
 /// A feature whose variance given those swept is at or below this share of its own is determined by them.
 pub(super) const DETERMINED: f64 = 1e-10;
@@ -39,6 +39,25 @@ impl Gram {
         let xx = Array2::from_shape_fn((p, p), |(i, j)| r(i, j));
         let xy = (0..p).map(|j| r(j, p)).collect();
         Some(Self { xx, xy, yy: 1.0, n })
+    }
+
+    /// The same of weighted rows: means, variances and products are weighted. Weights are not all 0.
+    pub(super) fn weighted(columns: &[Vec<f64>], y: &[f64], weights: &[f64]) -> Option<Self> {
+        let total: f64 = weights.iter().sum();
+        let standard = |values: &[f64]| -> Option<Vec<f64>> {
+            let (mean, variance) = weighted_moments(values, weights);
+            let scaled = |(v, w): (&f64, &f64)| (v - mean) * (w / (total * variance)).sqrt();
+            (variance > 0.0 && variance.is_finite()).then(|| values.iter().zip(weights).map(scaled).collect())
+        };
+        let all: Vec<Vec<f64>> = columns.iter().map(Vec::as_slice).chain([y]).map(standard).collect::<Option<_>>()?;
+        let p = columns.len();
+        let r = |i: usize, j: usize| all[i].iter().zip(&all[j]).map(|(a, b)| a * b).sum::<f64>();
+        let mut xx = Array2::eye(p);
+        for (i, j) in (0..p).flat_map(|i| (0..i).map(move |j| (i, j))) {
+            xx[(i, j)] = r(i, j);
+            xx[(j, i)] = xx[(i, j)];
+        }
+        Some(Self { xx, xy: (0..p).map(|j| r(j, p)).collect(), yy: 1.0, n: y.len() })
     }
 
     /// Takes out of all features and the target what feature `j` says of them (one step of Gauss and Jordan's elimination).

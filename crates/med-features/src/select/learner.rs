@@ -38,7 +38,7 @@ pub type LearnerError = Box<dyn Error + Send + Sync>;
 /// }
 /// ```
 pub trait Learner: Debug + Sync {
-    /// Fits the model. Features are numeric or categorical and may have missing values.
+    /// Fits the model, with the weights of the rows where there are any. Features are numeric or categorical and may have missing values.
     ///
     /// # Errors
     /// When the model cannot be fitted to these rows.
@@ -64,6 +64,14 @@ pub trait Learnt: Sync {
 /// Fits, with the crate's error.
 pub(super) fn fit(learner: &dyn Learner, train: &Dataset) -> Result<Box<dyn Learnt>, FeatureError> {
     learner.fit(train).map_err(|e| failed("fitting", &e))
+}
+
+/// With these weights of the rows, where there are any.
+pub(super) fn weighted(train: Dataset, weights: Option<Vec<f64>>) -> Result<Dataset, FeatureError> {
+    Ok(match weights {
+        Some(weights) => train.with_weights(weights)?,
+        None => train,
+    })
 }
 
 /// Predicts, with the crate's error; one finite number a row.

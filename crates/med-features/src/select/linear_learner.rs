@@ -6,7 +6,7 @@ use med_schema::{Dataset, FeatureColumn, FeatureMatrix, MISSING};
 
 use super::gram::{Gram, standardise};
 use super::learner::{Learner, LearnerError, Learnt};
-use crate::statistic::{mean, variance};
+use crate::statistic::{mean, variance, weighted_moments};
 
 /// Ridge penalty on standardised columns, per row.
 const PENALTY: f64 = 1e-3;
@@ -15,6 +15,8 @@ const MOST_LEVELS: usize = 50;
 
 /// Ridge regression on standardised columns, `||y - Xb||^2 / n + 0.001 ||b||^2`: missing numbers at the mean, a 0/1 column for each of
 /// the 50 most frequent levels of a category.
+///
+/// Rows count by their weights: a weight of 2 is the row twice.
 ///
 /// Importance of a feature: the standard deviation of what it adds to the predictions of the training rows. It sees lines and
 /// levels only: curves and interactions need another [`Learner`].
@@ -40,21 +42,31 @@ struct Term {
 
 impl Learner for LinearLearner {
     fn fit(&self, train: &Dataset) -> Result<Box<dyn Learnt>, LearnerError> {
-        let y = train.y().to_vec();
-        let base = mean(&y).unwrap_or(0.0);
+        let (y, weights) = (train.y().to_vec(), train.weights().map(|w| w.to_vec()));
+        let weights = weights.as_deref();
+        let (base, variance) = moments(&y, weights).unwrap_or_default();
+        let spread = variance.sqrt();
         let mut terms = Vec::new();
         let mut columns = Vec::new();
         for (feature, column) in train.x().columns().iter().enumerate() {
-            for (level, values) in candidates(column) {
-                let (Some(standard), Some(centre)) = (standardise(&values), mean(&values)) else { continue };
-                let std = variance(&values, 0).unwrap_or(0.0).sqrt();
-                terms.push(Term { feature, level, centre, coefficient: 1.0 / std });
-                columns.push(standard);
+            for (level, values) in candidates(column, weights) {
+                let (Some(standard), Some((centre, variance))) = (standardise(&values), moments(&values, weights))
+                else {
+                    continue;
+                };
+                // Varies, but not where the weight is.
+                if variance > 0.0 {
+                    terms.push(Term { feature, level, centre, coefficient: 1.0 / variance.sqrt() });
+                    columns.push(standard);
+                }
             }
         }
         let mut importance = vec![0.0; train.x().n_columns()];
-        let spread = variance(&y, 0).unwrap_or(0.0).sqrt();
-        match Gram::of(&columns, &y).and_then(|gram| Some((gram.ridge(PENALTY)?, gram))) {
+        let gram = match weights {
+            Some(weights) => Gram::weighted(&columns, &y, weights),
+            None => Gram::of(&columns, &y),
+        };
+        match gram.and_then(|gram| Some((gram.ridge(PENALTY)?, gram))) {
             Some((b, gram)) => {
                 for (j, share) in importance.iter_mut().enumerate() {
                     let own: Vec<usize> = (0..terms.len()).filter(|&t| terms[t].feature == j).collect();
@@ -74,11 +86,20 @@ impl Learner for LinearLearner {
     }
 }
 
+/// Mean and population variance; `None` without rows, or when none has a weight.
+fn moments(values: &[f64], weights: Option<&[f64]>) -> Option<(f64, f64)> {
+    match weights {
+        Some(w) => Some(weighted_moments(values, w)).filter(|(mean, _)| mean.is_finite()),
+        None => Some((mean(values)?, variance(values, 0).unwrap_or(0.0))),
+    }
+}
+
 /// The columns that a feature may become: itself with missing values at the mean, or 0/1 columns of its levels.
-fn candidates(column: &FeatureColumn) -> Vec<(Option<String>, Vec<f64>)> {
+fn candidates(column: &FeatureColumn, weights: Option<&[f64]>) -> Vec<(Option<String>, Vec<f64>)> {
     if let Some(values) = column.as_numeric() {
-        let present: Vec<f64> = values.iter().copied().filter(|v| v.is_finite()).collect();
-        let Some(fill) = mean(&present) else { return Vec::new() };
+        let present: Vec<usize> = (0..values.len()).filter(|&row| values[row].is_finite()).collect();
+        let of = |all: &[f64]| present.iter().map(|&row| all[row]).collect::<Vec<f64>>();
+        let Some((fill, _)) = moments(&of(values), weights.map(of).as_deref()) else { return Vec::new() };
         return vec![(None, values.iter().map(|&v| if v.is_finite() { v } else { fill }).collect())];
     }
     let (codes, levels) = column.as_categorical().unwrap_or_default();
@@ -149,7 +170,17 @@ mod tests {
         let importance = model.importance().unwrap();
         assert!(importance[0] > 20.0 && importance[1] > 20.0 && importance[2] < 1.0, "{importance:?}");
         assert_eq!(importance[3], 0.0);
-        let constant = LinearLearner.fit(&Dataset::new(x.clone(), "cost", vec![3.0; n as usize]).unwrap()).unwrap();
+        // A weight of 2 is the row twice, one of 0 is no row.
+        let n = n as usize;
+        let noisy: Vec<f64> = y.iter().zip(0_u32..).map(|(y, i)| y + f64::from(i * 29 % 31)).collect();
+        let weights: Vec<f64> = (0..n).map(|i| [1.0, 2.0, 0.0, 1.0][i % 4]).collect();
+        let rows: Vec<usize> = (0..n).flat_map(|i| vec![i; weights[i] as usize]).collect();
+        let once = Dataset::new(x.clone(), "cost", noisy.clone()).unwrap();
+        let twice = LinearLearner.fit(&once.take(&rows).unwrap()).unwrap();
+        let weighted = LinearLearner.fit(&once.with_weights(weights).unwrap()).unwrap();
+        let (a, b) = (twice.predict(&x).unwrap(), weighted.predict(&x).unwrap());
+        assert!(a.iter().zip(&b).all(|(a, b)| (a - b).abs() < 1e-9), "{a:?} {b:?}");
+        let constant = LinearLearner.fit(&Dataset::new(x.clone(), "cost", vec![3.0; n]).unwrap()).unwrap();
         assert_eq!(constant.predict(&x).unwrap()[0], 3.0);
     }
 }

@@ -38,7 +38,8 @@ pub use selection::{FeatureScore, Selection};
 
 use std::borrow::Cow;
 
-use med_schema::{Dataset, FeatureMatrix};
+use med_schema::{Dataset, DatasetError, FeatureMatrix};
+use ndarray::ArrayView1;
 use serde::{Deserialize, Serialize};
 
 use crate::FeatureError;
@@ -52,6 +53,7 @@ const DEFAULT_LEVEL: f64 = 0.05;
 pub struct Evidence<'a> {
     train: &'a FeatureMatrix,
     target: Option<Cow<'a, [f64]>>,
+    weights: Option<Cow<'a, [f64]>>,
     test: Option<&'a FeatureMatrix>,
     learner: Option<&'a dyn Learner>,
 }
@@ -59,7 +61,7 @@ pub struct Evidence<'a> {
 impl<'a> Evidence<'a> {
     /// Features of the training part, without target.
     pub fn new(train: &'a FeatureMatrix) -> Self {
-        Self { train, target: None, test: None, learner: None }
+        Self { train, target: None, weights: None, test: None, learner: None }
     }
 
     /// With the target of the training part.
@@ -72,6 +74,28 @@ impl<'a> Evidence<'a> {
             return Err(FeatureError::Rows { part: "the target", found: y.len(), expected });
         }
         self.target = Some(Cow::Borrowed(y));
+        Ok(self)
+    }
+
+    /// With weights of the training rows, for the methods that fit a [`Learner`]: the model is fitted with them, and losses are averaged by them. The other methods
+    /// take every row for one.
+    ///
+    /// # Errors
+    /// When there is another number of them, one is negative or not finite, or all are 0.
+    pub fn weights(mut self, weights: &'a [f64]) -> Result<Self, FeatureError> {
+        let (part, expected) = ("the weights", self.train.n_rows());
+        if weights.len() != expected {
+            return Err(FeatureError::Rows { part, found: weights.len(), expected });
+        }
+        // `!(w >= 0.0)` also catches NaN.
+        let wrong = |&(_, &w): &(usize, &f64)| !(w >= 0.0 && w.is_finite());
+        if let Some((row, &value)) = weights.iter().enumerate().find(wrong) {
+            return Err(DatasetError::Weight { row, value }.into());
+        }
+        if weights.iter().all(|&w| w == 0.0) {
+            return Err(DatasetError::Weightless.into());
+        }
+        self.weights = Some(Cow::Borrowed(weights));
         Ok(self)
     }
 
@@ -91,11 +115,13 @@ impl<'a> Evidence<'a> {
 }
 
 impl<'a> From<&'a Dataset> for Evidence<'a> {
-    /// The features and the target of a training part.
+    /// The features, the target and the weights of a training part.
     fn from(train: &'a Dataset) -> Self {
-        let y = train.y();
-        let target = y.to_slice().map_or_else(|| Cow::Owned(y.to_vec()), Cow::Borrowed);
-        Self { train: train.x(), target: Some(target), test: None, learner: None }
+        fn values(of: ArrayView1<'_, f64>) -> Cow<'_, [f64]> {
+            of.to_slice().map_or_else(|| Cow::Owned(of.to_vec()), Cow::Borrowed)
+        }
+        let (target, weights) = (Some(values(train.y())), train.weights().map(values));
+        Self { train: train.x(), target, weights, test: None, learner: None }
     }
 }
 

@@ -5,10 +5,10 @@ use rand::SeedableRng;
 use rand_pcg::Pcg64;
 use rayon::prelude::*;
 
-use super::learner::{Learner, fit, predict};
+use super::learner::{Learner, fit, predict, weighted};
 use crate::FeatureError;
 use crate::split::shuffle;
-use crate::statistic::{Tested, mean, one_sided_t, variance};
+use crate::statistic::{Tested, mean, one_sided_t, one_sided_weighted_t, variance, weighted_moments};
 
 const FOLDS: usize = 5;
 const REPEATS: u64 = 5;
@@ -25,22 +25,30 @@ const FEWEST_ROWS: usize = 2 * FOLDS;
 /// ```
 ///
 /// Every row is held out once, so the value is over all of them, and no row outside the training part is looked at. The p-value is
-/// one-sided: of the paired t-test that the mean of `d` is not above 0 (Watson and Wright, 2021, for predictive impact). It is about
+/// one-sided: of the paired t-test that the mean of `d` is not above 0 (Watson and Wright, 2021, for predictive impact). With weights `w` the model is
+/// fitted with them, both means are weighted, and the squared standard error is `n / (n - 1) sum w_i^2 (d_i - mean)^2 / (sum w)^2`, which holds for weights of sampling as well
+/// as of precision. It is about
 /// *this* model: with correlated features, rows are made that do not exist, and what the model says of them counts.
 ///
 /// In the order of the columns; `None` for all with fewer than ten rows or a constant target. Seeded.
 pub(super) fn permutation(
     x: &FeatureMatrix,
     y: &[f64],
+    weights: Option<&[f64]>,
     learner: &dyn Learner,
 ) -> Result<Vec<Option<Tested>>, FeatureError> {
     let (n, p) = (y.len(), x.n_columns());
-    let spread = variance(y, 0).filter(|v| *v > 0.0 && v.is_finite());
+    let spread = match weights {
+        Some(w) => Some(weighted_moments(y, w).1),
+        None => variance(y, 0),
+    };
+    let spread = spread.filter(|v| *v > 0.0 && v.is_finite());
     let Some(spread) = spread.filter(|_| n >= FEWEST_ROWS) else { return Ok(vec![None; p]) };
     let mut order: Vec<usize> = (0..n).collect();
     shuffle(&mut order, &mut Pcg64::seed_from_u64(SEED));
     // Of each feature, the losses of all rows, fold by fold.
     let mut losses: Vec<Vec<f64>> = vec![Vec::with_capacity(n); p];
+    let mut weight_of_loss = Vec::with_capacity(n);
     for fold in 0..FOLDS {
         let part = |held: bool| {
             let mut rows: Vec<usize> =
@@ -49,9 +57,11 @@ pub(super) fn permutation(
             rows
         };
         let (inside, outside) = (part(false), part(true));
-        let of = |rows: &[usize]| rows.iter().map(|&r| y[r]).collect::<Vec<f64>>();
+        let pick = |values: &[f64], rows: &[usize]| rows.iter().map(|&r| values[r]).collect::<Vec<f64>>();
+        let of = |rows: &[usize]| pick(y, rows);
+        weight_of_loss.extend(weights.map(|w| pick(w, &outside)).unwrap_or_default());
         // The name is no column's: names of features come from texts of one line.
-        let train = Dataset::new(x.take(&inside)?, "\n", of(&inside))?;
+        let train = weighted(Dataset::new(x.take(&inside)?, "\n", of(&inside))?, weights.map(|w| pick(w, &inside)))?;
         let model = fit(learner, &train)?;
         let (held, truth) = (x.take(&outside)?, of(&outside));
         let base = predict(&*model, &held)?;
@@ -79,8 +89,12 @@ pub(super) fn permutation(
         losses.iter_mut().zip(found).for_each(|(all, of_fold)| all.extend(of_fold));
     }
     let tested = |d: &Vec<f64>| {
-        let value = mean(d)? / spread;
-        value.is_finite().then(|| Tested { value, p_value: one_sided_t(d).unwrap_or(1.0) })
+        let (average, p_value) = match weights {
+            Some(_) => (weighted_moments(d, &weight_of_loss).0, one_sided_weighted_t(d, &weight_of_loss)),
+            None => (mean(d)?, one_sided_t(d)),
+        };
+        let value = average / spread;
+        value.is_finite().then(|| Tested { value, p_value: p_value.unwrap_or(1.0) })
     };
     Ok(losses.iter().map(tested).collect())
 }
@@ -112,7 +126,7 @@ mod tests {
         let mut sum = 0.0;
         for seed in 0..20 {
             let (x, y) = problem(seed, 1.0);
-            let found = permutation(&x, &y, &LinearLearner).unwrap();
+            let found = permutation(&x, &y, None, &LinearLearner).unwrap();
             assert!(found[0].unwrap().p_value < 1e-4 && found[1].unwrap().value.abs() < 0.1);
             sum += found[0].unwrap().value;
         }
@@ -123,7 +137,7 @@ mod tests {
     fn a_feature_without_effect_is_rarely_found() {
         let small = |seed: u64| {
             let (x, y) = problem(seed, 0.0);
-            permutation(&x, &y, &LinearLearner).unwrap().iter().filter(|t| t.unwrap().p_value < 0.05).count()
+            permutation(&x, &y, None, &LinearLearner).unwrap().iter().filter(|t| t.unwrap().p_value < 0.05).count()
         };
         let found: usize = (100..200).map(small).sum();
         // Five standard errors above a twentieth of 200.
@@ -131,10 +145,27 @@ mod tests {
     }
 
     #[test]
+    fn equal_weights_are_none_and_rows_of_little_weight_say_little() {
+        let (x, y) = problem(3, 1.0);
+        let plain = permutation(&x, &y, None, &LinearLearner).unwrap();
+        let equal = permutation(&x, &y, Some(&[2.5; 120]), &LinearLearner).unwrap();
+        for (a, b) in plain.iter().zip(&equal).map(|(a, b)| (a.unwrap(), b.unwrap())) {
+            assert!((a.value - b.value).abs() < 1e-10 && (a.p_value - b.p_value).abs() < 1e-10, "{a:?} {b:?}");
+        }
+        // In the first half the target follows `a`, in the second `b`.
+        let [a, b] = ["a", "b"].map(|name| x.numeric(name).unwrap());
+        let turned: Vec<f64> = (0..120).map(|i| if i < 60 { a[i] } else { b[i] }).collect();
+        let weights: Vec<f64> = (0..120).map(|i| if i < 60 { 1.0 } else { 1e-3 }).collect();
+        let found = permutation(&x, &turned, Some(&weights), &LinearLearner).unwrap();
+        let [a, b] = [found[0].unwrap(), found[1].unwrap()];
+        assert!(a.value > 1.5 && a.p_value < 1e-6 && b.value.abs() < 0.05, "{a:?} {b:?}");
+    }
+
+    #[test]
     fn nothing_is_said_of_a_constant_or_a_handful() {
         let (x, _) = problem(1, 0.0);
-        assert_eq!(permutation(&x, &[2.0; 120], &LinearLearner).unwrap(), [None, None]);
+        assert_eq!(permutation(&x, &[2.0; 120], None, &LinearLearner).unwrap(), [None, None]);
         let few = x.take(&[0, 1, 2]).unwrap();
-        assert_eq!(permutation(&few, &[1.0, 2.0, 3.0], &LinearLearner).unwrap(), [None, None]);
+        assert_eq!(permutation(&few, &[1.0, 2.0, 3.0], None, &LinearLearner).unwrap(), [None, None]);
     }
 }

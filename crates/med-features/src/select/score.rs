@@ -79,7 +79,7 @@ pub(super) fn score(method: SelectionMethod, evidence: &Evidence<'_>, level: f64
         | SelectionMethod::Knockoff
         | SelectionMethod::KnockoffFixed => by_linear_model(method, columns, y),
         SelectionMethod::Boruta | SelectionMethod::Permutation | SelectionMethod::DriftAware => {
-            by_learner(method, evidence.train, y, test, evidence.learner, level)?
+            by_learner(method, evidence.train, (y, evidence.weights.as_deref()), test, evidence.learner, level)?
         }
         _ => {
             let target = Target::of(method, y);

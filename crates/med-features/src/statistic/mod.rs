@@ -32,7 +32,7 @@ pub use multiple_testing::{Adjustment, benjamini_hochberg, benjamini_yekutieli, 
 pub use mutual_information::mutual_information;
 pub(crate) use quantile::{more_than_two, quantile, sorted_present};
 pub use ranks::mid_ranks;
-pub(crate) use tail::{binomial_upper, one_sided_t};
+pub(crate) use tail::{binomial_upper, one_sided_t, one_sided_weighted_t, weighted_moments};
 pub use two_sample::{homogeneity, ks_two_sample};
 
 /// A statistic with the probability of one as extreme when there is no relation.

@@ -56,8 +56,32 @@ pub(crate) fn one_sided_t(d: &[f64]) -> Option<f64> {
     if is_constant(d) || !variance.is_finite() {
         return None;
     }
-    let t = mean / (variance / n).sqrt();
-    // Student's t as the correlation that has it.
+    above_zero(mean / (variance / n).sqrt(), dof)
+}
+
+/// The same of a mean weighted by `w`, with the standard error of weights that are not those of precision: n / (n - 1) sum w^2 (d - mean)^2 / (sum w)^2, squared.
+pub(crate) fn one_sided_weighted_t(d: &[f64], w: &[f64]) -> Option<f64> {
+    let n = d.len() as f64;
+    if d.len() < 2 || is_constant(d) {
+        return None;
+    }
+    let mean = weighted_moments(d, w).0;
+    let total: f64 = w.iter().sum();
+    let squares: f64 = d.iter().zip(w).map(|(d, w)| (w * (d - mean)).powi(2)).sum();
+    let error = (squares * n / (n - 1.0)).sqrt() / total;
+    if error > 0.0 && error.is_finite() { above_zero(mean / error, n - 1.0) } else { None }
+}
+
+/// Mean and population variance of values weighted by `w`, which are not all 0.
+pub(crate) fn weighted_moments(values: &[f64], w: &[f64]) -> (f64, f64) {
+    let total: f64 = w.iter().sum();
+    let mean = values.iter().zip(w).map(|(v, w)| v * w).sum::<f64>() / total;
+    (mean, values.iter().zip(w).map(|(v, w)| w * (v - mean) * (v - mean)).sum::<f64>() / total)
+}
+
+/// Upper tail of Student's t.
+fn above_zero(t: f64, dof: f64) -> Option<f64> {
+    // As the correlation that has it.
     let two_sided = incomplete_beta(dof / 2.0, 0.5, dof / (dof + t * t))?;
     Some(if t > 0.0 { two_sided / 2.0 } else { 1.0 - two_sided / 2.0 })
 }
