@@ -6,8 +6,10 @@
 //!
 //! Benjamini, Y. and Hochberg, Y. (1995). Controlling the false discovery rate. *J. R. Statistical Society B* 57, 289-300.
 
+use std::collections::BTreeMap;
+
 use crate::detect::Extent;
-use crate::statistics::{chi_square_sf, ln_binomial_tail, pearson};
+use crate::statistics::{chi_square_sf, ln_binomial_tail, new_levels_p_value, pearson};
 use crate::{CategoricalSample, DriftReason, Pair, Sample};
 
 /// Adjusted p-values, in the order of `p_values`: the smallest level of the false-discovery rate at which each is rejected.
@@ -93,18 +95,36 @@ fn missing(reference: Extent, current: Extent) -> (f64, f64) {
     (change, chi_square_sf(pearson(&table, true), 1))
 }
 
-/// Share of the current rows whose level the reference does not have, and its p-value.
-///
-/// Without drift the c rows of a level all fall into the current side with probability C(m, c) / C(n + m, c). The p-value is that of the most
-/// frequent new level times the number of levels (Bonferroni), as that level was picked from among all.
+/// Share of the current rows whose level the reference does not have, and its p-value: [`new_levels_p_value`] of the rows of all new levels, and of those of levels with two rows or
+/// more, the smaller times two. Junk that never repeats shows in the first, another set of many rare levels in the second.
 fn new_levels(reference: &CategoricalSample, current: &CategoricalSample) -> (f64, f64) {
     let table = crate::levels::LevelTable::new(reference, current);
-    let unseen = || table.counts.iter().filter(|c| c[0] == 0).map(|c| c[1]);
+    let (mut new, mut new_once) = (0, 0);
+    let mut levels: BTreeMap<u64, u64> = BTreeMap::new();
+    for &[r, c] in &table.counts {
+        *levels.entry(r + c).or_default() += 1;
+        if r == 0 {
+            new += c;
+            new_once += u64::from(c == 1);
+        }
+    }
+    if new == 0 || reference.rows() == 0 {
+        return (0.0, 1.0);
+    }
     let rows = [reference.rows() as u64, current.rows() as u64];
-    new_levels_of(rows, unseen().sum(), unseen().max().unwrap_or(0), table.counts.len())
+    let levels: Vec<(u64, u64)> = levels.into_iter().collect();
+    let of_all = new_levels_p_value(rows, &levels, new);
+    let p_value = match levels.split_first() {
+        Some((&(1, _), others)) if !others.is_empty() => {
+            (2.0 * of_all.min(new_levels_p_value(rows, others, new - new_once))).min(1.0)
+        }
+        _ => of_all,
+    };
+    (new as f64 / rows[1] as f64, p_value)
 }
 
-/// The same from the rows of both sides, the rows with new levels, those of the most frequent of them, and the number of levels on both sides.
+/// The same where not all levels are listed, from the rows of both sides, the rows with new levels, those of the most frequent of them, and the number of levels on both sides. The p-value
+/// is that of the most frequent new level times the number of levels (Bonferroni), as that level was picked from among all.
 pub(crate) fn new_levels_of([n, m]: [u64; 2], new: u64, most: u64, levels: usize) -> (f64, f64) {
     if new == 0 || n == 0 {
         return (0.0, 1.0);
@@ -132,9 +152,9 @@ mod tests {
         let levels = ["a".to_owned(), "b".to_owned()];
         let reference = CategoricalSample::new(&[0; 30], &levels).unwrap();
         let current = CategoricalSample::new(&[0, 0, 0, 1, 1, 1], &levels).unwrap();
-        // All three rows of b among the 6 of 36: 6 * 5 * 4 / (36 * 35 * 34), for the larger of two levels.
+        // All three rows of b among the 6 of 36: 6 * 5 * 4 / (36 * 35 * 34); those of a cannot be.
         let (share, p) = new_levels(&reference, &current);
-        assert!((share - 0.5).abs() < 1e-15 && (p - 2.0 * 120.0 / 42840.0).abs() < 1e-12, "{p}");
+        assert!((share - 0.5).abs() < 1e-15 && (p - 120.0 / 42840.0).abs() < 1e-12, "{p}");
         assert_eq!(new_levels(&reference, &reference), (0.0, 1.0));
         let whole = NumericSample::new(&[1.0; 40]);
         let mut values = [1.0; 40];

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::chunks::{ChunkRule, Chunking};
 use crate::decide::{Besides, benjamini_hochberg, effect_size};
+use crate::levels::LevelTable;
 use crate::statistics::Scratch;
 use crate::{
     ColumnDrift, ColumnSample, Decision, Drift, DriftError, DriftParams, DriftReason, DriftReport, Method, Pair,
@@ -56,7 +57,8 @@ impl DriftDetector {
     pub(crate) fn report(&self, found: Vec<(ColumnDrift, Option<Besides>)>) -> DriftReport {
         let columns = self.adjusted(found);
         let drifted = columns.iter().filter(|c| c.drifted).count();
-        let share_drifted = drifted as f64 / columns.len() as f64;
+        let asked = columns.iter().filter(|c| self.params.compares(c.kind)).count();
+        let share_drifted = if asked == 0 { 0.0 } else { drifted as f64 / asked as f64 };
         let whole = match self.params.table {
             TableRule::AnyColumn => drifted > 0,
             TableRule::Share(share) => share_drifted >= share,
@@ -70,14 +72,14 @@ impl DriftDetector {
         current: &FeatureColumn,
         scratch: &Scratch,
     ) -> Result<(ColumnDrift, Option<Besides>), DriftError> {
-        if let Some(chunking) = self.params.chunks {
+        if let Some(chunking) = self.params.chunks.filter(|_| self.params.compares(kind_of(reference))) {
             let learnt = self.learn(chunking, reference)?;
             return Ok((self.chunked(&learnt, &chunking.bounds(current.len()), current)?, None));
         }
         let sides = ColumnSample::both([reference, current], scratch)?;
         let [r, c] = [sides[0].as_sample(), sides[1].as_sample()];
         let column = self.compare(reference.name(), r, c)?;
-        let besides = self.params.adjust.then(|| Besides::of(r, c));
+        let besides = self.besides(r, c);
         ColumnSample::recycle(sides, scratch);
         Ok((column, besides))
     }
@@ -116,6 +118,20 @@ impl DriftDetector {
             column
         };
         found.into_iter().map(judge).collect()
+    }
+
+    /// What else of a compared column can drift.
+    pub(crate) fn besides(&self, reference: Sample<'_>, current: Sample<'_>) -> Option<Besides> {
+        (self.params.adjust && self.params.compares(reference.kind())).then(|| Besides::of(reference, current))
+    }
+
+    /// A column of a kind that is not compared.
+    pub(crate) fn not_asked(&self, name: &str, reference: Extent, current: Extent) -> Option<ColumnDrift> {
+        let method = self.params.only.filter(|_| !self.params.compares(reference.kind))?;
+        let rules = [self.params.numeric, self.params.categorical];
+        let threshold = rules.iter().find(|rule| rule.method == method).map_or(f64::NAN, |rule| rule.threshold);
+        let message = Some(format!("not compared: {method} does not measure {} columns", reference.kind));
+        Some(ColumnDrift { message, ..self.empty(name, method, threshold, reference, current) })
     }
 
     /// Learns the thresholds of a column's chunks.
@@ -199,7 +215,8 @@ impl DriftDetector {
                 if drift.distance.is_finite() {
                     column.score = Some(drift.distance);
                 } else {
-                    column.message = Some("the score is infinite: one side does not vary at all".to_owned());
+                    column.message =
+                        Some("the score is infinite: a difference is divided by a spread of 0".to_owned());
                 }
             }
             Err(undefined @ (DriftError::NotDefined { .. } | DriftError::TooFewRows { .. })) => {
@@ -225,6 +242,9 @@ impl DriftDetector {
         let reference = clean_r.as_ref().map_or(reference, Sample::Numeric);
         let current = clean_c.as_ref().map_or(current, Sample::Numeric);
         let kind = reference.kind();
+        if let Some(column) = self.not_asked(name, reference.into(), current.into()) {
+            return Ok(column);
+        }
         let (method, threshold) = self.params.rule(kind).choose(reference, current);
         let mut column = self.empty(name, method, threshold, reference.into(), current.into());
         if let Some(message) = self.too_short(&column).filter(|_| kind == current.kind()) {
@@ -247,6 +267,12 @@ impl DriftDetector {
             }
         }
         column.effect_size = self.params.adjust.then(|| effect_size(&pair)).flatten();
+        if let (Method::GTest, None, Sample::Categorical(r), Sample::Categorical(c)) =
+            (method, &column.message, reference, current)
+            && LevelTable::new(r, c).is_sparse()
+        {
+            column.message = Some("fewer than 5 rows are to be expected of a level: the p-value of g_test is too small then, that of cramers_v holds".to_owned());
+        }
         Ok(column)
     }
 

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::statistics::expected;
 use crate::{CategoricalSample, DriftError};
 
 /// Which levels are kept when there are more than [`LevelMerge::max_levels`].
@@ -167,6 +168,12 @@ impl LevelTable {
             counts.extend(std::iter::repeat_n(bucket, listed));
         }
         Self { counts, rows }
+    }
+
+    /// Whether fewer than 5 rows are to be expected somewhere: then the limits that tests of counts go by are far.
+    pub(crate) fn is_sparse(&self) -> bool {
+        let counts: Vec<[f64; 2]> = self.counts.iter().map(|c| c.map(|n| n as f64)).collect();
+        expected(&counts).iter().flatten().any(|&e| e < 5.0)
     }
 
     /// Rows in the table, by side; less than [`LevelTable::rows`] when merging left some out.

@@ -4,8 +4,7 @@ use med_schema::{FeatureColumn, FeatureMatrix};
 use rayon::prelude::*;
 
 use crate::chunks::ChunkRule;
-use crate::decide::Besides;
-use crate::detect::by_name;
+use crate::detect::{by_name, kind_of};
 use crate::{ColumnSample, DriftDetector, DriftError, DriftReport, SampleKind, TimeChunk};
 
 /// A detector with a reference that is prepared once: sorted, counted, and where the parameters ask for chunks, its thresholds learnt. Each batch then costs
@@ -55,7 +54,8 @@ impl Monitor {
             return Err(DriftError::NoColumns);
         }
         let prepare = |column: &FeatureColumn| -> Result<(String, Prepared), DriftError> {
-            let prepared = match detector.params().chunks {
+            let asked = detector.params().compares(kind_of(column));
+            let prepared = match detector.params().chunks.filter(|_| asked) {
                 Some(chunking) => Prepared::Chunks(Box::new(detector.learn(chunking, column)?)),
                 None => Prepared::Sample(ColumnSample::new(column)?),
             };
@@ -83,7 +83,7 @@ impl Monitor {
                 let current = ColumnSample::new(column)?;
                 let (r, c) = (reference.as_sample(), current.as_sample());
                 let drift = self.detector.compare(name, r, c)?;
-                Ok((drift, self.detector.params().adjust.then(|| Besides::of(r, c))))
+                Ok((drift, self.detector.besides(r, c)))
             }
         });
         Ok(self.detector.report(found.collect::<Result<_, DriftError>>()?))

@@ -102,6 +102,7 @@ pub enum TableRule {
 /// | `numeric` | rule for numbers | `ks` >= 0.1 | `ks` >= 0.2 | by size: [`Rule::choose`], 0.05 or 0.1 | `jensen_shannon` | any method for numbers |
 /// | `categorical` | rule for names | `cramers_v` >= 0.1 | `cramers_v` >= 0.2 | by size | `jensen_shannon` | any method for names |
 /// | `alpha` | a score over the threshold also needs a p-value at or below this, where the method has one | 0.05 | none | none | none | (0, 1) |
+/// | `only` | compare only columns of the kinds this method measures, the others have no score | all columns | all columns | all columns | all columns | |
 /// | `min_samples` | fewer non-missing rows on a side: no score | 10 | 10 | 1 | chunks of any size | >= 1 |
 /// | `adjust` | p-values adjusted over all columns; missing values and new levels count | yes | no | no | no | |
 /// | `min_effect` | smallest change that counts beside a p-value | 0.02 | unused | unused | unused | \[0, 1) |
@@ -122,6 +123,9 @@ pub struct DriftParams {
     pub categorical: Rule,
     /// Largest p-value of a score that counts; `None`: p-values do not matter to scores.
     pub alpha: Option<f64>,
+    /// Compare only columns of the kinds this method measures, see [`DriftParams::with_only`]; `None`: all columns.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub only: Option<Method>,
     /// Least non-missing rows a side.
     pub min_samples: usize,
     /// Adjust the p-values of all columns for their number, and take a change of the share of missing values or of new levels for drift; see
@@ -155,6 +159,7 @@ impl DriftParams {
             numeric: rule(Method::Ks),
             categorical: rule(Method::CramersV),
             alpha: None,
+            only: None,
             min_samples: 1,
             adjust: false,
             min_effect: 0.02,
@@ -191,6 +196,17 @@ impl DriftParams {
             self.categorical = rule;
         }
         self
+    }
+
+    /// With this method and no other: columns of a kind it does not measure get no score and say so, and count in no share.
+    #[must_use]
+    pub fn with_only(self, method: Method) -> Self {
+        Self { only: Some(method), ..self.with_method(method) }
+    }
+
+    /// Whether columns of this kind are compared.
+    pub(crate) fn compares(&self, kind: SampleKind) -> bool {
+        self.only.is_none_or(|method| method.measure(self.preset, kind).supports(kind))
     }
 
     /// With this threshold for both kinds of columns, in place of any that would be learnt.
@@ -304,6 +320,9 @@ mod tests {
         let params = DriftParams::default().with_method(Method::Wasserstein);
         assert_eq!(params.numeric.method, Method::Wasserstein);
         assert_eq!(params.categorical.method, Method::CramersV);
+        assert!(params.compares(SampleKind::Categorical));
+        let params = DriftParams::default().with_only(Method::Wasserstein);
+        assert!(params.compares(SampleKind::Numeric) && !params.compares(SampleKind::Categorical));
         let params = DriftParams::preset(Preset::Deepchecks).with_method(Method::Psi);
         assert_eq!((params.numeric, params.numeric.threshold), (params.categorical, 0.2));
     }

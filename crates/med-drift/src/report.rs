@@ -80,7 +80,7 @@ pub struct ColumnDrift {
     /// Chunk by chunk, where the table is judged in chunks; `score` is then the largest of them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub chunks: Option<ChunkScores>,
-    /// Why there is no score.
+    /// Why there is no score, or what to know of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
 }

@@ -182,10 +182,13 @@ pub(crate) struct DriftArgs {
     /// What is compared with it, in the same formats.
     #[arg(long)]
     pub(crate) current: PathBuf,
-    /// One measure for all columns; without it the preset chooses.
+    /// One measure, for the columns of the kinds it measures; other columns get no score. Without it the preset chooses.
     #[arg(long)]
     pub(crate) method: Option<String>,
-    /// A column has drifted from this score on.
+    /// Least rows with a value that a column needs on each side for a score [default: that of the preset; with --method and --preset default 1]
+    #[arg(long)]
+    pub(crate) min_rows: Option<usize>,
+    /// A column has drifted from this score on, or with a method that decides by p-value up to this p-value.
     #[arg(long)]
     pub(crate) threshold: Option<f64>,
     /// Columns to take as categories, whatever their type; separated by commas.
@@ -203,7 +206,7 @@ pub(crate) struct DriftArgs {
     /// The column with the date or time of a row.
     #[arg(long)]
     pub(crate) time: Option<String>,
-    /// Judge the current file in chunks of so many rows.
+    /// Judge the current file in chunks of so many rows; with `--preset nannyml` thresholds are learnt from chunks of the reference of as many rows.
     #[arg(long)]
     pub(crate) chunk_rows: Option<usize>,
     /// Compare all columns together too: principal components, correlations, maximum mean discrepancy, and a boosted classifier that says which

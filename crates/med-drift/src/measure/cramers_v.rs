@@ -1,7 +1,7 @@
 //! Cramer's V with bias correction.
 
 use crate::levels::LevelMerge;
-use crate::statistics::{chi_square_sf, pearson};
+use crate::statistics::{homogeneity_p_value, pearson};
 use crate::{DriftError, Sample, SampleKind};
 
 use super::{Drift, DriftMeasure, merged};
@@ -15,8 +15,11 @@ use super::{Drift, DriftMeasure, merged};
 /// 5. with N rows, r = 2: phi2 = max(0, chi2 / N - (k - 1)(r - 1) / (N - 1)), k' = k - (k - 1)^2 / (N - 1),
 ///    r' = r - (r - 1)^2 / (N - 1), V = sqrt(phi2 / min(k' - 1, r' - 1)).
 ///
-/// Small drifts score exactly 0. The p-value is extra and not part of the recipe: Pearson's chi-square of the merged counts as
-/// they are, neither scaled nor rounded.
+/// Small drifts score exactly 0. The p-value is extra and not part of the recipe: Pearson's chi-square of all levels as they are, neither merged nor scaled nor rounded, for the reference alone
+/// decides what is merged, and the merged counts therefore differ without drift. Where counts of less than 5 are to be expected it is that of the gamma distribution with the
+/// statistic's mean and variance over all deals of the rows to the two sides.
+///
+/// Haldane, J. B. S. (1940). The mean and variance of chi^2, when used as a test of homogeneity, when expectations are small. *Biometrika* 31, 346-355.
 ///
 /// Bergsma, W. (2013). A bias-correction for Cramer's V and Tschuprow's T. *J. Korean Statistical Society* 42, 323-328.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
@@ -69,8 +72,12 @@ impl DriftMeasure for CramersV {
 
     fn measure(&self, reference: Sample<'_>, current: Sample<'_>) -> Result<Drift, DriftError> {
         let table = merged(self, self.merge, reference, current)?;
+        let unmerged = LevelMerge { missing_is_level: self.merge.missing_is_level, ..LevelMerge::none() };
+        let all: Vec<[f64; 2]> =
+            merged(self, unmerged, reference, current)?.counts.iter().map(|c| c.map(|n| n as f64)).collect();
+        let p_value = homogeneity_p_value(&all);
         if table.counts.len() <= 1 {
-            return Ok(Drift::tested(0.0, 1.0));
+            return Ok(Drift::tested(0.0, p_value));
         }
         let [n, m] = table.totals().map(|rows| rows as f64);
         let smaller = n.min(m);
@@ -78,8 +85,6 @@ impl DriftMeasure for CramersV {
         let mut counts: Vec<[f64; 2]> = table.counts.iter().map(|&[r, c]| [scaled(r, n), scaled(c, m)]).collect();
         counts.retain(|c| *c != [0.0, 0.0]);
         let distance = self.corrected(&counts)?;
-        let raw: Vec<[f64; 2]> = table.counts.iter().map(|c| c.map(|n| n as f64)).collect();
-        let p_value = chi_square_sf(pearson(&raw, false), raw.len() - 1);
         Ok(Drift::tested(distance, p_value))
     }
 }

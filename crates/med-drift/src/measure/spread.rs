@@ -3,7 +3,7 @@
 use crate::statistics::Moments;
 use crate::{DriftError, Sample, SampleKind};
 
-use super::{Drift, DriftMeasure, moments};
+use super::{Drift, DriftMeasure, finite, moments};
 
 /// abs(s_ref - s_cur) / (s_ref + s_cur), where s is the sample standard deviation (divisor n - 1); in \[0, 1\].
 ///
@@ -22,6 +22,12 @@ impl DriftMeasure for StdStability {
 
     fn measure(&self, reference: Sample<'_>, current: Sample<'_>) -> Result<Drift, DriftError> {
         let (r, c) = moments(self, reference, current, 2)?;
+        let (finite_r, finite_c) = finite(self, reference, current, 2)?;
+        let varies = |sorted: &[f64]| sorted.first() != sorted.last();
+        if r.std(1.0) + c.std(1.0) == 0.0 && (varies(finite_r) || varies(finite_c)) {
+            let reason = "the squares of the differences underflow";
+            return Err(DriftError::NotDefined { method: self.name(), reason });
+        }
         self.of_moments(r, c)
     }
 }

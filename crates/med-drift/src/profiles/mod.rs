@@ -68,10 +68,13 @@ impl DriftDetector {
         if let (Some(r), Some(c)) = (exact(reference, kind), exact(current, kind)) {
             let mut column = self.compare(name, r.as_sample(), c.as_sample())?;
             column.score_error = column.score.map(|_| 0.0);
-            return Ok((column, self.params().adjust.then(|| Besides::of(r.as_sample(), c.as_sample()))));
+            return Ok((column, self.besides(r.as_sample(), c.as_sample())));
         }
         let rule = self.params().rule(kind);
         let extents = [extent(reference, kind), extent(current, kind)];
+        if let Some(column) = self.not_asked(name, extents[0], extents[1]) {
+            return Ok((column, None));
+        }
         let mut column = self.empty(name, rule.method, rule.threshold, extents[0], extents[1]);
         column.message = self.too_short(&column);
         let mut new_levels = None;
@@ -131,7 +134,8 @@ fn kind_of(profile: &ColumnProfile) -> Option<SampleKind> {
     match column.kind {
         Kind::Continuous | Kind::Count => Some(SampleKind::Numeric),
         Kind::Binary | Kind::Ordinal if column.value_type != ValueType::Text => Some(SampleKind::Numeric),
-        Kind::Binary | Kind::Ordinal | Kind::Nominal => Some(SampleKind::Categorical),
+        // Texts of many levels are still names; those that never repeat are identifiers.
+        Kind::Binary | Kind::Ordinal | Kind::Nominal | Kind::Text => Some(SampleKind::Categorical),
         _ => None,
     }
 }

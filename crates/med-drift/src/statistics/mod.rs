@@ -7,12 +7,12 @@ mod moments;
 mod sort;
 mod tail;
 
-pub(crate) use contingency::{expected, ln_binomial_tail, pearson};
+pub(crate) use contingency::{expected, homogeneity_p_value, ln_binomial_tail, new_levels_p_value, pearson};
 pub(crate) use exact_ranks::{cramer_von_mises_exact, mann_whitney_exact};
 pub(crate) use kolmogorov::{kolmogorov_exact, kolmogorov_limit, kuiper_limit};
 pub(crate) use moments::{Moments, pairwise_sum, quantile};
 pub(crate) use sort::{Scratch, sorted_numbers};
-pub(crate) use tail::{chi_square_sf, cramer_von_mises_limit_sf, f_sf, normal_sf, student_two_sided};
+pub(crate) use tail::{chi_square_sf, cramer_von_mises_limit_sf, f_sf, gamma_sf, normal_sf, student_two_sided};
 
 /// Ranks from 1, equal values sharing the mean of theirs; NaN has none and stays.
 pub(crate) fn midranks(values: &[f64]) -> Vec<f64> {

@@ -17,6 +17,11 @@ pub(crate) fn chi_square_sf(x: f64, freedom: usize) -> f64 {
     checked_gamma_ur(freedom as f64 / 2.0, x / 2.0).unwrap_or(f64::NAN)
 }
 
+/// P(X > x) of the gamma distribution.
+pub(crate) fn gamma_sf(x: f64, shape: f64, scale: f64) -> f64 {
+    if x <= 0.0 { 1.0 } else { checked_gamma_ur(shape, x / scale).unwrap_or(f64::NAN) }
+}
+
 /// P(abs(T) > t) of Student's t.
 pub(crate) fn student_two_sided(t: f64, freedom: f64) -> f64 {
     f_sf(t * t, 1.0, freedom)

@@ -4,6 +4,7 @@
 mod calibration;
 mod golden;
 mod leakage;
+mod many_levels;
 mod monitor;
 mod multivariate;
 mod no_drift;

@@ -203,3 +203,80 @@ fn a_distance_without_a_p_value_gets_one_from_the_reference() {
     assert!(run(&["--calibrate", "5"]).refused().contains("at least 19"));
     assert!(run(&["--calibrate", "99", "--preset", "nannyml"]).refused().contains("none with chunks"));
 }
+
+/// `reference.csv` and `current.csv` of these lines.
+fn sides(folder: &Path, header: &str, reference: impl Iterator<Item = String>, current: impl Iterator<Item = String>) {
+    for (name, lines) in [("reference.csv", reference.collect::<Vec<_>>()), ("current.csv", current.collect())] {
+        std::fs::write(folder.join(name), format!("{header}\n{}\n", lines.join("\n"))).unwrap();
+    }
+}
+
+#[test]
+fn a_word_among_numbers_is_named_with_its_row_and_the_kind_stays() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let line = |i: usize, word: bool| if word { format!("oops,{}", i % 7) } else { format!("{}.5,{}", i * 31 % 97, i % 7) };
+    sides(folder, "y,n", (0..100).map(|i| line(i, false)), (0..100).map(|i| line(i, i == 41)));
+    let base = ["drift", "--reference", "reference.csv", "--current", "current.csv"];
+    let found = med(folder, &base);
+    assert_eq!(found.code, 1);
+    assert!(found.stderr.contains("\"y\" is not compared") && found.stderr.contains("row 42 \"oops\""), "{}", found.stderr);
+    let found = found.json();
+    let (y, n) = (&found["columns"]["y"], &found["columns"]["n"]);
+    assert_eq!((&y["score"], &y["drifted"], &y["kind"]), (&Value::Null, &json!(false), &json!("continuous")));
+    assert_eq!((&n["drifted"], &found["compared"]), (&json!(false), &json!(1)));
+    assert_eq!(found["mismatches"][0]["column"], "y");
+    let missing = med(folder, &[&base[..], &["--null-values", "oops"]].concat()).passed();
+    assert_eq!((&missing["columns"]["y"]["current_nulls"], missing.get("mismatches")), (&json!(1), None));
+}
+
+#[test]
+fn texts_of_many_levels_are_compared_and_what_is_not_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let line = |i: usize, prefix: &str| format!("k{i},2025-01-{:02},{prefix}{}", 1 + i % 28, i * 7919 % 1000);
+    sides(folder, "id,day,code", (0..2000).map(|i| line(i, "L")), (0..2000).map(|i| line(i, "M")));
+    let base = ["drift", "--reference", "reference.csv", "--current", "current.csv"];
+    let found = med(folder, &base);
+    assert_eq!(found.code, 1, "{}", found.stderr);
+    assert!(["\"id\" is not compared: identifier", "\"day\" is not compared"].iter().all(|t| found.stderr.contains(t)));
+    let found = found.json();
+    assert_eq!(found["columns"]["code"]["reasons"], json!(["new_levels"]), "{found}");
+    assert_eq!((&found["share_drifted"], &found["columns"]["day"]["score"]), (&json!(1.0), &Value::Null));
+    sides(folder, "id,day", (0..50).map(|i| format!("k{i},2025-01-01")), (0..50).map(|i| format!("k{i},2025-01-02")));
+    let error = med(folder, &base).refused();
+    assert!(error.contains("no columns to compare") && error.contains("\"id\": identifier"), "{error}");
+}
+
+#[test]
+fn a_measure_asked_for_scores_what_it_can_and_nothing_else() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let five = ["1.5,a", "2.5,a", "3.5,b", "4.5,b", "5.5,a"].map(str::to_owned);
+    let five_later = ["4.25,a", "5.25,a", "6.25,b", "7.25,b", "8.25,a"].map(str::to_owned);
+    sides(folder, "x,g", five.into_iter(), five_later.into_iter());
+    let run = |more: &[&str]| {
+        med(folder, &[&["drift", "--reference", "reference.csv", "--current", "current.csv"], more].concat()).json()
+    };
+    assert_eq!(run(&[])["columns"]["x"]["score"], Value::Null);
+    let ks = run(&["--method", "ks"]);
+    let (x, g) = (&ks["columns"]["x"], &ks["columns"]["g"]);
+    assert!((x["score"].as_f64().unwrap() - 0.6).abs() < 1e-15 && (x["p_value"].as_f64().unwrap() - 5.0 / 14.0).abs() < 1e-12);
+    assert_eq!((&g["method"], &g["score"]), (&json!("ks"), &Value::Null));
+    assert!(g["message"].as_str().unwrap().contains("does not measure categorical"), "{g}");
+    assert_eq!(run(&["--method", "ks", "--min-rows", "6"])["columns"]["x"]["score"], Value::Null);
+    assert!(run(&["--min-rows", "5"])["columns"]["x"]["score"].is_number());
+}
+
+#[test]
+fn thresholds_of_chunks_are_learnt_from_chunks_of_the_same_size() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let line = |i: usize| format!("{}.5", i * 7919 % 1009);
+    sides(folder, "x", (0..400).map(line), (400..500).map(line));
+    let base = ["drift", "--reference", "reference.csv", "--current", "current.csv", "--preset", "nannyml"];
+    let found = med(folder, &[&base[..], &["--chunk-rows", "50"]].concat()).json();
+    let chunks = found["chunks"].as_array().unwrap();
+    assert_eq!(chunks.len(), 2);
+    assert!(chunks.iter().all(|c| c["columns"]["x"]["chunks"]["reference"].as_array().unwrap().len() == 8), "{found}");
+}

@@ -6,8 +6,9 @@ mod profiled;
 mod together;
 
 use anyhow::{Context, bail, ensure};
-use med_drift::{Calibration, DriftDetector, DriftParams, DriftReport, Method, Preset};
+use med_drift::{Calibration, ChunkSize, DriftDetector, DriftParams, DriftReport, Method, Preset};
 use med_schema::{Column, Kind, Role, Schema, Table, ValueType, Verdict, near_names};
+use polars::prelude::DataType;
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value, json};
@@ -31,23 +32,30 @@ pub(crate) fn run(args: &DriftArgs) -> anyhow::Result<Outcome> {
     }
     let reference = args.read.read(&args.reference)?;
     let current = args.read.read(&args.current)?;
-    let schema = common_schema(&reference, &current, args)?;
+    let (schema, mismatches) = common_schema(&reference, &current, args)?;
+    let own_schema = reference.schema().clone();
     let reread = |table: Table, path| -> anyhow::Result<Table> {
         let same =
-            table.schema().columns().iter().all(|c| schema.column(&c.name).is_ok_and(|s| s.value_type == c.value_type));
+            table.schema().columns().iter().all(|c| schema.column(&c.name).map_or(true, |s| s.value_type == c.value_type));
         if same { Ok(table) } else { args.read.read_like(path, &schema) }
     };
-    let (mut names, ignored) = usable(&schema, &[])?;
+    let (mut names, mut ignored) = usable(&schema, &[])?;
+    ignored.extend(mismatches.iter().cloned());
+    tell(&ignored, &mismatches);
     let outcomes = together::outcome_columns(args);
     names.retain(|name| !outcomes.contains(&name.as_str()) && !args.key.contains(name));
     let reference = with_kinds(reread(reference, &args.reference)?, &schema)?;
     let current = with_kinds(reread(current, &args.current)?, &schema)?;
+    if names.is_empty() {
+        let reasons: Vec<String> = ignored.iter().map(|i| format!("{:?}: {}", i.column, i.reason)).collect();
+        bail!("there are no columns to compare; {}", reasons.join("; "));
+    }
     let features = |table: &Table| table.features(names.iter().map(String::as_str));
     if let Some((chunks, without_time)) = chunked::cut(args, &current)? {
         let (result, drifted) =
             chunked::judge(detector, &features(&reference)?, &features(&current)?, (&chunks, without_time))?;
         output::json(&result)?;
-        return Ok(Outcome::of(!drifted));
+        return Ok(Outcome::of(!drifted && mismatches.is_empty()));
     }
     let (x_reference, x_current) = (features(&reference)?, features(&current)?);
     let report = detector.detect(&x_reference, &x_current)?;
@@ -58,23 +66,37 @@ pub(crate) fn run(args: &DriftArgs) -> anyhow::Result<Outcome> {
         more.1 |= report.verdict() != Verdict::Passed;
         more.0.insert("leakage".to_owned(), serde_json::to_value(report)?);
     }
-    finish(&report, (&ignored, &schema), more)
+    if !mismatches.is_empty() {
+        more.1 = true;
+        more.0.insert("mismatches".to_owned(), serde_json::to_value(&mismatches)?);
+    }
+    finish(&report, (&ignored, &own_schema), more)
 }
 
 /// Prints the report, and what it means.
 fn finish(
     report: &DriftReport,
     (ignored, schema): (&[Ignored], &Schema),
-    (more, more_drifted): (Map<String, Value>, bool),
+    (mut more, more_drifted): (Map<String, Value>, bool),
 ) -> anyhow::Result<Outcome> {
+    let compared = report.columns.iter().filter(|c| c.score.is_some() || c.drifted).count();
+    more.insert("compared".to_owned(), json!(compared));
     let kinds = ignored.iter().map(|i| Ok(schema.column(&i.column)?.kind)).collect::<anyhow::Result<Vec<_>>>()?;
     let result = Printed { columns: Columns { measured: report, ignored, kinds: &kinds }, report, more };
     output::json(&result)?;
-    let compared = report.columns.iter().any(|c| c.score.is_some());
-    if !compared {
+    if compared == 0 {
         output::note("no column could be compared; each says why");
     }
-    Ok(Outcome::of(compared && !report.drifted && !more_drifted))
+    Ok(Outcome::of(compared > 0 && !report.drifted && !more_drifted))
+}
+
+/// Says which columns are not compared, and why.
+fn tell(ignored: &[Ignored], mismatches: &[Ignored]) {
+    for column in ignored {
+        let is_mismatch = mismatches.iter().any(|m| m.column == column.column);
+        let hint = if is_mismatch { "; --categorical compares it as names, --null-values takes such words for missing" } else { "" };
+        output::note(&format!("column {:?} is not compared: {}{hint}", column.column, column.reason));
+    }
 }
 
 /// The report with the columns that were not measured among the others.
@@ -123,7 +145,17 @@ fn detector(args: &DriftArgs) -> anyhow::Result<DriftDetector> {
         .with_context(|| format!("preset {:?}", args.preset))?;
     let mut params = DriftParams::preset(preset);
     if let Some(method) = &args.method {
-        params = params.with_method(method.parse::<Method>()?);
+        params = params.with_only(method.parse::<Method>()?);
+        // Who asks for a measure by name wants its value wherever it has one.
+        if preset == Preset::Default {
+            params.min_samples = 1;
+        }
+    }
+    if let Some(rows) = args.min_rows {
+        params.min_samples = rows;
+    }
+    if let (Some(chunks), Some(rows)) = (&mut params.chunks, args.chunk_rows) {
+        chunks.size = ChunkSize::Rows(rows);
     }
     if let Some(threshold) = args.threshold {
         params = params.with_threshold(threshold);
@@ -133,8 +165,9 @@ fn detector(args: &DriftArgs) -> anyhow::Result<DriftDetector> {
 }
 
 /// One schema for both files: the reference's, with the columns named as categories, and floats where one side has whole
-/// numbers and the other has not. A column that is text on one side only is compared as categories: that is drift, and no error.
-fn common_schema(reference: &Table, current: &Table, args: &DriftArgs) -> anyhow::Result<Schema> {
+/// numbers and the other has not. The kinds are the reference's: texts are names however many there are, and a column that it has as numbers is not compared when
+/// the current file holds something else. Those columns are left out of the schema and come beside it.
+fn common_schema(reference: &Table, current: &Table, args: &DriftArgs) -> anyhow::Result<(Schema, Vec<Ignored>)> {
     for name in &args.categorical {
         reference.schema().column(name).context("--categorical")?;
     }
@@ -147,7 +180,7 @@ fn common_schema(reference: &Table, current: &Table, args: &DriftArgs) -> anyhow
     if !differences.is_empty() {
         bail!("the two files have different columns: {}", differences.join("; "));
     }
-    let mut columns = Vec::new();
+    let (mut columns, mut mismatches) = (Vec::new(), Vec::new());
     for column in reference.schema().columns() {
         if unlabelled == Some(column.name.as_str()) {
             columns.push(column.clone());
@@ -159,6 +192,9 @@ fn common_schema(reference: &Table, current: &Table, args: &DriftArgs) -> anyhow
             column.kind = Kind::Nominal;
             column.role = Role::Feature;
         }
+        if column.kind == Kind::Text && column.role == Role::Feature {
+            column.kind = Kind::Nominal;
+        }
         let empty = |t: &Table| t.frame().column(&column.name).is_ok_and(|c| c.null_count() == c.len());
         if column.value_type != other.value_type && !empty(current) {
             let numbers = |t| matches!(t, ValueType::Integer | ValueType::Float);
@@ -167,6 +203,12 @@ fn common_schema(reference: &Table, current: &Table, args: &DriftArgs) -> anyhow
                 other.value_type
             } else if numbers(column.value_type) && numbers(other.value_type) {
                 ValueType::Float
+            } else if numbers(column.value_type)
+                && column.kind != Kind::Nominal
+                && !args.key.contains(&column.name)
+            {
+                mismatches.push(mismatch(&column, current)?);
+                continue;
             } else {
                 output::note(&format!(
                     "column {:?} holds {} in the reference and {} in the current file; compared as categories",
@@ -182,7 +224,22 @@ fn common_schema(reference: &Table, current: &Table, args: &DriftArgs) -> anyhow
         }
         columns.push(column);
     }
-    Ok(Schema::new(columns)?)
+    Ok((Schema::new(columns)?, mismatches))
+}
+
+/// A column of numbers that holds something else in the current file: what, and in which row, counted from 1, it begins.
+fn mismatch(column: &Column, current: &Table) -> anyhow::Result<Ignored> {
+    let name = &column.name;
+    let held = current.schema().column(name)?.value_type;
+    let texts = current.frame().column(name)?.cast(&DataType::String)?;
+    let word = |text: Option<&str>| text.filter(|t| t.trim().parse::<f64>().is_err()).map(str::to_owned);
+    let first = texts.str()?.iter().enumerate().find_map(|(row, text)| Some((row + 1, word(text)?)));
+    let found = match first {
+        Some((row, text)) => format!("{held}, in row {row} {text:?}"),
+        None => held.to_string(),
+    };
+    let reason = format!("the reference holds {}, the current file {found}", column.value_type);
+    Ok(Ignored { column: name.clone(), reason })
 }
 
 fn missing(has: &Schema, lacks: &Schema, words: &str, but: Option<&str>) -> Vec<String> {
@@ -203,7 +260,10 @@ fn missing(has: &Schema, lacks: &Schema, words: &str, but: Option<&str>) -> Vec<
 fn with_kinds(table: Table, schema: &Schema) -> anyhow::Result<Table> {
     let mut columns = Vec::new();
     for own in table.schema().columns() {
-        let common = schema.column(&own.name)?;
+        let Ok(common) = schema.column(&own.name) else {
+            columns.push(own.clone());
+            continue;
+        };
         let fits = common.kind.types().contains(&own.value_type);
         let kind = if fits { common.kind } else { own.kind };
         columns.push(Column { kind, role: common.role, nullable: true, ..own.clone() });
