@@ -12,7 +12,7 @@ use crate::compat;
 use crate::error::RunError;
 use crate::evaluation::Evaluation;
 use crate::judge::{Findings, RowFindings};
-use crate::plan::{Plan, PlanOptions};
+use crate::plan::{Plan, PlanOptions, Source};
 use crate::result::{Level, ResultFormat, ValidationResult, index_query};
 use crate::scan::Cells;
 use crate::suite::Suite;
@@ -111,7 +111,7 @@ impl Suite {
     /// # Errors
     /// When a column that names rows, or one to show, is not there or of a type that no table holds.
     pub fn validate_detailed(&self, frame: &DataFrame, format: &DetailedFormat) -> Result<ValidationResult, RunError> {
-        Plan::evaluate(self.name(), self.expectations(), frame, format.options()).detailed_result(format, frame)
+        Plan::evaluate(Source::Suite(self), frame, format.options()).detailed_result(format, frame)
     }
 }
 

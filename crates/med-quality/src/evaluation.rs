@@ -8,7 +8,7 @@ use crate::cells::Field;
 use crate::error::RunError;
 use crate::expectation::{Expectation, RowRule, Rule, StatisticRule, TableRule};
 use crate::judge::{self, Findings, Sample};
-use crate::plan::{Plan, Step};
+use crate::plan::{Plan, Source, Step};
 use crate::result::{ExpectationResult, ResultFormat, ValidationResult};
 use crate::scan::Metrics;
 
@@ -24,7 +24,7 @@ pub(crate) struct Outcome<'e> {
 /// A suite that has been run on a table. Cheap to turn into a [`Report`], or a [`ValidationResult`] of any level.
 #[derive(Debug)]
 pub struct Evaluation<'e> {
-    suite: &'e str,
+    suite: Source<'e>,
     pub(crate) format: ResultFormat,
     pub(crate) compat: bool,
     pub(crate) outcomes: Vec<Outcome<'e>>,
@@ -124,13 +124,13 @@ impl<'e> Evaluation<'e> {
         let mut format = format.into();
         format.level = format.level.min(self.format.level);
         let results = self.outcomes.iter().map(|outcome| ExpectationResult::new(outcome, format)).collect();
-        ValidationResult::new(self.suite, results, self.success())
+        ValidationResult::new(self.suite.name(), results, self.success())
     }
 
     /// The report: one result for each expectation, in order. It holds counts and statistics and no value of a cell.
     pub fn report(&self) -> Report {
         let results = self.outcomes.iter().map(Outcome::check_result).collect();
-        Report { results, ..Report::new(self.suite) }
+        Report { results, suite: self.suite.fingerprint(), ..Report::new(self.suite.name()) }
     }
 }
 

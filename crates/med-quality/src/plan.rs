@@ -3,7 +3,7 @@
 //! Expectations on the same column under the same row condition share a task, and in it whatever metric can serve several.
 //! A plan scans frames, parts of tables and streams; its metrics give the verdict.
 
-use med_schema::Table;
+use med_schema::{Fingerprint, Table};
 use polars::prelude::{DataFrame, DataType, Schema};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -16,6 +16,7 @@ use crate::evaluation::Evaluation;
 use crate::expectation::{Expectation, OutlierMethod, Partition, Rule, StatisticRule, TableRule, ValueRule};
 use crate::result::{Level, MAX_VALUES, ResultFormat};
 use crate::scan::{Chunk, Keep, Metric, Metrics, Order, RowTest, Scan, Task, TaskState, ValueTest, Work, identity};
+use crate::suite::Suite;
 
 /// What a plan keeps, and how exactly.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -72,6 +73,38 @@ impl PlanOptions {
     }
 }
 
+/// Where the expectations of a plan come from.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Source<'s> {
+    Suite(&'s Suite),
+    /// One of its own, outside any suite.
+    One(&'s Expectation),
+}
+
+impl<'s> Source<'s> {
+    pub(crate) fn name(self) -> &'s str {
+        match self {
+            Self::Suite(suite) => suite.name(),
+            Self::One(_) => "",
+        }
+    }
+
+    fn expectations(self) -> &'s [Expectation] {
+        match self {
+            Self::Suite(suite) => suite.expectations(),
+            Self::One(expectation) => std::slice::from_ref(expectation),
+        }
+    }
+
+    /// The content of the suite, if there is one.
+    pub(crate) fn fingerprint(self) -> Option<Fingerprint> {
+        match self {
+            Self::Suite(suite) => suite.document().ok().map(|document| document.fingerprint()),
+            Self::One(_) => None,
+        }
+    }
+}
+
 /// The work of a suite on a table of known columns. Made by [`Suite::plan`](crate::Suite::plan).
 ///
 /// ```
@@ -88,7 +121,7 @@ impl PlanOptions {
 /// ```
 #[derive(Debug)]
 pub struct Plan<'s> {
-    pub(crate) suite: &'s str,
+    pub(crate) suite: Source<'s>,
     pub(crate) expectations: &'s [Expectation],
     pub(crate) options: PlanOptions,
     /// The names of all columns.
@@ -123,7 +156,8 @@ struct Planner<'s> {
 }
 
 impl<'s> Plan<'s> {
-    pub(crate) fn new(suite: &'s str, expectations: &'s [Expectation], schema: &Schema, options: PlanOptions) -> Self {
+    pub(crate) fn new(suite: Source<'s>, schema: &Schema, options: PlanOptions) -> Self {
+        let expectations = suite.expectations();
         let types: Vec<(String, DataType)> = schema.iter().map(|(n, t)| (n.to_string(), t.clone())).collect();
         let mut planner = Planner {
             types,
@@ -221,12 +255,7 @@ impl<'s> Plan<'s> {
     }
 
     /// Plans for a frame and scans it. In compatibility its columns are first held as pandas would.
-    pub(crate) fn evaluate(
-        suite: &'s str,
-        expectations: &'s [Expectation],
-        frame: &DataFrame,
-        options: PlanOptions,
-    ) -> Evaluation<'s> {
+    pub(crate) fn evaluate(suite: Source<'s>, frame: &DataFrame, options: PlanOptions) -> Evaluation<'s> {
         let held;
         let frame = if options.compat {
             held = compat::as_pandas(frame);
@@ -234,17 +263,12 @@ impl<'s> Plan<'s> {
         } else {
             frame
         };
-        let plan = Self::new(suite, expectations, frame.schema(), options);
+        let plan = Self::new(suite, frame.schema(), options);
         plan.judge(&plan.scan(frame))
     }
 
-    pub(crate) fn evaluate_table(
-        suite: &'s str,
-        expectations: &'s [Expectation],
-        table: &Table,
-        options: PlanOptions,
-    ) -> Evaluation<'s> {
-        Self::evaluate(suite, expectations, table.frame(), options)
+    pub(crate) fn evaluate_table(suite: Source<'s>, table: &Table, options: PlanOptions) -> Evaluation<'s> {
+        Self::evaluate(suite, table.frame(), options)
     }
 }
 

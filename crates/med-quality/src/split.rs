@@ -5,7 +5,7 @@ use polars::prelude::{DataFrame, IntoColumn, NamedFrom, Series};
 
 use crate::evaluation::Evaluation;
 use crate::judge::Findings;
-use crate::plan::{Plan, PlanOptions};
+use crate::plan::{Plan, PlanOptions, Source};
 use crate::result::Level;
 use crate::suite::Suite;
 
@@ -48,7 +48,7 @@ impl Suite {
     /// When the table already has a column of that name.
     pub fn split(&self, table: &Table, at_least: Severity) -> Result<Split, TableError> {
         let options = PlanOptions::from(Level::BooleanOnly).all_rows();
-        let evaluation = Plan::evaluate_table(self.name(), self.expectations(), table, options);
+        let evaluation = Plan::evaluate_table(Source::Suite(self), table, options);
         let broken = broken_by_row(&evaluation, at_least, table.n_rows());
         let is_broken = |row: &usize| !broken[*row].is_empty();
         let (bad, good): (Vec<usize>, Vec<usize>) = (0..table.n_rows()).partition(is_broken);

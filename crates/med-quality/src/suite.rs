@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use med_schema::{Check, CheckResult, Checked, Report, Table};
+use med_schema::{Check, CheckResult, Checked, Report, SuiteDocument, Table};
 use polars::prelude::{DataFrame, Schema};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -11,7 +11,7 @@ use crate::error::SuiteError;
 use crate::evaluation::Evaluation;
 use crate::expectation::Expectation;
 use crate::parameters;
-use crate::plan::{Plan, PlanOptions};
+use crate::plan::{Plan, PlanOptions, Source};
 use crate::result::{Level, ResultFormat, ValidationResult};
 
 /// Expectations of one table. A suite that exists is one whose parameters have all been checked.
@@ -114,6 +114,15 @@ impl Suite {
         Ok(serde_json::to_string_pretty(self)?)
     }
 
+    /// The suite as a document, whose fingerprint its reports carry. It holds all there is to the suite: another bound, another
+    /// note, another fingerprint.
+    ///
+    /// # Errors
+    /// As [`Suite::to_json`].
+    pub fn document(&self) -> Result<SuiteDocument, SuiteError> {
+        Ok(SuiteDocument::new(&self.name, serde_json::to_value(self)?))
+    }
+
     /// Its name.
     pub fn name(&self) -> &str {
         &self.name
@@ -150,17 +159,17 @@ impl Suite {
 
     /// Runs the suite. Never fails: an expectation that cannot run is an errored result of its own.
     pub fn evaluate(&self, table: &Table) -> Evaluation<'_> {
-        Plan::evaluate_table(&self.name, &self.expectations, table, PlanOptions::from(Level::Complete))
+        Plan::evaluate_table(Source::Suite(self), table, PlanOptions::from(Level::Complete))
     }
 
     /// Runs the suite on a frame, keeping no more than `options` ask for.
     pub fn evaluate_frame(&self, frame: &DataFrame, options: impl Into<PlanOptions>) -> Evaluation<'_> {
-        Plan::evaluate(&self.name, &self.expectations, frame, options.into())
+        Plan::evaluate(Source::Suite(self), frame, options.into())
     }
 
     /// Plans the suite for a table of these columns: what to collect, each metric once.
     pub fn plan(&self, columns: &Schema, options: impl Into<PlanOptions>) -> Plan<'_> {
-        Plan::new(&self.name, &self.expectations, columns, options.into())
+        Plan::new(Source::Suite(self), columns, options.into())
     }
 
     /// Runs the suite and writes the result in Great Expectations' shape.
@@ -226,7 +235,7 @@ impl Check<Table> for Expectation {
             return CheckResult::error(self.name(), error).severity(self.severity);
         }
         let options = PlanOptions::from(Level::BooleanOnly);
-        let report = Plan::evaluate_table("", std::slice::from_ref(self), table, options).report();
+        let report = Plan::evaluate_table(Source::One(self), table, options).report();
         let nothing = || CheckResult::error(self.name(), "the expectation gave no result");
         report.results.into_iter().next().unwrap_or_else(nothing)
     }

@@ -234,6 +234,10 @@ pub struct Report {
     /// Content of the subject that was checked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subject: Option<Fingerprint>,
+    /// Content of the suite that was run, where it is one that can be written down; see
+    /// [`SuiteDocument`](crate::SuiteDocument).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub suite: Option<Fingerprint>,
     /// One result a check, in the order of the suite.
     pub results: Vec<CheckResult>,
 }
@@ -241,7 +245,7 @@ pub struct Report {
 impl Report {
     /// A report without results.
     pub fn new(name: impl Into<String>) -> Self {
-        Self { name: name.into(), run: None, subject: None, results: Vec::new() }
+        Self { name: name.into(), run: None, subject: None, suite: None, results: Vec::new() }
     }
 
     /// With one more result.
@@ -262,6 +266,13 @@ impl Report {
     #[must_use]
     pub fn subject(mut self, subject: Fingerprint) -> Self {
         self.subject = Some(subject);
+        self
+    }
+
+    /// With the fingerprint of the suite that was run.
+    #[must_use]
+    pub fn suite(mut self, suite: Fingerprint) -> Self {
+        self.suite = Some(suite);
         self
     }
 

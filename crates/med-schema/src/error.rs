@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::{Kind, Role, SchemaDifference, ValueType};
+use crate::{Fingerprint, Kind, Role, SchemaDifference, ValueType};
 
 fn hint(near: &[String]) -> String {
     if near.is_empty() { String::new() } else { format!("; did you mean {}?", near.join(", ")) }
@@ -12,6 +12,16 @@ fn hint(near: &[String]) -> String {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SchemaError {
+    /// The document of a suite is not the one it says it is.
+    #[error("suite {name:?} is damaged: expected content {expected}, found {found}")]
+    Suite {
+        /// The suite.
+        name: String,
+        /// The fingerprint it carries.
+        expected: Fingerprint,
+        /// The fingerprint of its content.
+        found: Fingerprint,
+    },
     /// Two columns have one name.
     #[error("column {name:?} is there twice, at positions {first} and {second}")]
     DuplicateColumn {

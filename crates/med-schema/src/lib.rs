@@ -15,6 +15,7 @@ mod matrix;
 mod near;
 mod profile;
 mod schema;
+mod suite;
 #[cfg(feature = "polars")]
 mod table;
 
@@ -35,6 +36,7 @@ pub use profile::{
     Cardinality, ColumnProfile, Item, Moments, Profile, ProfileError, ProfileOptions, QuantileSketch, ValueCounts,
 };
 pub use schema::Schema;
+pub use suite::SuiteDocument;
 #[cfg(feature = "polars")]
 pub use table::{
     CsvOptions, ParquetBatches, ParquetFile, ParquetParts, Table, TableError, TableMismatch, Written, infer_schema,
