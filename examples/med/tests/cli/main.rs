@@ -11,6 +11,7 @@ mod lake;
 mod pipeline;
 mod profile;
 mod roles;
+mod scoring;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
