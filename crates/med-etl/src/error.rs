@@ -65,6 +65,14 @@ pub enum EtlError {
         /// The path looked at.
         path: PathBuf,
     },
+    /// A CSV file that cannot be read.
+    #[error("{}: {reason}", path.display())]
+    Csv {
+        /// The file.
+        path: PathBuf,
+        /// What was expected and found, and on which line.
+        reason: String,
+    },
     /// The database cannot be opened.
     #[error("cannot open the database {database}: {source}")]
     Connect {

@@ -6,12 +6,14 @@ pub mod client_year;
 #[cfg(feature = "sqlite")]
 pub mod clients;
 mod content;
+mod csv_batches;
 mod error;
 mod iso;
 mod report;
 pub mod source;
 pub mod transform;
 
+pub use csv_batches::CsvBatches;
 pub use error::{EtlError, MissingColumn};
 pub use report::{ColumnMismatch, DeclaredBy, ExtractedColumn, ExtractionReport, Progress, StepReport};
 pub use source::{

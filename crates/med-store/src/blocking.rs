@@ -256,6 +256,21 @@ impl FeatureView {
         Ok(TrainingSet { set, engine: Arc::clone(&self.engine) })
     }
 
+    /// [`crate::FeatureView::training_set_of`], waiting.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn training_set_of(
+        &self,
+        run: &RunId,
+        versions: &GroupVersions,
+        rule: serde_json::Value,
+        parts: (&Table, &Table),
+    ) -> Result<TrainingSet> {
+        let set = self.engine.block_on(self.view.training_set_of(run, versions, rule, parts))?;
+        Ok(TrainingSet { set, engine: Arc::clone(&self.engine) })
+    }
+
     /// [`crate::FeatureView::open_training_set`], waiting.
     ///
     /// # Errors

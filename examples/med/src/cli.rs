@@ -60,8 +60,11 @@ pub(crate) enum Command {
     /// The model is one of `med train`, or a text file that LightGBM wrote.
     /// A model that was trained with an exposure predicts the cost in a row's exposure where the file has that column, and the
     /// cost in one year where it has not; `exposure` in the output names the column that was used.
+    ///
+    /// With the configuration of a feed of transactions and a cut-off, the features of its clients are made as of that day, and the model
+    /// in production predicts their cost in the year that begins with it. The predictions are kept in the lake, too.
     #[command(
-        after_help = "Example:\n  med predict --model model.json --data clients.parquet --out predictions.parquet"
+        after_help = "Examples:\n  med predict --model model.json --data clients.parquet --out predictions.parquet\n  med predict --config claims.toml --cutoff 2025-01-01 --out predictions.parquet"
     )]
     Predict(PredictArgs),
     /// Computes all metrics of a model on a file, by group too.
@@ -323,12 +326,24 @@ pub(crate) struct TrainArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct PredictArgs {
-    /// The model file.
-    #[arg(long)]
-    pub(crate) model: PathBuf,
+    /// The model file. With --config, that in production without it.
+    #[arg(long, required_unless_present = "config")]
+    pub(crate) model: Option<PathBuf>,
     /// The rows to predict.
-    #[arg(long)]
-    pub(crate) data: PathBuf,
+    #[arg(long, required_unless_present = "config", conflicts_with = "config")]
+    pub(crate) data: Option<PathBuf>,
+    /// Configuration of `med run` with a feed of transactions, whose clients are predicted.
+    #[arg(long, requires = "cutoff")]
+    pub(crate) config: Option<PathBuf>,
+    /// The day (2025-01-01) as of which the clients of the feed are seen; their cost in the year from it on is predicted.
+    #[arg(long, value_name = "DATE", requires = "config")]
+    pub(crate) cutoff: Option<chrono::NaiveDate>,
+    /// The lake with the model in production, instead of the one that the configuration names.
+    #[arg(long, env = "MED_LAKE")]
+    pub(crate) lake: Option<String>,
+    /// The database with the feed, instead of the folder that the configuration names.
+    #[arg(long, env = "MED_DATABASE_URL", hide_env_values = true)]
+    pub(crate) database_url: Option<String>,
     /// Where the predictions go, CSV or Parquet.
     #[arg(long)]
     pub(crate) out: PathBuf,

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, ensure};
 use chrono::{DateTime, TimeZone, Utc};
 use med_drift::DriftParams;
-use med_etl::client_year::ClaimsConfig;
+use med_etl::client_year::{Category, ClaimsConfig};
 use med_features::FeaturePipeline;
 use med_features::select::{Keep, SelectionMethod};
 use med_model::{MetricExpectation, ModelSpec};
@@ -44,6 +44,12 @@ pub(crate) struct Config {
     /// Texts that mean a missing value in these files, besides the empty field.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) null_values: Vec<String>,
+    /// What stands between the fields of these files if they are CSV; a comma without it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) delimiter: Option<char>,
+    /// File with further condition categories for `claims`, a CSV table or a JSON list.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) condition_map: Option<PathBuf>,
     /// A feed of transactions, of which client-years are made; takes the place of the table of clients.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) claims: Option<ClaimsConfig>,
@@ -171,6 +177,8 @@ impl Default for Config {
             table: "clients".to_owned(),
             folder: None,
             null_values: Vec::new(),
+            delimiter: None,
+            condition_map: None,
             claims: None,
             feature_group: "medical_costs".to_owned(),
             registered_model: "annual_medical_cost".to_owned(),
@@ -213,6 +221,8 @@ impl Config {
                 let here = path.parent().unwrap_or(Path::new("."));
                 config.suites.relative_to(here);
                 config.folder = config.folder.map(|folder| here.join(folder));
+                config.delimiter()?;
+                config.read_condition_map(here)?;
                 config
             }
             None => Self::default(),
@@ -246,6 +256,26 @@ impl Config {
         }
     }
 
+    /// The byte between the fields of a feed's CSV files.
+    pub(crate) fn delimiter(&self) -> anyhow::Result<u8> {
+        let delimiter = self.delimiter.unwrap_or(',');
+        let usual = u8::try_from(delimiter).ok().filter(|d| d.is_ascii() && !matches!(d, b'"' | b'\r' | b'\n'));
+        usual.with_context(|| format!("delimiter: expected one ASCII character such as \";\", found {delimiter:?}"))
+    }
+
+    /// Puts the categories of the file behind those that the configuration has itself.
+    fn read_condition_map(&mut self, folder: &Path) -> anyhow::Result<()> {
+        let Some(path) = self.condition_map.as_ref().map(|path| folder.join(path)) else { return Ok(()) };
+        let claims =
+            self.claims.as_mut().context("condition_map is for a feed of transactions: there is no [claims]")?;
+        let named = || format!("condition_map {}", path.display());
+        let text = std::fs::read_to_string(&path).with_context(named)?;
+        let json = path.extension().is_some_and(|e| e.eq_ignore_ascii_case("json"));
+        let categories = if json { Category::from_json(&text) } else { Category::from_csv(&text) };
+        claims.conditions.categories.extend(categories.with_context(named)?);
+        Ok(())
+    }
+
     /// Fingerprint of what decides the results: not where database and lake lie.
     ///
     /// The models' parameters enter as they are used, so another default is another run.
@@ -254,6 +284,8 @@ impl Config {
         what.database_url = None;
         what.lake.clear();
         what.folder = None;
+        // Its categories stand among those of `claims` by now.
+        what.condition_map = None;
         what.suites = Suites::default();
         Ok(Fingerprint::of(serde_json::to_vec(&(what, specs, DriftParams::default()))?))
     }

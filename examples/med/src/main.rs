@@ -6,6 +6,7 @@
 mod cli;
 mod command;
 mod config;
+mod feed;
 mod intervals;
 mod learner;
 mod output;

@@ -234,6 +234,13 @@ impl Prepared {
         keys(table.schema()).into_iter().filter(own).collect()
     }
 
+    /// Checks that a table has the raw columns; the error names each that it lacks.
+    pub(crate) fn features_in(&self, table: &Table) -> anyhow::Result<()> {
+        let lacks: Vec<&str> = self.columns().names().filter(|name| !table.schema().contains(name)).collect();
+        ensure!(lacks.is_empty(), "the model was trained on columns that are not there: {}", lacks.join(", "));
+        Ok(())
+    }
+
     fn encode(&self, table: &Table) -> anyhow::Result<FeatureMatrix> {
         Ok(self.preparation.pipeline.transform(&table.features(self.columns().names())?)?)
     }

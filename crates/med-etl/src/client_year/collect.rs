@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use chrono::NaiveDate;
 use polars::prelude::DataFrame;
 use rayon::prelude::*;
 
@@ -15,7 +16,7 @@ use super::mapping::{ClientsTable, DiagnosisTable, EnrolmentTable};
 use super::rules::Unreadable as UnreadablePolicy;
 use super::spans::{EnrolmentReport, Span, month_around};
 use super::transactions::{Chunk, Reader};
-use super::window::Day;
+use super::window::{Day, Windows};
 
 /// Rows that one thread reads at a time.
 const ROWS: usize = 1 << 14;
@@ -46,12 +47,31 @@ impl RollUp {
     /// # Errors
     /// When the configuration contradicts itself; the error names the part.
     pub fn new(config: &ClaimsConfig) -> Result<Self, ClientYearError> {
-        let plan = Plan::new(config)?;
+        Ok(Self::of(Plan::new(config)?))
+    }
+
+    /// A roll-up that gives the features of clients as of one cut-off whose target window need not be over, or have begun: what a
+    /// fitted model predicts from. The configuration's own cut-offs are not used.
+    ///
+    /// A client has a row if it was enrolled on the day before the cut-off, or is known to be in the target window, and has the
+    /// months of history that the rules ask for. There is neither exposure nor target; features are those of a roll-up with a target at
+    /// this cut-off, value by value.
+    ///
+    /// # Errors
+    /// As [`RollUp::new`].
+    pub fn features_at(config: &ClaimsConfig, cut_off: NaiveDate) -> Result<Self, ClientYearError> {
+        let windows = Windows { cut_offs: vec![cut_off], ..config.windows.clone() };
+        let plan = Plan::new(&ClaimsConfig { windows, ..config.clone() })?;
+        Ok(Self::of(Plan { features_only: true, ..plan }))
+    }
+
+    fn of(plan: Plan) -> Self {
+        let config = &plan.config;
         let mut clients = Clients::default();
         let attributes = config.clients.as_ref().map_or(0, |t| t.attributes.len());
         clients.levels.resize_with(attributes, Default::default);
         let tables = config.transactions.len();
-        Ok(Self {
+        Self {
             plan,
             clients,
             enrolment: EnrolmentReport::default(),
@@ -62,7 +82,7 @@ impl RollUp {
             given: Vec::new(),
             rows: vec![0; tables],
             events_began: false,
-        })
+        }
     }
 
     /// The tables of clients and enrolment, each once.

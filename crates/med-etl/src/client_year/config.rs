@@ -123,6 +123,8 @@ pub(super) struct Plan {
     pub(super) threshold: Option<i64>,
     /// Price factors by year, or none.
     pub(super) prices: Prices,
+    /// Features alone are wanted: what comes after the cut-offs is not there yet.
+    pub(super) features_only: bool,
 }
 
 #[derive(Debug)]
@@ -180,7 +182,16 @@ impl Plan {
         let (services, windows) = (services.into_iter().map(str::to_owned).collect(), config.windows.resolve()?);
         let (rolling, threshold) = (rolling(config)?, threshold(config)?);
         let prices = prices(config.rules.inflation.as_ref())?;
-        Ok(Self { config: config.clone(), windows, conditions, services, rolling, threshold, prices })
+        Ok(Self {
+            config: config.clone(),
+            windows,
+            conditions,
+            services,
+            rolling,
+            threshold,
+            prices,
+            features_only: false,
+        })
     }
 
     /// The place of a type of service.

@@ -28,6 +28,14 @@ pub enum ClientYearError {
         /// What was expected and what was found.
         reason: String,
     },
+    /// A file of condition categories that says something wrong.
+    #[error("category map, line {line}: {reason}")]
+    CategoryFile {
+        /// The line, from 1.
+        line: u64,
+        /// What was expected and what was found.
+        reason: String,
+    },
     /// A table that the configuration does not name.
     #[error("table {table:?} is not in the claims configuration{}", near(.known))]
     UnknownTable {

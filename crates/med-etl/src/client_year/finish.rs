@@ -145,7 +145,13 @@ impl RollUp {
         let target_months = member_months(&one.union, window.cut, window.end, rules.member_months);
         let inclusion = rules.inclusion;
         let history = || member_months(&one.union, window.start, window.cut, rules.member_months);
-        let included = if target_months <= 0.0 {
+        let included = if self.plan.features_only {
+            let there = target_months > 0.0 || covers(&one.union, window.cut - 1, 0);
+            let fits = there && (inclusion.min_history_months <= 0.0 || history() >= inclusion.min_history_months);
+            tally.without_exposure += u64::from(!there);
+            tally.not_included += u64::from(there && !fits);
+            fits
+        } else if target_months <= 0.0 {
             tally.without_exposure += 1;
             false
         } else {
@@ -156,7 +162,8 @@ impl RollUp {
             fits
         };
         let (mut target, mut transactions) = (0_i64, false);
-        for (line, fate) in one.lines.iter().zip(&one.settled) {
+        let costs = if self.plan.features_only { &[][..] } else { one.lines };
+        for (line, fate) in costs.iter().zip(&one.settled) {
             if *fate == Fate::Kept && (window.cut..window.end).contains(&line.date) {
                 tally.target.read(line.cents);
                 if included {

@@ -10,6 +10,7 @@
 //! **No leakage.** For the features at a cut-off the rules are applied anew to what was dated and known before it; for targets and
 //! ledger, to all that is there. The reasons for each rule and default are in `docs/client-year.md`.
 
+mod category_file;
 mod cells;
 mod client;
 mod codes;

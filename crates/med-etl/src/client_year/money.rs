@@ -9,7 +9,7 @@ fn within(cents: i64) -> Option<i64> {
     (-LIMIT..=LIMIT).contains(&cents).then_some(cents)
 }
 
-/// Cents of a text: digits with an optional sign before or behind, thousands separators, and parentheses for negative amounts.
+/// Cents of a text: digits with an optional sign before or behind, thousands separators, the symbol of a currency, and parentheses for negative amounts.
 /// `None` if it is none.
 pub(super) fn parse(text: &str, unit: AmountUnit) -> Option<i64> {
     let text = text.trim();
@@ -17,12 +17,14 @@ pub(super) fn parse(text: &str, unit: AmountUnit) -> Option<i64> {
         Some(inner) => (inner, true),
         None => (text, false),
     };
+    let text = without_symbol(text);
     let (text, minus) = match text.as_bytes() {
         [b'-', ..] => (&text[1..], true),
         [b'+', ..] => (&text[1..], false),
         [.., b'-'] => (&text[..text.len() - 1], true),
         _ => (text, false),
     };
+    let text = without_symbol(text);
     let (point, separator) = match unit {
         AmountUnit::DecimalComma => (',', '.'),
         AmountUnit::Currency | AmountUnit::Cents => ('.', ','),
@@ -63,6 +65,13 @@ pub(super) fn parse(text: &str, unit: AmountUnit) -> Option<i64> {
         cents + i64::from(up)
     };
     within(if minus != in_parentheses { -cents } else { cents })
+}
+
+/// The text without a currency's symbol and blanks around it: which currency it is, a column says.
+fn without_symbol(text: &str) -> &str {
+    const SYMBOLS: [char; 4] = ['$', '\u{20ac}', '\u{a3}', '\u{a5}'];
+    let text = text.trim();
+    text.strip_prefix(SYMBOLS).or_else(|| text.strip_suffix(SYMBOLS)).unwrap_or(text).trim()
 }
 
 fn digit_of(byte: u8) -> Option<u8> {
@@ -111,10 +120,15 @@ mod tests {
             ("0.135", 14),
             ("0.1251", 13),
             (" 2 ", 200),
+            ("$1,234.50", 123_450),
+            ("($ 12.30)", -1_230),
+            ("-$0.50", -50),
+            ("$-7", -700),
+            ("5.20 \u{20ac}", 520),
         ] {
             assert_eq!(cents(text), Some(expected), "{text}");
         }
-        for bad in ["", ".", "-", "1.2.3", "12a", "1e3", "NaN", "1,5", "1,2345", "$5", "99999999999999999"] {
+        for bad in ["", ".", "-", "1.2.3", "12a", "1e3", "NaN", "1,5", "1,2345", "$", "$$5", "99999999999999999"] {
             assert_eq!(cents(bad), None, "{bad}");
         }
         assert_eq!(parse("1.234,5", AmountUnit::DecimalComma), Some(123_450));

@@ -63,12 +63,14 @@ pub(super) fn build(
         columns.push(Float64Chunked::from_vec((*name).into(), values).into_column());
         specs.push(Declared::new(*name, Kind::Continuous, ValueType::Float).unit(*unit));
     }
-    let exposure = rows.iter().flat_map(|part| part.exposure.iter().copied()).collect();
-    columns.push(Float64Chunked::from_vec(EXPOSURE.into(), exposure).into_column());
-    specs.push(Declared::new(EXPOSURE, Kind::Continuous, ValueType::Float).unit("years").role(Role::Exposure));
-    let targets = rows.iter().flat_map(|part| part.target.iter().copied()).collect();
-    columns.push(Int64Chunked::from_vec(TARGET_CENTS.into(), targets).into_column());
-    specs.push(declared(TARGET_CENTS, Whole::Cents).role(Role::Target));
+    if !plan.features_only {
+        let exposure = rows.iter().flat_map(|part| part.exposure.iter().copied()).collect();
+        columns.push(Float64Chunked::from_vec(EXPOSURE.into(), exposure).into_column());
+        specs.push(Declared::new(EXPOSURE, Kind::Continuous, ValueType::Float).unit("years").role(Role::Exposure));
+        let targets = rows.iter().flat_map(|part| part.target.iter().copied()).collect();
+        columns.push(Int64Chunked::from_vec(TARGET_CENTS.into(), targets).into_column());
+        specs.push(declared(TARGET_CENTS, Whole::Cents).role(Role::Target));
+    }
 
     let schema = Schema::new(specs)?;
     let frame = DataFrame::new(n, columns)?;
@@ -171,10 +173,9 @@ fn agreed<T: PartialEq>(mut values: impl Iterator<Item = T>, conflicts: &mut u64
 /// This is the step in which money stops being whole cents.
 ///
 /// # Errors
-/// When the table has no target in cents.
+/// When the table has no cut-offs, so that it is none of client-years.
 pub fn in_currency_units(table: Table) -> Result<Table, ClientYearError> {
-    let missing = || ClientYearError::NotClientYears { column: TARGET_CENTS.to_owned(), expected: ValueType::Integer };
-    table.schema().column(TARGET_CENTS).map_err(|_| missing())?;
+    table.schema().column(CUT_OFF).map_err(|_| no_cut_offs())?;
     let (frame, schema) = table.into_parts();
     let (mut columns, mut specs) = (Vec::with_capacity(schema.len()), Vec::with_capacity(schema.len()));
     for (column, spec) in frame.columns().iter().zip(schema.columns()) {
@@ -200,9 +201,12 @@ pub fn in_currency_units(table: Table) -> Result<Table, ClientYearError> {
 /// # Errors
 /// When the table has no cut-offs.
 pub fn cut_offs(table: &Table) -> Result<Vec<chrono::NaiveDate>, ClientYearError> {
-    let missing = || ClientYearError::NotClientYears { column: CUT_OFF.to_owned(), expected: ValueType::Timestamp };
-    let moments = table.frame().column(CUT_OFF).map_err(|_| missing())?.datetime().map_err(|_| missing())?;
+    let moments = table.frame().column(CUT_OFF).map_err(|_| no_cut_offs())?.datetime().map_err(|_| no_cut_offs())?;
     let days = moments.physical().iter().flatten().map(|m| m.div_euclid(MICROS_A_DAY));
     let days: std::collections::BTreeSet<i64> = days.collect();
     Ok(days.into_iter().filter_map(|d| i32::try_from(d).ok()).map(date_of).collect())
+}
+
+fn no_cut_offs() -> ClientYearError {
+    ClientYearError::NotClientYears { column: CUT_OFF.to_owned(), expected: ValueType::Timestamp }
 }

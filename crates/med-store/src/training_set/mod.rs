@@ -11,7 +11,9 @@ use std::sync::Arc;
 use med_schema::{Fingerprint, FingerprintHasher, Profile, RunId, Table};
 use object_store::path::Path;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
+use split::Keys;
 pub use split::Split;
 
 use crate::delta::DeltaEngine;
@@ -71,15 +73,67 @@ impl FeatureView {
     /// # Errors
     /// When the split is none, a group cannot be read, or the store fails.
     pub async fn training_set(&self, run: &RunId, split: Split) -> Result<TrainingSet> {
+        if matches!(split, Split::Given { .. }) {
+            let reason = "a split by given rows takes the rows: FeatureView::training_set_of".to_owned();
+            return Err(StoreError::Split { reason });
+        }
         split.check()?;
+        self.freeze(run, None, split, &[]).await
+    }
+
+    /// Freezes the rows of these versions of the groups whose keys (primary key and event time) are among those of `train` and
+    /// `test`, under the next number; what the two have in further columns does not matter. `rule` says, for people and programs, how
+    /// they were assigned. A run that asked for the same rows before gets the set it made then, whichever versions it names now.
+    ///
+    /// # Errors
+    /// When a row is in both parts or in none of the versions, a group cannot be read, or the store fails.
+    pub async fn training_set_of(
+        &self,
+        run: &RunId,
+        versions: &GroupVersions,
+        rule: Value,
+        (train, test): (&Table, &Table),
+    ) -> Result<TrainingSet> {
+        let (primary_key, event_time) = self.row_key();
+        let mut hasher = FingerprintHasher::new();
+        let mut given: Vec<Keys> = Vec::new();
+        for part in [train, test] {
+            let keys = split::keys_of(part.frame(), &primary_key, &event_time)?;
+            hasher.part((keys.len() as u64).to_le_bytes());
+            keys.iter().for_each(|key| {
+                hasher.part(key);
+            });
+            given.push(keys.into_iter().collect());
+        }
+        if given[0].iter().any(|key| given[1].contains(key)) {
+            return Err(StoreError::Split { reason: "expected no row in both parts, found some".to_owned() });
+        }
+        let split = Split::Given { rule, keys: hasher.finish() };
+        self.freeze(run, Some(versions), split, &given).await
+    }
+
+    async fn freeze(
+        &self,
+        run: &RunId,
+        versions: Option<&GroupVersions>,
+        split: Split,
+        given: &[Keys],
+    ) -> Result<TrainingSet> {
         let definition = self.definition();
         let folder = layout::training_sets(&definition.name, definition.version);
         if let Some(manifest) = self.made_by(&folder, run, &split).await? {
             return Ok(TrainingSet { engine: Arc::clone(&self.engine), manifest: Arc::new(manifest) });
         }
-        let versions = self.versions().await?;
+        let versions = match versions {
+            Some(versions) => versions.clone(),
+            None => self.versions().await?,
+        };
         let mut parts = Vec::new();
-        for (name, table) in self.split(&versions, &split).await? {
+        for ((name, table), number) in self.split(&versions, &split, given).await?.into_iter().zip(0..) {
+            if let Some(keys) = given.get(number).filter(|keys| keys.len() != table.n_rows()) {
+                let reason = format!("{} of the {} rows of {name} are in the view", table.n_rows(), keys.len());
+                return Err(StoreError::Split { reason });
+            }
             let bytes = parquet::write_table(&table)?;
             let fingerprint = Fingerprint::of(&bytes);
             // Bytes first: a set that is listed can be read.
@@ -128,7 +182,17 @@ impl FeatureView {
     /// When a version can no longer be read, or a part has other content.
     pub async fn reproduce(&self, set: &TrainingSet) -> Result<Fingerprint> {
         let manifest = set.manifest();
-        for ((_, table), part) in self.split(&manifest.versions, &manifest.split).await?.iter().zip(&manifest.parts) {
+        let mut given = Vec::new();
+        if matches!(manifest.split, Split::Given { .. }) {
+            let (primary_key, event_time) = self.row_key();
+            for part in &manifest.parts {
+                let rows = set.read(&part.name).await?;
+                given.push(split::keys_of(rows.frame(), &primary_key, &event_time)?.into_iter().collect());
+            }
+        }
+        for ((_, table), part) in
+            self.split(&manifest.versions, &manifest.split, &given).await?.iter().zip(&manifest.parts)
+        {
             let found = Fingerprint::of(parquet::write_table(table)?);
             if found != part.fingerprint {
                 let object = format!("training set {} of {}, part {}", manifest.number, manifest.view, part.name);
@@ -138,10 +202,15 @@ impl FeatureView {
         digest(self, &manifest.versions, &manifest.split, &manifest.parts)
     }
 
-    async fn split(&self, versions: &GroupVersions, split: &Split) -> Result<Vec<(&'static str, Table)>> {
+    async fn split(
+        &self,
+        versions: &GroupVersions,
+        split: &Split,
+        given: &[Keys],
+    ) -> Result<Vec<(&'static str, Table)>> {
         let table = self.read(versions).await?;
         let (primary_key, event_time) = self.row_key();
-        let assigned = split.assign(table.frame(), &primary_key, &event_time)?;
+        let assigned = split.assign(table.frame(), &primary_key, &event_time, given)?;
         let part = |(number, name): (usize, &&'static str)| {
             let flags: Vec<bool> = assigned.iter().map(|part| *part == number).collect();
             let frame = rows_where(table.frame(), &flags, true)?;

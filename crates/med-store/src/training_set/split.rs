@@ -1,9 +1,12 @@
 //! How rows are split into parts. Pure: the same rows, the same parts, whatever their order.
 
+use std::collections::HashSet;
+
 use chrono::{DateTime, Utc};
-use med_schema::FingerprintHasher;
+use med_schema::{Fingerprint, FingerprintHasher};
 use polars::prelude::{DataFrame, DataType, TimeUnit};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::row_key::row_keys;
 use crate::{Result, StoreError};
@@ -28,6 +31,14 @@ pub enum Split {
         /// The first moment of `test`.
         test_from: DateTime<Utc>,
     },
+    /// By row, as the maker of the set said: rows of neither part are left out. Such a set is made again from the keys that its own
+    /// parts hold.
+    Given {
+        /// The rule by which the maker assigned them, with its seed.
+        rule: Value,
+        /// Digest of the keys of each part.
+        keys: Fingerprint,
+    },
 }
 
 impl Split {
@@ -48,10 +59,22 @@ impl Split {
         }
     }
 
-    /// For each row the number of its part.
-    pub(super) fn assign(&self, rows: &DataFrame, primary_key: &[String], event_time: &str) -> Result<Vec<usize>> {
+    /// For each row the number of its part; a number that no part has for rows that are left out. `given` holds the rows' keys, part
+    /// by part, for a split that is given.
+    pub(super) fn assign(
+        &self,
+        rows: &DataFrame,
+        primary_key: &[String],
+        event_time: &str,
+        given: &[Keys],
+    ) -> Result<Vec<usize>> {
         match self {
             Self::None => Ok(vec![0; rows.height()]),
+            Self::Given { .. } => {
+                let keys = keys_of(rows, primary_key, event_time)?;
+                let part = |key: &Vec<u8>| given.iter().position(|part| part.contains(key)).unwrap_or(usize::MAX);
+                Ok(keys.iter().map(part).collect())
+            }
             Self::Client { test_share, seed } => {
                 let keys = row_keys(rows, primary_key)?;
                 Ok(keys.iter().map(|key| usize::from(uniform(*seed, key) < *test_share)).collect())
@@ -72,6 +95,15 @@ impl Split {
     }
 }
 
+/// The keys of the rows of a part.
+pub(super) type Keys = HashSet<Vec<u8>>;
+
+/// The keys of these rows, which must be there.
+pub(super) fn keys_of(rows: &DataFrame, primary_key: &[String], event_time: &str) -> Result<Vec<Vec<u8>>> {
+    let key: Vec<String> = primary_key.iter().cloned().chain([event_time.to_owned()]).collect();
+    row_keys(rows, &key)
+}
+
 /// A number in [0, 1) from the first 53 bits of a digest.
 fn uniform(seed: u64, key: &[u8]) -> f64 {
     let digest = FingerprintHasher::new().part(seed.to_le_bytes()).part(key).finish();
@@ -89,13 +121,13 @@ mod tests {
         let ids: Vec<i64> = (0..20_000).map(|n| n / 2).collect();
         let frame = DataFrame::new(ids.len(), vec![Column::new("id".into(), ids)]).unwrap();
         let key = ["id".to_owned()];
-        let parts = Split::Client { test_share: 0.25, seed: 7 }.assign(&frame, &key, "").unwrap();
+        let parts = Split::Client { test_share: 0.25, seed: 7 }.assign(&frame, &key, "", &[]).unwrap();
         assert!(parts.chunks(2).all(|pair| pair[0] == pair[1]));
         let share = parts.iter().sum::<usize>() as f64 / parts.len() as f64;
         assert!((share - 0.25).abs() < 0.02, "{share}"); // 10,000 clients: four standard errors are 0.017
-        let other = Split::Client { test_share: 0.25, seed: 8 }.assign(&frame, &key, "").unwrap();
+        let other = Split::Client { test_share: 0.25, seed: 8 }.assign(&frame, &key, "", &[]).unwrap();
         assert_ne!(parts, other);
-        let few = Split::Client { test_share: 0.25, seed: 7 }.assign(&frame.slice(100, 10), &key, "").unwrap();
+        let few = Split::Client { test_share: 0.25, seed: 7 }.assign(&frame.slice(100, 10), &key, "", &[]).unwrap();
         assert_eq!(few, parts[100..110]);
     }
 }

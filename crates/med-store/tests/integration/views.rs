@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use med_schema::{Column, Kind, Role, Schema, Table, ValueType, Version};
+use med_store::blocking::FeatureView;
 use med_store::{
     Artifact, ArtifactKind, FeatureGroupDefinition, FeatureViewDefinition, GroupColumns, JoinedGroup, LineageStep,
     Split, StoreError, open_lineage,
@@ -125,6 +126,40 @@ fn views_that_cannot_be_are_refused() {
     let error = refused(|v| v.joins[0].max_age_seconds = None);
     assert!(error.contains("already defined otherwise"), "{error}");
     assert!(lake.lake.open_feature_view("costs", 1).unwrap_err().to_string().contains("cost_v1"));
+}
+
+#[test]
+fn rows_that_the_caller_split_are_frozen_and_can_be_made_again() {
+    for lake in lakes() {
+        fill(&lake);
+        let view = lake.lake.feature_view(view()).unwrap();
+        let versions = view.versions().unwrap();
+        let all = view.read(&versions).unwrap();
+        // Every third row is in no part.
+        let rows = |rest: usize| (0..all.n_rows()).filter(|row| row % 3 == rest).collect::<Vec<_>>();
+        let (train, test) = (all.take(&rows(0)).unwrap(), all.take(&rows(1)).unwrap());
+        let rule = serde_json::json!({ "by": "row", "seed": 7 });
+        let made = |view: &FeatureView| view.training_set_of(&run("t1"), &versions, rule.clone(), (&train, &test));
+        let set = made(&view).unwrap();
+        assert!(same(&set.read("train").unwrap(), &train) && same(&set.read("test").unwrap(), &test));
+        assert_eq!(view.reproduce(&set).unwrap(), set.manifest().digest);
+        assert!(matches!(&set.manifest().split, Split::Given { rule, .. } if rule["seed"] == 7));
+
+        // The group goes on; the set stays, and so does what it is made from.
+        let costs = lake.lake.open_feature_group("medical_costs", None).unwrap();
+        costs.insert(run("later"), &admit(clients(0..300, 999.0))).unwrap();
+        let before = content(&lake.store);
+        assert_eq!(made(&view).unwrap().manifest(), set.manifest());
+        assert_eq!(content(&lake.store), before);
+        assert_eq!(view.reproduce(&set).unwrap(), set.manifest().digest);
+
+        let refused = |parts| view.training_set_of(&run("t2"), &versions, rule.clone(), parts).unwrap_err().to_string();
+        assert!(refused((&train, &train)).contains("both parts"));
+        let later = view.read(&view.versions().unwrap()).unwrap();
+        let error = refused((&later, &test.take(&[]).unwrap()));
+        assert!(error.contains("are in the view"), "{error}");
+        assert!(view.training_set(&run("t3"), set.manifest().split.clone()).is_err());
+    }
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use anyhow::bail;
 use med_schema::{Column, Kind, Table, ValueType};
 use polars::prelude::{Column as Values, DataFrame};
 use serde_json::json;
@@ -11,20 +12,36 @@ use crate::output::{self, Outcome};
 use crate::prepared::Prepared;
 
 pub(crate) fn run(args: &PredictArgs) -> anyhow::Result<Outcome> {
-    let model = Prepared::load(&args.model)?;
-    let table = model.read(&args.data, &args.read)?;
+    if let Some(cut_off) = args.cutoff {
+        return crate::run::scoring::run(args, cut_off);
+    }
+    let (Some(model), Some(rows)) = (&args.model, &args.data) else { bail!("expected --model and --data") };
+    let model = Prepared::load(model)?;
+    let table = model.read(rows, &args.read)?;
     let started = Instant::now();
     let predicted = model.predict(&table)?;
     let seconds = started.elapsed().as_secs_f64();
-    let ends = args.interval.map(|level| model.intervals(&predicted, level)).transpose()?;
-    let mut predictions = predictions(&table, &model.keys(&table), predicted)?;
-    for (name, values) in ends.into_iter().flat_map(|(lower, upper)| [("lower", lower), ("upper", upper)]) {
-        predictions = with_numbers(predictions, name, values)?;
-    }
+    let predictions = with_intervals(&model, &table, &model.keys(&table), predicted, args.interval)?;
     predictions.write(&args.out)?;
     let exposure = model.exposure().filter(|name| table.schema().contains(name));
     output::json(&json!({ "rows": predictions.n_rows(), "exposure": exposure, "seconds": seconds }))?;
     Ok(Outcome::Passed)
+}
+
+/// Keys and prediction, and the ends of intervals at this level if there is one.
+pub(crate) fn with_intervals(
+    model: &Prepared,
+    table: &Table,
+    keys: &[&str],
+    predicted: Vec<f64>,
+    level: Option<f64>,
+) -> anyhow::Result<Table> {
+    let ends = level.map(|level| model.intervals(&predicted, level)).transpose()?;
+    let mut predictions = predictions(table, keys, predicted)?;
+    for (name, values) in ends.into_iter().flat_map(|(lower, upper)| [("lower", lower), ("upper", upper)]) {
+        predictions = with_numbers(predictions, name, values)?;
+    }
+    Ok(predictions)
 }
 
 /// Keys and prediction, in the order of the rows.

@@ -13,7 +13,9 @@ mod modelling;
 mod page;
 mod promotion;
 mod record;
+pub(crate) mod scoring;
 mod summary;
+mod training_set;
 
 use med_schema::{Fingerprint, Lineage, RunId};
 use med_store::ResultKind;
@@ -126,10 +128,11 @@ fn pipeline(
 
     step("load");
     let loaded = clients::load(&admitted, suites, config, record)?;
+    drop(admitted);
     progress.end();
 
     step("split and select");
-    let parts = modelling::split(loaded.value(), config, record)?;
+    let parts = modelling::split(loaded, config, record)?;
     progress.end();
 
     step("train");

@@ -14,10 +14,11 @@ use med_schema::{
     Admitted, Check, CheckResult, Checked, FeatureKind, FingerprintHasher, Input, Report, Severity, Table, Verdict,
 };
 use med_store::{ModelArtifact, ResultKind};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::clients::{CLIENT_ID, EVENT_TIME};
 use super::record::{ModelRecord, Record};
+use super::training_set;
 use crate::config::{Config, FeatureSet, ModelConfig, ModelSuite};
 use crate::learner::Boosted;
 use crate::prepared::Prepared;
@@ -83,9 +84,13 @@ pub(super) fn check(config: &Config) -> anyhow::Result<()> {
 }
 
 /// Splits first, then measures drift between the parts and selects: nothing looks at all rows.
-pub(super) fn split(table: &Table, config: &Config, record: &mut Record) -> anyhow::Result<Parts> {
-    let (train, test) = parts_of(table, config, record)?;
-    let (train, test) = (table.take(&train)?, table.take(&test)?);
+pub(super) fn split(loaded: Admitted<Table>, config: &Config, record: &mut Record) -> anyhow::Result<Parts> {
+    let (train, test) = {
+        let table = loaded.value();
+        let (train, test, rule) = parts_of(table, config, record)?;
+        training_set::freeze(&table.take(&train)?, &table.take(&test)?, rule, config, record)?
+    };
+    drop(loaded);
     record.rows("train", train.n_rows());
     record.rows("test", test.n_rows());
     let too_few = test.n_rows() < config.min_test_rows;
@@ -123,11 +128,15 @@ pub(super) fn split(table: &Table, config: &Config, record: &mut Record) -> anyh
 }
 
 /// Which rows are trained on. Of client-years at one cut-off, a client is on one side; of several, those at the last one are held
-/// back, and trained on are those whose target was over by then.
-fn parts_of(table: &Table, config: &Config, record: &mut Record) -> anyhow::Result<(Vec<usize>, Vec<usize>)> {
-    let rows = |split: Split| (split.train().to_vec(), split.test().to_vec());
+/// back, and trained on are those whose target was over by then. With the rows, the rule by which they were split.
+fn parts_of(table: &Table, config: &Config, record: &mut Record) -> anyhow::Result<(Vec<usize>, Vec<usize>, Value)> {
+    let drawn = |split: Split, by: &str| {
+        let rule = json!({ "by": by, "train_fraction": config.train_fraction, "seed": config.seed });
+        (split.train().to_vec(), split.test().to_vec(), rule)
+    };
     let Some(claims) = &config.claims else {
-        return Ok(rows(RandomSplit::new(config.train_fraction, config.seed)?.split(table.n_rows())?));
+        let split = RandomSplit::new(config.train_fraction, config.seed)?.split(table.n_rows())?;
+        return Ok(drawn(split, "row"));
     };
     let cut_offs = cut_offs(table)?;
     let [earlier @ .., last] = &cut_offs[..] else { anyhow::bail!("there are no client-years") };
@@ -144,20 +153,22 @@ fn parts_of(table: &Table, config: &Config, record: &mut Record) -> anyhow::Resu
         let ids: Vec<Option<&str>> = table.frame().column(CLIENT_ID)?.str()?.iter().collect();
         return GroupSplit::new(config.train_fraction, config.seed)?
             .split(&ids)
-            .map(rows)
+            .map(|split| drawn(split, "client"))
             .context("client-years of at least two clients are needed to train on some and test on others");
     }
     let times: Vec<i64> = table.frame().column(EVENT_TIME)?.datetime()?.physical().iter().flatten().collect();
-    let (earlier, test) = rows(TimeSplit::cut_off(micros(*last)).split(&times)?);
-    let all = earlier.len();
-    let train: Vec<usize> = earlier.into_iter().filter(|&row| trained_on.contains(&times[row])).collect();
+    let split = TimeSplit::cut_off(micros(*last)).split(&times)?;
+    let all = split.train().len();
+    let train: Vec<usize> = split.train().iter().copied().filter(|&row| trained_on.contains(&times[row])).collect();
+    let cut_offs: Vec<_> = earlier.iter().filter(over).collect();
+    let rule = json!({ "by": "time", "train_cut_offs": cut_offs, "test_cut_off": last });
     if train.len() < all {
         record.notes.push(format!(
             "{} client-years are not trained on, since their target window reaches beyond the last cut-off, {last}",
             all - train.len()
         ));
     }
-    Ok((train, test))
+    Ok((train, split.test().to_vec(), rule))
 }
 
 fn micros(day: chrono::NaiveDate) -> i64 {
@@ -279,6 +290,7 @@ pub(super) fn judge(
     let mut reasons = Vec::new();
     let mut lineage = record.lineage.clone();
     lineage.inputs.push(parts.trained_on.clone());
+    lineage.inputs.extend(record.training_set.as_ref().and_then(training_set::input));
     for fitted in fitted {
         let report = fitted.test.report(format!("model {}", fitted.name), &suite.expectations).run(record.id.clone());
         let report = if parts.too_few { only_warning(report) } else { report };

@@ -92,7 +92,7 @@ fn rival(parts: &Parts, config: &Config, record: &Record) -> anyhow::Result<Opti
     }
 }
 
-fn model_of(registry: &ModelRegistry, version: &ModelVersion) -> anyhow::Result<Prepared> {
+pub(super) fn model_of(registry: &ModelRegistry, version: &ModelVersion) -> anyhow::Result<Prepared> {
     let bytes = registry.load(version)?;
     Prepared::from_json(std::str::from_utf8(&bytes)?).with_context(|| format!("{} {}", version.name, version.version))
 }

@@ -10,7 +10,7 @@ use med_model::RegressionMetrics;
 use med_quality::MetaSuite;
 use med_schema::{Admitted, Checked, Fingerprint, GatePolicy, Lineage, Report, RunId, Verdict, Version};
 use med_store::blocking::{Lakehouse, ResultFolder};
-use med_store::{Commit, ResultKind, Stage, StoreError};
+use med_store::{Artifact, Commit, ResultKind, Stage, StoreError};
 use serde::Serialize;
 
 use super::promotion::{DECISION, Decision};
@@ -60,6 +60,8 @@ pub(super) struct Record {
     pub(super) reports: Vec<Report>,
     pub(super) steps: Vec<StepReport>,
     pub(super) commit: Option<Commit>,
+    /// The set of the lake that the models are trained on.
+    pub(super) training_set: Option<Artifact>,
     pub(super) drift: Option<DriftReport>,
     pub(super) selection: Option<Selection>,
     pub(super) models: Vec<ModelRecord>,
@@ -85,6 +87,7 @@ impl Record {
             reports: Vec::new(),
             steps: Vec::new(),
             commit: None,
+            training_set: None,
             drift: None,
             selection: None,
             models: Vec::new(),

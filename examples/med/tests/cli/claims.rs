@@ -105,9 +105,11 @@ fn renamed_columns_are_a_matter_of_configuration() {
     let folder = copied("tuva");
     let expected = run(folder.path()).passed();
     let claims = folder.path().join("tuva/medical_claim.csv");
-    edit(&claims, "paid_amount", "net_payment");
+    edit(&claims, "paid_amount", "Paid_Amount");
     let text = run(folder.path()).refused();
-    assert!(text.contains("\"medical_claim\" lacks columns") && text.contains("\"paid_amount\""), "{text}");
+    assert!(text.contains("\"medical_claim\" lacks columns"), "{text}");
+    assert!(text.contains("\"paid_amount\"; did you mean Paid_Amount"), "{text}");
+    edit(&claims, "Paid_Amount", "net_payment");
     edit(
         &folder.path().join("claims.toml"),
         "amount = \"paid_amount\"\nclaim = \"claim_id\"\nline = \"claim_line_number\"\nclaim_type",

@@ -1,5 +1,8 @@
 //! `med lake` beyond reading, and `med report`.
 
+use med_store::blocking::Lakehouse;
+use med_store::{Artifact, ArtifactKind};
+
 use crate::med;
 use crate::pipeline::filled;
 
@@ -38,7 +41,18 @@ fn lineage_and_page_of_a_run_come_back() {
     let events = med(folder.path(), &["lake", "lineage", "--run", &run]).passed();
     let jobs: Vec<&str> =
         events["events"].as_array().unwrap().iter().map(|e| e["job"]["name"].as_str().unwrap()).collect();
-    assert_eq!(jobs, ["load", "load", "predict", "predict", "train", "train"]);
+    assert_eq!(jobs, ["load", "load", "predict", "predict", "train", "train", "training_set", "training_set"]);
+
+    // From the predictions back to the source; and the training set, made again from the version that it names, is the same.
+    let lake = Lakehouse::open(folder.path().join("lake").to_str().unwrap()).unwrap();
+    let trace = lake.lineage().trace(&Artifact::new(ArtifactKind::Predictions, &run)).unwrap();
+    let jobs: Vec<&str> = trace.iter().map(|step| step.job.as_str()).collect();
+    assert_eq!(jobs, ["predict", "train", "load", "training_set"]);
+    let view = lake.open_feature_view("medical_costs", 1).unwrap();
+    let set = view.open_training_set(1).unwrap();
+    assert_eq!(view.reproduce(&set).unwrap(), set.manifest().digest);
+    let rows: Vec<u64> = set.manifest().parts.iter().map(|part| part.rows).collect();
+    assert_eq!((set.manifest().run.as_str(), rows), (run.as_str(), vec![4_000, 1_000]));
 
     let stored = std::fs::read_to_string(folder.path().join(format!("lake/runs/{run}/report.html"))).unwrap();
     for arguments in [vec!["report", "--out", "pages"], vec!["report", "--run", &run, "--out", "pages"]] {

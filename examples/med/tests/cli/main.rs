@@ -12,6 +12,7 @@ mod pipeline;
 mod profile;
 mod roles;
 mod served;
+mod scoring;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};

@@ -2,6 +2,7 @@
 
 mod leakage;
 mod rules;
+mod scoring;
 mod synthea;
 mod tuva;
 
