@@ -33,13 +33,12 @@ pub(crate) fn run<K: Kernel>(kernel: K) -> K::Output {
         fn avx512<K: Kernel>(kernel: K) -> K::Output {
             kernel.run()
         }
-        if has_avx2() {
-            if has_avx512() {
-                // SAFETY: every feature that the function is compiled for has just been found on this processor.
-                return unsafe { avx512(kernel) };
-            }
+        match vectors() {
+            // SAFETY: `vectors` gives this where every feature that the function is compiled for is on this processor.
+            Vectors::Avx512 => return unsafe { avx512(kernel) },
             // SAFETY: as above.
-            return unsafe { avx2(kernel) };
+            Vectors::Avx2 => return unsafe { avx2(kernel) },
+            Vectors::Least => {}
         }
     }
     kernel.run()
@@ -61,6 +60,13 @@ pub(crate) fn vectorised<R>(work: impl FnOnce() -> R) -> R {
     run(Closure(work))
 }
 
+/// The lowest bits of eight bytes, the first byte's lowest.
+#[inline(always)]
+pub(crate) fn low_bits(eight: &[u8; 8]) -> u64 {
+    // A product in which no two of them meet, and whose highest byte they are.
+    u64::from_le_bytes(*eight).wrapping_mul(0x0102_0408_1020_4080) >> 56
+}
+
 /// Asks for the line of this value, which will be read soon. Random reads of many rows take a third of the time with it.
 #[inline(always)]
 pub(crate) fn prefetch<T>(values: &[T], at: usize) {
@@ -72,6 +78,27 @@ pub(crate) fn prefetch<T>(values: &[T], at: usize) {
     }
     #[cfg(not(target_arch = "x86_64"))]
     let _ = (values, at);
+}
+
+/// Sets of vector instructions that kernels are compiled for.
+#[cfg(target_arch = "x86_64")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Vectors {
+    Least,
+    Avx2,
+    Avx512,
+}
+
+/// The widest there are. Found once: on few rows a kernel takes no longer than a dozen of questions for one feature each.
+#[cfg(target_arch = "x86_64")]
+#[inline]
+fn vectors() -> Vectors {
+    static FOUND: std::sync::OnceLock<Vectors> = std::sync::OnceLock::new();
+    *FOUND.get_or_init(|| match (has_avx2(), has_avx512()) {
+        (false, _) => Vectors::Least,
+        (true, false) => Vectors::Avx2,
+        (true, true) => Vectors::Avx512,
+    })
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -103,5 +130,13 @@ mod tests {
         let plain: Vec<f64> = x.iter().map(|v| v * 1.7 + v / 3.0).collect();
         let wide = vectorised(|| x.iter().map(|v| v * 1.7 + v / 3.0).collect::<Vec<_>>());
         assert_eq!(plain, wide);
+    }
+
+    #[test]
+    fn low_bits_of_eight_bytes_are_one_byte() {
+        for byte in 0..=255_u64 {
+            let eight: [u8; 8] = std::array::from_fn(|k| (byte >> k & 1) as u8);
+            assert_eq!(low_bits(&eight), byte);
+        }
     }
 }

@@ -202,20 +202,20 @@ impl Gbdt {
                 break;
             }
         }
-        let mut scores = Cow::Borrowed(rounds.scores());
+        let mut scores = rounds.into_scores();
         curve.best_iteration = trees.len();
         if let Some(stopping) = stopping
             && stopping.best_iteration() < trees.len()
         {
             curve.best_iteration = stopping.best_iteration();
             trees.truncate(curve.best_iteration);
-            scores = Cow::Owned(scores_of(&trees, base, train.x(), part));
+            scores = scores_of(&trees, base, train.x(), part);
         }
         if scores.iter().any(|s| !s.is_finite()) {
             return Err(overflow("a prediction"));
         }
         let calibrated = params.calibration == Calibration::Auto && loss.link() == Link::Log;
-        let shift = if calibrated { shift(part, scores.into_owned()) } else { 0.0 };
+        let shift = if calibrated { shift(part, scores) } else { 0.0 };
         Ok(GbdtModel {
             features,
             objective: FittedObjective::new(objective, params.alpha, power),
@@ -321,7 +321,7 @@ fn first_fit(binned: &Binned, growth: &Growth, part: Part<'_>) -> Result<f64, Fi
             break;
         }
     }
-    let mut means = rounds.scores().to_vec();
+    let mut means = rounds.into_scores();
     exp_in_place(&mut means);
     Ok(power::estimate(part.y, &means, part.weights))
 }

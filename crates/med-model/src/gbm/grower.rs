@@ -15,6 +15,9 @@ use super::partition::{Partition, Place, Rule};
 use super::splitter::{Bounds, Candidate, Open, Scratch, Search, Valuation};
 use crate::tree::{Child, Leaf as TreeLeaf, Split, Test, Tree};
 
+/// Leaves that there is room for at once, lest a huge limit take it all.
+const RESERVED: usize = 1 << 10;
+
 /// What a tree may see.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Sample<'a> {
@@ -93,6 +96,26 @@ struct Round<'r, 'a, C> {
     total: Sums,
     rules: &'r mut Vec<Rule>,
     binned: &'a Binned,
+}
+
+/// When a leaf's turn to be split comes: before leaves further down, and before those that gain less. A leaf that may not
+/// be split gains minus infinity.
+#[derive(Debug, Clone, Copy)]
+struct Turn {
+    depth: usize,
+    gain: f64,
+}
+
+/// The leaf to split next; of equal ones the first.
+fn next(turns: &[Turn]) -> Option<usize> {
+    let mut best: Option<(usize, Turn)> = None;
+    for (i, &turn) in turns.iter().enumerate() {
+        let is_before = |b: Turn| turn.depth < b.depth || (turn.depth == b.depth && turn.gain > b.gain);
+        if turn.gain > f64::NEG_INFINITY && best.is_none_or(|(_, b)| is_before(b)) {
+            best = Some((i, turn));
+        }
+    }
+    best.map(|(i, _)| i)
 }
 
 impl<'a> Grower<'a> {
@@ -209,7 +232,7 @@ impl<C: Cell> Round<'_, '_, C> {
             }
         };
         let (g, h) = self.search.floats(self.total);
-        let root = Node {
+        let mut root = Node {
             place,
             sums: self.total,
             depth: 0,
@@ -223,12 +246,18 @@ impl<C: Cell> Round<'_, '_, C> {
             candidate: None,
             histogram: None,
         };
-        let mut nodes = vec![self.with_histogram(root, histogram, true)];
-        let mut splits = Vec::new();
+        let most = self.growth.num_leaves.min(RESERVED);
+        let (mut nodes, mut splits) = (Vec::with_capacity(most), Vec::with_capacity(most));
+        let mut turns = Vec::with_capacity(most);
+        self.open(&mut root, histogram, true);
+        turns.push(self.turn(&root));
+        nodes.push(root);
         while nodes.len() < self.growth.num_leaves {
-            let Some(at) = self.next(&nodes) else { break };
+            let Some(at) = next(&turns) else { break };
             let is_last = nodes.len() + 1 == self.growth.num_leaves;
             let Some((left, right)) = self.split(&mut nodes, at, &mut splits, is_last) else { break };
+            turns[at] = self.turn(&left);
+            turns.push(self.turn(&right));
             nodes[at] = left;
             nodes.push(right);
         }
@@ -248,17 +277,12 @@ impl<C: Cell> Round<'_, '_, C> {
         Some(Tree { splits, leaves })
     }
 
-    /// The leaf to split next; of equal ones the first.
-    fn next(&self, nodes: &[Node<C>]) -> Option<usize> {
-        let mut best: Option<(usize, usize, f64)> = None;
-        for (i, node) in nodes.iter().enumerate() {
-            let Some(candidate) = &node.candidate else { continue };
-            let depth = if self.growth.depth_wise { node.depth } else { 0 };
-            if best.is_none_or(|(_, d, gain)| depth < d || (depth == d && candidate.gain > gain)) {
-                best = Some((i, depth, candidate.gain));
-            }
-        }
-        best.map(|(i, ..)| i)
+    /// When the turn of a leaf comes.
+    fn turn(&self, node: &Node<C>) -> Turn {
+        let depth = if self.growth.depth_wise { node.depth } else { 0 };
+        node.candidate
+            .as_ref()
+            .map_or(Turn { depth: usize::MAX, gain: f64::NEG_INFINITY }, |c| Turn { depth, gain: c.gain })
     }
 
     /// The weights of the rows where they are the second derivatives, else their number.
@@ -371,10 +395,13 @@ impl<C: Cell> Round<'_, '_, C> {
             histogram: None,
         };
         let used_too = used.clone();
-        let left = child(true, left_place, left_sums, left_value, left_bounds, splittable.clone(), used_too);
-        let right = child(false, right_place, right_sums, right_value, right_bounds, splittable, used);
-        let Some((of_left, of_right)) = histograms else { return Some((left, right)) };
-        Some((self.with_histogram(left, of_left, left_may), self.with_histogram(right, of_right, right_may)))
+        let mut left = child(true, left_place, left_sums, left_value, left_bounds, splittable.clone(), used_too);
+        let mut right = child(false, right_place, right_sums, right_value, right_bounds, splittable, used);
+        if let Some((of_left, of_right)) = histograms {
+            self.open(&mut left, of_left, left_may);
+            self.open(&mut right, of_right, right_may);
+        }
+        Some((left, right))
     }
 
     /// The sums of all rows of a histogram: every row is in some cell of the first track.
@@ -396,8 +423,8 @@ impl<C: Cell> Round<'_, '_, C> {
         (test, missing_left)
     }
 
-    /// The node with its histogram, and its best split if it may have one.
-    fn with_histogram(&mut self, mut node: Node<C>, histogram: Histogram<C>, may_split: bool) -> Node<C> {
+    /// Gives a node its histogram, and its best split if it may have one.
+    fn open(&mut self, node: &mut Node<C>, histogram: Histogram<C>, may_split: bool) {
         if may_split {
             let allowed = self.allowed(&node.used);
             let open = Open { sums: node.sums, bounds: node.bounds, path: node.path };
@@ -410,7 +437,6 @@ impl<C: Cell> Round<'_, '_, C> {
         } else {
             self.pool.free.push(histogram);
         }
-        node
     }
 
     /// Features of the groups that hold all features used so far.

@@ -17,6 +17,8 @@ pub(super) const CELLS: usize = 256;
 const LINE: usize = 64;
 /// How many rows ahead one is fetched.
 const AHEAD: usize = 24;
+/// Fewer bytes of rows stay in a cache.
+const WORTH_FETCHING: usize = 1 << 18;
 /// Rows of a task.
 const TASK: usize = 1 << 12;
 /// Below so many rows, waking other threads costs more than it saves: the more so where their cores are busy with other
@@ -169,10 +171,19 @@ impl Source<'_> {
     pub(super) fn add_list<C: Cell>(&self, rows: &[u32], cells: &mut [[C; CELLS]]) {
         let (stride, bytes) = (cells.len(), self.binned.rows());
         let (gradients, hessians) = (&self.derivatives.gradients, self.derivatives.hessians().unwrap_or_default());
+        if bytes.len() < WORTH_FETCHING {
+            vectorised(
+                #[inline(always)]
+                || self.add_rows(rows.len(), |i| rows[i] as usize, |_| {}, cells),
+            );
+            return;
+        }
         let fetch = |i: usize| {
             if let Some(&row) = rows.get(i + AHEAD) {
                 let row = row as usize;
                 (0..stride).step_by(LINE).for_each(|line| prefetch(bytes, row * stride + line));
+                // Few rows begin where a line does.
+                prefetch(bytes, row * stride + stride - 1);
                 prefetch(gradients, row);
                 prefetch(hessians, row);
             }

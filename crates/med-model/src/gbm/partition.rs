@@ -11,7 +11,7 @@ use rayon::prelude::*;
 
 use super::binning::{BinSet, MISSING_BIN};
 use super::histogram::{CELLS, Cell, Source};
-use crate::kernel::{prefetch, vectorised};
+use crate::kernel::{low_bits, prefetch, vectorised};
 
 /// The slot of rows that are in a list.
 const LISTED: u8 = 254;
@@ -347,8 +347,7 @@ static PLACES: [[u8; 8]; 256] = {
 fn list_hits(hits: &[u8; WORD], first: u32, rows: &mut [u32], mut n: usize) -> usize {
     let (eights, _) = hits.as_chunks::<8>();
     for (e, eight) in eights.iter().enumerate() {
-        // The lowest bits of eight bytes, gathered into one byte by a product in which no two of them meet.
-        let bits = u64::from_le_bytes(*eight).wrapping_mul(0x0102_0408_1020_4080) >> 56;
+        let bits = low_bits(eight);
         if bits == 0 {
             continue;
         }

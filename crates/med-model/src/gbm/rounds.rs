@@ -185,7 +185,8 @@ impl<'a> Rounds<'a> {
         tree.leaves.iter_mut().zip(values).for_each(|(leaf, value)| leaf.value = value);
     }
 
-    pub(super) fn scores(&self) -> &[f64] {
-        &self.scores
+    /// The scores of all rows, when all else is done: without a copy.
+    pub(super) fn into_scores(self) -> Vec<f64> {
+        self.scores
     }
 }

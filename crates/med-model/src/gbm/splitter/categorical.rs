@@ -19,30 +19,39 @@ pub(super) fn search<C: Cell>(
     cells: &[C],
     best: &mut Best,
 ) -> bool {
-    let levels: Vec<(u8, Sums)> =
-        (0..).zip(cells).map(|(bin, cell)| (bin, cell.sums(search.units))).filter(|l| l.1.count > 0).collect();
-    if levels.len() < 2 {
+    let levels =
+        (0..).zip(cells).map(|(bin, cell)| (bin, cell.sums(search.units))).filter(|l: &(u8, Sums)| l.1.count > 0);
+    let n = levels.clone().count();
+    if n < 2 {
         return false;
     }
     if cells.len() - 1 <= search.growth.max_cat_to_onehot {
-        one_against_rest(search, leaf, feature, &levels, best);
+        one_against_rest(search, leaf, feature, levels, n, best);
     } else {
-        sorted(search, leaf, feature, levels, best);
+        sorted(search, leaf, feature, levels.collect(), best);
     }
     true
 }
 
-fn one_against_rest(search: &Search<'_>, leaf: &Leaf<'_>, feature: usize, levels: &[(u8, Sums)], best: &mut Best) {
+fn one_against_rest(
+    search: &Search<'_>,
+    leaf: &Leaf<'_>,
+    feature: usize,
+    levels: impl Iterator<Item = (u8, Sums)>,
+    n: usize,
+    best: &mut Best,
+) {
     let random = mix(mix(search.growth.seed, leaf.path), 0x6c65_766c ^ (feature as u64) << 32);
-    let chosen = random as usize % levels.len();
-    for (i, &(bin, left)) in levels.iter().enumerate() {
+    let chosen = random as usize % n;
+    let mut has_missing = false;
+    for (i, (bin, left)) in levels.enumerate() {
+        has_missing |= bin == MISSING_BIN;
         if search.growth.extra_trees && i != chosen {
             continue;
         }
         let gain = search.gain(leaf, &leaf.valuation, left);
         if gain > best.gain {
-            let missing = levels[0].0 == MISSING_BIN;
-            best.set(gain, feature, rule([bin], left, leaf, missing), left, 0.0);
+            best.set(gain, feature, rule([bin], left, leaf, has_missing), left, 0.0);
         }
     }
 }

@@ -3,45 +3,95 @@
 //! Only bins that hold rows of the leaf are tried, and of these only the ones that leave enough rows on both sides: small
 //! leaves have few of either.
 
-use super::value::Valuation;
 use super::{Best, Leaf, Search, Sums};
 use crate::gbm::derivatives::Units;
 use crate::gbm::growth::mix;
 use crate::gbm::histogram::{CELLS, Cell};
 use crate::gbm::partition::Rule;
-use crate::kernel::vectorised;
+use crate::kernel::{low_bits, vectorised};
+
+/// Cells looked at together.
+const WORD: usize = 64;
+/// Gains computed together.
+const LANES: usize = 8;
+/// Room for one feature, and for the lanes behind it that are computed along.
+const ROOM: usize = CELLS + LANES;
 
 /// Running sums of one feature over the bins that hold rows, and the gains of cuts behind them.
 #[derive(Debug)]
 pub(super) struct Prefix<C> {
-    sums: [C; CELLS],
+    sums: [C; ROOM],
     bins: [u8; CELLS],
-    gains: [f64; CELLS],
+    gains: [f64; ROOM],
 }
 
 impl<C: Cell> Default for Prefix<C> {
     fn default() -> Self {
-        Self { sums: [C::default(); CELLS], bins: [0; CELLS], gains: [0.0; CELLS] }
+        Self { sums: [C::default(); ROOM], bins: [0; CELLS], gains: [0.0; ROOM] }
     }
 }
 
 impl<C: Cell> Prefix<C> {
-    /// Sums over these cells, of which the first is that of missing values; how many bins hold rows.
+    /// Sums over these cells, of which the first is that of missing values; how many bins hold rows. Small leaves have rows
+    /// in few bins, so those are looked for by vectors first; all that others can hold is the rounding of a carried root.
+    /// Called within `vectorised`.
+    #[inline(always)]
     fn fill(&mut self, cells: &[C], units: Units) -> usize {
         let (mut sum, mut n) = (C::default(), 0);
-        for (bin, &cell) in (0_u8..).zip(cells).skip(1) {
-            sum.add(cell);
-            // Written over by the next, unless it counts.
-            self.sums[n] = sum;
-            self.bins[n] = bin;
-            n += usize::from(cell.sums(units).count > 0);
+        for (w, cells) in cells.chunks(WORD).enumerate() {
+            let mut bits = occupied(cells, units);
+            if w == 0 {
+                bits &= !1;
+            }
+            while bits != 0 {
+                let at = bits.trailing_zeros() as usize;
+                bits &= bits - 1;
+                sum.add(cells[at]);
+                // `n` is below 255; the remainder spares a check.
+                self.sums[n % CELLS] = sum;
+                self.bins[n % CELLS] = (w * WORD + at) as u8;
+                n += 1;
+            }
         }
         n
     }
 }
 
+/// Which of up to 64 cells hold rows, one bit each. Called within `vectorised`.
+#[inline(always)]
+fn occupied<C: Cell>(cells: &[C], units: Units) -> u64 {
+    let mut hits = [0_u8; WORD];
+    if let Ok(cells) = <&[C; WORD]>::try_from(cells) {
+        for k in 0..WORD {
+            hits[k] = u8::from(cells[k].sums(units).count > 0);
+        }
+    } else {
+        for (hit, cell) in hits.iter_mut().zip(cells) {
+            *hit = u8::from(cell.sums(units).count > 0);
+        }
+    }
+    let (eights, _) = hits.as_chunks::<8>();
+    eights.iter().enumerate().fold(0, |word, (e, eight)| word | low_bits(eight) << (8 * e))
+}
+
 /// Tries all thresholds; whether rows and derivatives would allow any.
 pub(super) fn search<C: Cell>(
+    search: &Search<'_>,
+    leaf: &Leaf<'_>,
+    feature: usize,
+    cells: &[C],
+    prefix: &mut Prefix<C>,
+    best: &mut Best,
+) -> bool {
+    vectorised(
+        #[inline(always)]
+        || thresholds(search, leaf, feature, cells, prefix, best),
+    )
+}
+
+/// Called within `vectorised`.
+#[inline(always)]
+fn thresholds<C: Cell>(
     search: &Search<'_>,
     leaf: &Leaf<'_>,
     feature: usize,
@@ -70,13 +120,12 @@ pub(super) fn search<C: Cell>(
             break;
         }
         let start = if missing_left { missing } else { C::default() };
-        let enough = |b: usize| {
-            let left = prefix.sums[b].sums(units).count + start.sums(units).count;
-            (left >= search.min_count, leaf.sums.count - left.min(leaf.sums.count) >= search.min_count)
-        };
         // Numbers of rows only grow along the bins.
-        let lowest = range.start + partition_point(range.clone(), |b| !enough(b).0);
-        let end = range.start + partition_point(range.clone(), |b| enough(b).1);
+        let counts = &prefix.sums[range.clone()];
+        let (base, total) = (start.sums(units).count, leaf.sums.count);
+        let lowest = range.start + counts.partition_point(|sum| sum.sums(units).count + base < search.min_count);
+        let enough = |left: u32| total - left.min(total) >= search.min_count;
+        let end = range.start + counts.partition_point(|sum| enough(sum.sums(units).count + base));
         if lowest >= end {
             continue;
         }
@@ -96,22 +145,9 @@ pub(super) fn search<C: Cell>(
     any
 }
 
-/// How many at the start of a range hold, where those that hold are all at its start.
-fn partition_point(range: std::ops::Range<usize>, holds: impl Fn(usize) -> bool) -> usize {
-    let (mut low, mut high) = (range.start, range.end);
-    while low < high {
-        let middle = low + (high - low) / 2;
-        if holds(middle) {
-            low = middle + 1;
-        } else {
-            high = middle;
-        }
-    }
-    low - range.start
-}
-
 /// Gains of cuts that leave enough rows, minus infinity where the second derivatives are too small; whether any is not,
-/// and the largest.
+/// and the largest. Called within `vectorised`.
+#[inline(always)]
 fn gains<C: Cell>(
     search: &Search<'_>,
     leaf: &Leaf<'_>,
@@ -120,58 +156,140 @@ fn gains<C: Cell>(
     range: std::ops::Range<usize>,
     prefix: &mut Prefix<C>,
 ) -> (bool, f64) {
-    let (units, min_hessian) = (search.units, search.growth.min_sum_hessian_in_leaf);
-    let (per_g, per_h) = (1.0 / units.gradient, 1.0 / units.hessian);
-    let (valuation, unsplit, total): (&Valuation, f64, Sums) = (&leaf.valuation, leaf.score, leaf.sums);
-    let start = start.sums(units);
-    let (sums, gains) = (&prefix.sums[range.clone()], &mut prefix.gains[range]);
-    let sides = |sum: C| {
-        let left = sum.sums(units).plus(start);
-        let (gradient, hessian) = (total.gradient - left.gradient, total.hessian - left.hessian);
-        let (gl, hl) = (left.gradient as f64 * per_g, left.hessian as f64 * per_h);
-        let (gr, hr) = (gradient as f64 * per_g, hessian as f64 * per_h);
-        (gl, hl, gr, hr, (hl >= min_hessian) & (hr >= min_hessian))
+    let cuts = Cuts {
+        units: search.units,
+        per: (1.0 / search.units.gradient, 1.0 / search.units.hessian),
+        min_hessian: search.growth.min_sum_hessian_in_leaf,
+        start: start.sums(search.units),
+        total: leaf.sums,
     };
-    if valuation.is_plain && direction == 0 {
-        return vectorised(
-            #[inline(always)]
-            || {
-                for (gain, &sum) in gains.iter_mut().zip(sums) {
-                    let (gl, hl, gr, hr, fits) = sides(sum);
-                    let (split, fits) = valuation.plain_scores((gl, hl), (gr, hr), fits);
-                    let split = split - unsplit;
-                    *gain = if fits { split } else { f64::NEG_INFINITY };
-                }
-                let largest = largest(gains);
-                (largest > f64::NEG_INFINITY, largest)
-            },
-        );
+    if !(leaf.valuation.is_plain && direction == 0) {
+        return bounded_gains(leaf, direction, &cuts, &prefix.sums[range.clone()], &mut prefix.gains[range]);
     }
-    let mut any = false;
+    // Whole vectors: a rest taken one by one would cost as much as all others. What is computed behind the range is of sums
+    // of other features, and does not count.
+    let whole = range.start..range.start + range.len().next_multiple_of(LANES);
+    let (sums, _) = prefix.sums[whole.clone()].as_chunks::<LANES>();
+    let (gains, _) = prefix.gains[whole].as_chunks_mut::<LANES>();
+    let mut largest = [f64::NEG_INFINITY; LANES];
+    let mut left = range.len();
+    for (gains, sums) in gains.iter_mut().zip(sums) {
+        for lane in 0..LANES {
+            let (gl, hl, gr, hr, fits) = cuts.sides(sums[lane]);
+            let (split, fits) = leaf.valuation.plain_scores((gl, hl), (gr, hr), fits & (lane < left));
+            let split = split - leaf.score;
+            let gain = if fits { split } else { f64::NEG_INFINITY };
+            gains[lane] = gain;
+            largest[lane] = if gain > largest[lane] { gain } else { largest[lane] };
+        }
+        left = left.saturating_sub(LANES);
+    }
+    let largest = largest.iter().fold(f64::NEG_INFINITY, |a, &b| if b > a { b } else { a });
+    (largest > f64::NEG_INFINITY, largest)
+}
+
+/// What is the same for all cuts of a leaf.
+struct Cuts {
+    units: Units,
+    /// What one unit of a gradient and of a second derivative is.
+    per: (f64, f64),
+    min_hessian: f64,
+    /// Sums left of the first bin.
+    start: Sums,
+    total: Sums,
+}
+
+impl Cuts {
+    /// First and second derivatives left and right, and whether the latter are enough.
+    #[inline(always)]
+    fn sides<C: Cell>(&self, sum: C) -> (f64, f64, f64, f64, bool) {
+        let sum = sum.sums(self.units);
+        // Wrapping, for lanes that do not count.
+        let (gl, hl) = (sum.gradient.wrapping_add(self.start.gradient), sum.hessian.wrapping_add(self.start.hessian));
+        let (gr, hr) = (self.total.gradient.wrapping_sub(gl), self.total.hessian.wrapping_sub(hl));
+        let (gl, hl) = (gl as f64 * self.per.0, hl as f64 * self.per.1);
+        let (gr, hr) = (gr as f64 * self.per.0, hr as f64 * self.per.1);
+        (gl, hl, gr, hr, (hl >= self.min_hessian) & (hr >= self.min_hessian))
+    }
+}
+
+/// The same where values are penalised, bounded or in an order.
+#[inline(never)]
+fn bounded_gains<C: Cell>(leaf: &Leaf<'_>, direction: i8, cuts: &Cuts, sums: &[C], gains: &mut [f64]) -> (bool, f64) {
+    let valuation = &leaf.valuation;
+    let (mut any, mut largest) = (false, f64::NEG_INFINITY);
     for (gain, &sum) in gains.iter_mut().zip(sums) {
-        let (gl, hl, gr, hr, fits) = sides(sum);
+        let (gl, hl, gr, hr, fits) = cuts.sides(sum);
         *gain = f64::NEG_INFINITY;
         if fits {
             any = true;
             let (left, right) = (valuation.value(gl, hl), valuation.value(gr, hr));
             if f64::from(direction) * (right - left) >= 0.0 {
-                *gain = valuation.score_at(gl, hl, left) + valuation.score_at(gr, hr, right) - unsplit;
+                *gain = valuation.score_at(gl, hl, left) + valuation.score_at(gr, hr, right) - leaf.score;
+            }
+        }
+        largest = if *gain > largest { *gain } else { largest };
+    }
+    (any, largest)
+}
+
+#[cfg(test)]
+mod tests {
+    use med_schema::{FeatureColumn, FeatureMatrix};
+
+    use super::super::{Bounds, Valuation};
+    use super::*;
+    use crate::gbm::binning::{BinOptions, Binned};
+    use crate::gbm::growth::Growth;
+    use crate::gbm::histogram::Narrow;
+
+    const UNITS: Units = Units { gradient: 1.0, hessian: 1.0, count_bits: 32 };
+
+    #[test]
+    fn sums_run_over_the_bins_that_hold_rows() {
+        for held in [vec![], vec![1], vec![2, 63, 64, 65, 130, 255], (1..256).collect::<Vec<usize>>()] {
+            let mut cells = [Narrow::default(); CELLS];
+            // Missing values are none of these bins.
+            cells[0] = Narrow::of(9);
+            held.iter().for_each(|&bin| cells[bin] = Narrow::of(bin as i64));
+            let mut prefix = Prefix::default();
+            assert_eq!(prefix.fill(&cells[..held.last().map_or(2, |last| last + 1)], UNITS), held.len());
+            let mut gradient = 0;
+            for (k, &bin) in held.iter().enumerate() {
+                gradient += bin as i64;
+                let expected = Sums { gradient, hessian: k as i64 + 1, count: k as u32 + 1 };
+                assert_eq!((prefix.bins[k] as usize, prefix.sums[k].sums(UNITS)), (bin, expected));
             }
         }
     }
-    (any, largest(gains))
-}
 
-/// The largest of some numbers. Called within `vectorised`.
-#[inline(always)]
-fn largest(values: &[f64]) -> f64 {
-    const LANES: usize = 8;
-    let mut lanes = [f64::NEG_INFINITY; LANES];
-    let (eights, rest) = values.as_chunks::<LANES>();
-    for eight in eights {
-        for lane in 0..LANES {
-            lanes[lane] = if eight[lane] > lanes[lane] { eight[lane] } else { lanes[lane] };
+    #[test]
+    fn what_lies_behind_the_range_does_not_count() {
+        let x = FeatureMatrix::new(vec![FeatureColumn::numeric("a", vec![1.0, 2.0])]).unwrap();
+        let binned = Binned::new(&x, &BinOptions { max_bin: 255, min_data_in_bin: 1 }).unwrap();
+        let growth = Growth { min_data_in_leaf: 1, ..Growth::default() };
+        let search = Search::new(&binned, &growth, UNITS, None);
+        let valuation = Valuation::new(&growth, 0.0, Bounds::NONE);
+        for n in 1..20_usize {
+            let mut prefix = Prefix::default();
+            let mut sum = Narrow::default();
+            for k in 0..n {
+                sum.add(Narrow::of(k as i64 - 3));
+                prefix.sums[k] = sum;
+            }
+            let mut total = sum;
+            total.add(Narrow::of(5));
+            let sums = total.sums(UNITS);
+            let score = valuation.score(sums.gradient as f64, sums.hessian as f64);
+            let leaf = Leaf { sums, bounds: Bounds::NONE, valuation, score, allowed: None, path: 0 };
+            let gain = |k: usize| search.gain(&leaf, &valuation, prefix.sums[k].sums(UNITS));
+            let expected = (0..n).map(gain).fold(f64::NEG_INFINITY, f64::max);
+            // The sums of another feature, with a larger gain.
+            for k in n..ROOM {
+                prefix.sums[k] = Narrow::of(1000);
+            }
+            let (any, largest) = gains(&search, &leaf, 0, Narrow::default(), 0..n, &mut prefix);
+            assert!(any && (largest - expected).abs() <= 1e-12 * (1.0 + score), "{n}: {largest} {expected}");
         }
     }
-    lanes.iter().chain(rest).fold(f64::NEG_INFINITY, |a, &b| if b > a { b } else { a })
 }
