@@ -4,10 +4,20 @@
 #![allow(clippy::print_stdout)]
 
 use diesel::connection::SimpleConnection;
-use diesel::{Connection as _, SqliteConnection};
+use diesel::prelude::*;
+use diesel::sqlite::Sqlite;
 use med_etl::transform::{ClientId, EventTime, FillMissing, SortBy};
-use med_etl::{Connection, Extract, ExtractOptions, MismatchPolicy, Pipeline};
+use med_etl::{Connection, DieselQuery, Extract, ExtractOptions, MismatchPolicy, Pipeline};
 use med_schema::{Column, Kind, Role, Schema, ValueType};
+
+diesel::table! {
+    clients (age) {
+        age -> BigInt,
+        smoker -> Text,
+        insurance_type -> Nullable<Text>,
+        annual_medical_cost -> Double,
+    }
+}
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     // A service has a URL instead: `"sqlite:///var/lib/clients.db".parse::<Source>()?.connect()?`.
@@ -49,5 +59,16 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         println!("{report}");
     }
     println!("{}", table.frame());
+
+    // A query that the compiler checks, with its parameter bound. Diesel has no AS, so columns that are computed are named here.
+    let at_least = 4_000.0;
+    let query = DieselQuery::new::<Sqlite, _>(move || {
+        clients::table
+            .filter(clients::annual_medical_cost.ge(at_least))
+            .group_by(clients::smoker)
+            .select((clients::smoker, diesel::dsl::sum(clients::annual_medical_cost)))
+    })
+    .names(["smoker", "cost"]);
+    println!("{}", connection.collect(&query.into())?.table.frame());
     Ok(())
 }

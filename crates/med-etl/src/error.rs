@@ -1,4 +1,5 @@
-//! What can go wrong between a database and a transformed table. No message holds a value of a row or a credential.
+//! What can go wrong between a database and a transformed table. No message of ours holds a value of a row or a
+//! credential; what a database itself says is passed on.
 
 use std::path::PathBuf;
 
@@ -266,8 +267,16 @@ impl EtlError {
 
     /// Whether the same may succeed later: the server is starting or full, the connection was lost, somebody else holds a lock.
     pub fn is_transient(&self) -> bool {
-        const PASSING: [&str; 14] = [
+        const PASSING: [&str; 22] = [
             "connection refused",
+            "connection slots are reserved",
+            "connection has been closed",
+            "conflict with recovery",
+            "deadlock",
+            "in recovery mode",
+            "network is unreachable",
+            "no route to host",
+            "temporary failure in name resolution",
             "connection reset",
             "could not receive data",
             "starting up",
@@ -325,8 +334,13 @@ mod tests {
             doing: "read".to_owned(),
             source: DieselError::DatabaseError(DatabaseErrorKind::Unknown, Box::new(message.to_owned())),
         };
-        for message in ["database is locked", "MySQL server has gone away", "FATAL: terminating connection due to idle"]
-        {
+        for message in [
+            "database is locked",
+            "MySQL server has gone away",
+            "FATAL: terminating connection due to idle",
+            "canceling statement due to conflict with recovery",
+            "deadlock detected",
+        ] {
             assert!(database(message).is_transient(), "{message}");
         }
         for message in ["no such column: a", "permission denied for table clients"] {
@@ -335,7 +349,15 @@ mod tests {
         assert!(database("Lock wait timeout exceeded").keeps_transaction());
         assert!(!database("Lost connection to server").keeps_transaction());
         let refused = |message: &str| EtlError::Connect { database: "d".into(), source: message.into() };
-        assert!(refused("FATAL: the database system is starting up").is_transient());
+        for message in [
+            "FATAL: the database system is starting up",
+            "FATAL: the database system is in recovery mode",
+            "FATAL: remaining connection slots are reserved for non-replication superuser connections",
+            "could not translate host name \"db\" to address: Temporary failure in name resolution",
+            "connection to server at \"10.0.0.1\", port 5432 failed: No route to host",
+        ] {
+            assert!(refused(message).is_transient(), "{message}");
+        }
         assert!(!refused("FATAL: password authentication failed").is_transient());
         assert!(!EtlError::CopyCut.is_transient());
     }

@@ -17,7 +17,7 @@ pub use csv_batches::CsvBatches;
 pub use error::{EtlError, MissingColumn};
 pub use report::{ColumnMismatch, DeclaredBy, ExtractedColumn, ExtractionReport, Progress, StepReport};
 pub use source::{
-    Connection, CursorValue, Extract, ExtractOptions, Extracted, Incremental, MismatchPolicy, NullCursor, Retry,
-    Selection, Source, Watermark,
+    Connection, CursorValue, DieselQuery, Extract, ExtractOptions, Extracted, Incremental, MismatchPolicy, NullCursor,
+    Retry, Selection, Source, Watermark,
 };
 pub use transform::{Pipeline, Step, Transform, Transformed};

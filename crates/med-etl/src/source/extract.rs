@@ -1,12 +1,18 @@
 //! What to read, and how.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::num::NonZeroUsize;
 
+use diesel::backend::Backend;
+use diesel::query_builder::{Query, QueryFragment, QueryId};
 use med_schema::Schema;
 use serde::{Deserialize, Serialize};
 
+use crate::EtlError;
+use crate::source::query::{DieselQuery, Made};
+use crate::source::sql::{Dialect, one_statement};
 use crate::source::{Incremental, Retry};
 
 /// The rows to read.
@@ -17,6 +23,28 @@ pub enum Selection {
     Table(String),
     /// The rows of one SELECT statement.
     Query(String),
+    /// The rows of a query of Diesel's query builder, which no file can hold.
+    #[serde(skip)]
+    Diesel(DieselQuery),
+}
+
+impl Selection {
+    /// The text of its SELECT, without what may stand behind its end; the table's name when it is none.
+    pub(crate) fn select(&self, dialect: Dialect) -> Result<Cow<'_, str>, &str> {
+        match self {
+            Self::Table(table) => Err(table),
+            Self::Query(query) => Ok(one_statement(query).into()),
+            Self::Diesel(query) => Ok(query.select(dialect)),
+        }
+    }
+
+    /// The Diesel query, for a connection of this back end; nothing when it is none.
+    pub(crate) fn made<DB: Backend + 'static>(&self) -> Result<Option<Made<DB>>, EtlError> {
+        match self {
+            Self::Diesel(query) => query.made().map(Some),
+            Self::Table(_) | Self::Query(_) => Ok(None),
+        }
+    }
 }
 
 impl fmt::Display for Selection {
@@ -25,6 +53,7 @@ impl fmt::Display for Selection {
         match self {
             Self::Table(name) => write!(f, "table {name:?}"),
             Self::Query(_) => f.write_str("query"),
+            Self::Diesel(_) => f.write_str("Diesel query"),
         }
     }
 }
@@ -99,6 +128,12 @@ pub struct Extract {
     incremental: Option<Incremental>,
 }
 
+impl From<DieselQuery> for Extract {
+    fn from(query: DieselQuery) -> Self {
+        Self::new(Selection::Diesel(query))
+    }
+}
+
 impl Extract {
     /// This selection, with the types of the catalogue and default options.
     pub fn new(selection: Selection) -> Self {
@@ -120,6 +155,52 @@ impl Extract {
     /// One SELECT statement.
     pub fn query(sql: impl Into<String>) -> Self {
         Self::new(Selection::Query(sql.into()))
+    }
+
+    /// A query of Diesel's query builder for the back end `DB`, boxed or not, with its bind parameters. It is read like a SELECT
+    /// statement: in batches, with the types of a schema or of the database's catalogue. For computed columns see
+    /// [`DieselQuery::names`].
+    ///
+    /// Given as a function that makes the query: a boxed query of Diesel can be neither copied nor shared between the connections
+    /// that read ranges of it.
+    ///
+    /// ```
+    /// # #[cfg(feature = "sqlite")] {
+    /// use diesel::prelude::*;
+    /// use diesel::sqlite::Sqlite;
+    /// use med_etl::Extract;
+    ///
+    /// diesel::table! {
+    ///     transactions (id) {
+    ///         id -> BigInt,
+    ///         kind -> Text,
+    ///         amount_cents -> BigInt,
+    ///     }
+    /// }
+    /// let at_least = 10_000_i64;
+    /// let extract = Extract::diesel::<Sqlite, _>(move || {
+    ///     transactions::table
+    ///         .filter(transactions::amount_cents.ge(at_least))
+    ///         .select((transactions::id, transactions::amount_cents))
+    /// });
+    /// # let mut database = SqliteConnection::establish(":memory:")?;
+    /// # diesel::connection::SimpleConnection::batch_execute(
+    /// #     &mut database,
+    /// #     "CREATE TABLE transactions (id INTEGER PRIMARY KEY, kind TEXT, amount_cents INTEGER);
+    /// #      INSERT INTO transactions VALUES (1, 'lab', 5400), (2, 'admission', 420000);",
+    /// # )?;
+    /// # let mut connection = med_etl::Connection::from(database);
+    /// let extracted = connection.collect(&extract)?;
+    /// assert_eq!(extracted.report.rows, 1);
+    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn diesel<DB, Q>(make: impl Fn() -> Q + Send + Sync + 'static) -> Self
+    where
+        DB: Backend + 'static,
+        Q: Query + QueryFragment<DB> + QueryId + Send + 'static,
+    {
+        DieselQuery::new(make).into()
     }
 
     /// With the columns and types of this schema.

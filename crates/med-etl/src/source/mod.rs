@@ -1,4 +1,4 @@
-//! Extraction: a table or a query, read in batches into frames.
+//! Extraction: a table, a SELECT or a query of Diesel's query builder, read in batches into frames.
 //!
 //! The types of the columns are declared, by a [`Schema`](med_schema::Schema) or by the database's catalogue, before
 //! the first row is read. All batches of an extraction come from one read transaction, so they show one state of the
@@ -15,8 +15,10 @@ mod mysql;
 mod partition;
 #[cfg(feature = "postgres")]
 mod postgres;
+mod query;
 mod read;
 mod retry;
+mod rows;
 mod secret;
 mod sql;
 #[cfg(feature = "sqlite")]
@@ -28,6 +30,7 @@ mod url;
 pub use connection::{Connection, Extracted};
 pub use extract::{Extract, ExtractOptions, MismatchPolicy, Selection};
 pub use incremental::{CursorValue, Incremental, NullCursor, Watermark};
+pub use query::DieselQuery;
 pub use retry::Retry;
 pub use url::Source;
 
@@ -109,6 +112,11 @@ pub(crate) trait Database: Send + Sized {
     const DIALECT: Dialect;
     /// Whether [`Database::scan`] cannot do without a key.
     const NEEDS_KEY: bool = false;
+    /// Makes the selection's Diesel query, if it is one, for the statements that name it.
+    fn hold(&mut self, selection: &Selection) -> Result<(), EtlError>;
+    /// All rows of a statement as cursor values. A value that cannot be one is an error that names `column`; other errors say what it
+    /// was done for.
+    fn rows(&mut self, sql: &str, doing: &'static str, column: &str) -> Result<Vec<rows::Row>, EtlError>;
     /// Tables and views, by name.
     fn tables(&mut self) -> Result<Vec<String>, EtlError>;
     /// A table as it stands behind FROM.
@@ -117,9 +125,6 @@ pub(crate) trait Database: Send + Sized {
     fn catalogue(&mut self, selection: &Selection) -> Result<Vec<CatalogueColumn>, EtlError>;
     /// The columns of a table's primary key, in its order; none without one.
     fn primary_key(&mut self, table: &str) -> Result<Vec<String>, EtlError>;
-    /// The first row of a statement as cursor values; nothing when it has no row. A value that cannot be one is an error that names
-    /// `column`.
-    fn one_row(&mut self, sql: &str, column: &str) -> Result<Option<Vec<Option<CursorValue>>>, EtlError>;
     /// Starts a transaction in which every read sees one state.
     fn begin(&mut self) -> Result<(), EtlError>;
     /// Ends it.
@@ -131,17 +136,23 @@ pub(crate) trait Database: Send + Sized {
 
     /// The selection as it stands behind FROM.
     fn behind_from(&mut self, selection: &Selection) -> Result<String, EtlError> {
-        match selection {
-            Selection::Table(table) => self.resolve(table),
-            Selection::Query(query) => Ok(sql::as_table(query)),
+        match selection.select(Self::DIALECT) {
+            Ok(select) => Ok(sql::as_table(&select)),
+            Err(table) => self.resolve(table),
         }
+    }
+
+    /// The texts of a statement's first column.
+    fn names(&mut self, sql: &str, doing: &'static str) -> Result<Vec<String>, EtlError> {
+        let rows = self.rows(sql, doing, "name")?;
+        Ok(rows.into_iter().map(|row| rows::text(row.into_iter().next())).collect())
     }
 
     /// How many rows there are, or a smaller number.
     fn count(&mut self, from: &str, filter: Option<&str>) -> Result<u64, EtlError> {
         let filter = filter.map(|f| format!(" WHERE {f}")).unwrap_or_default();
-        let row = self.one_row(&format!("SELECT count(*) FROM {from}{filter}"), "count")?;
-        match row.as_deref() {
+        let rows = self.rows(&format!("SELECT count(*) FROM {from}{filter}"), "count the rows", "count")?;
+        match rows.first().map(Vec::as_slice) {
             Some([Some(CursorValue::Integer(count))]) => Ok(u64::try_from(*count).unwrap_or_default()),
             _ => Ok(0),
         }
@@ -169,7 +180,7 @@ pub(crate) trait Database: Send + Sized {
             order.join(", "),
             place.unwrap_or(0),
         );
-        self.one_row(&sql, first.name)
+        Ok(self.rows(&sql, "read one row", first.name)?.pop())
     }
 }
 

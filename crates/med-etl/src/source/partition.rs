@@ -98,6 +98,7 @@ fn range<D: Database>(
     condition: &str,
     sender: &SyncSender<Batch>,
 ) -> Result<Part, EtlError> {
+    database.hold(extract.selection())?;
     let go = |_| ControlFlow::Continue(());
     read::scan(database, extract, prepared, Some(condition), go, |batch| {
         sender.send(batch).map_err(|_| EtlError::Cancelled { rows: 0 })

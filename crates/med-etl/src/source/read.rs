@@ -38,6 +38,7 @@ pub(super) struct Prepared {
 /// Looks up columns, key and watermark inside a transaction that the caller opened.
 pub(super) fn prepare<D: Database>(database: &mut D, extract: &Extract) -> Result<Prepared, EtlError> {
     let selection = extract.selection();
+    database.hold(selection)?;
     let columns = database.catalogue(selection)?;
     let from = database.behind_from(selection)?;
     let wanted = wanted(extract, &columns)?;

@@ -42,17 +42,22 @@ impl Dialect {
                 if let Some(decimal) = Decimal::parse(text).filter(|_| number) {
                     return decimal.to_string();
                 }
-                match self {
-                    // Quotes and backslashes depend on the session's mode; hexadecimal digits do not.
-                    #[cfg(feature = "mysql")]
-                    Self::Mysql => {
-                        let digits: String = text.bytes().map(|byte| format!("{byte:02X}")).collect();
-                        format!("_utf8mb4 X'{digits}'")
-                    }
-                    #[cfg(any(feature = "sqlite", feature = "postgres"))]
-                    _ => format!("'{}'", text.replace('\'', "''")),
-                }
+                self.text(text)
             }
+        }
+    }
+
+    /// A text as a literal that cannot be anything else.
+    pub(crate) fn text(self, text: &str) -> String {
+        match self {
+            // Quotes and backslashes depend on the session's mode; hexadecimal digits do not.
+            #[cfg(feature = "mysql")]
+            Self::Mysql => {
+                let digits: String = text.bytes().map(|byte| format!("{byte:02X}")).collect();
+                format!("_utf8mb4 X'{digits}'")
+            }
+            #[cfg(any(feature = "sqlite", feature = "postgres"))]
+            _ => format!("'{}'", text.replace('\'', "''")),
         }
     }
 

@@ -12,17 +12,17 @@ use diesel::connection::{
 use diesel::prelude::*;
 use diesel::row::{Field, Row};
 use diesel::sql_query;
-use diesel::sql_types::{BigInt, Text};
-use diesel::sqlite::{SqliteConnection, SqliteType, SqliteValue};
+use diesel::sqlite::{Sqlite, SqliteConnection, SqliteType, SqliteValue};
 // Linked for its feature `bundled`: Diesel does not build SQLite itself.
 use libsqlite3_sys as _;
 use med_schema::ValueType;
 
 use crate::EtlError;
 use crate::builder::Value;
-use crate::source::sql::{Dialect, one_statement};
+use crate::source::query::{Made, Statement};
+use crate::source::sql::{Dialect, as_table};
 use crate::source::{
-    CatalogueColumn, CursorValue, Database, RowSink, Scan, Selection, Source, Wire, cursor_value, find_name,
+    CatalogueColumn, CursorValue, Database, RowSink, Scan, Selection, Source, Wire, cursor_value, find_name, rows,
 };
 
 /// Name of the view that stands for a query while its columns' types are looked up.
@@ -33,37 +33,18 @@ pub(crate) struct SqliteDatabase {
     /// The file and how long to wait for it, unless the caller opened the connection.
     file: Option<(PathBuf, Duration)>,
     probe: Option<Probe>,
-}
-
-#[derive(QueryableByName)]
-struct Name {
-    #[diesel(sql_type = Text)]
-    name: String,
-}
-
-#[derive(QueryableByName)]
-struct TableColumn {
-    #[diesel(sql_type = Text)]
-    name: String,
-    #[diesel(sql_type = Text)]
-    declared: String,
-}
-
-#[derive(QueryableByName)]
-struct Number {
-    #[diesel(sql_type = BigInt)]
-    number: i64,
+    query: Option<Made<Sqlite>>,
 }
 
 impl SqliteDatabase {
     /// Opens a file read-only: nothing is created, and no statement can change it.
     pub(crate) fn open(path: &Path, busy_timeout: Duration) -> Result<Self, EtlError> {
         let connection = opened(path, busy_timeout)?;
-        Ok(Self { connection, file: Some((path.to_owned(), busy_timeout)), probe: None })
+        Ok(Self { connection, file: Some((path.to_owned(), busy_timeout)), probe: None, query: None })
     }
 
     pub(crate) fn of(connection: SqliteConnection) -> Self {
-        Self { connection, file: None, probe: None }
+        Self { connection, file: None, probe: None, query: None }
     }
 
     pub(crate) fn diesel(&mut self) -> &mut SqliteConnection {
@@ -71,29 +52,60 @@ impl SqliteDatabase {
     }
 
     fn look(&mut self) -> Result<(), EtlError> {
-        sql_query("SELECT schema_version AS number FROM pragma_schema_version")
-            .get_result::<Number>(&mut self.connection)
-            .map(drop)
-            .map_err(EtlError::database("begin a read transaction"))
+        sql_query(LOOK).execute(&mut self.connection).map(drop).map_err(EtlError::database("begin a read transaction"))
     }
 
-    fn columns(&mut self, table: &str) -> QueryResult<Vec<CatalogueColumn>> {
+    fn columns(&mut self, table: &str) -> Result<Vec<CatalogueColumn>, EtlError> {
         // `hidden = 1` marks columns of virtual tables that `SELECT *` leaves out; generated columns are read.
-        let columns =
-            sql_query("SELECT name, type AS declared FROM pragma_table_xinfo(?) WHERE hidden <> 1 ORDER BY cid")
-                .bind::<Text, _>(table)
-                .load::<TableColumn>(&mut self.connection)?;
-        Ok(columns
+        let sql = format!(
+            "SELECT name, type FROM pragma_table_xinfo({}) WHERE hidden <> 1 ORDER BY cid",
+            Dialect::Sqlite.text(table)
+        );
+        let rows = self.rows(&sql, "look up the columns", "name")?;
+        Ok(rows
             .into_iter()
-            .map(|c| CatalogueColumn {
-                value_type: declared_type(&c.declared),
-                name: c.name,
-                as_text: false,
-                wire: Wire::default(),
+            .map(|row| {
+                let mut texts = row.into_iter().map(|value| rows::text(Some(value)));
+                let (name, declared) = (texts.next().unwrap_or_default(), texts.next().unwrap_or_default());
+                CatalogueColumn { value_type: declared_type(&declared), name, as_text: false, wire: Wire::default() }
             })
             .collect())
     }
+
+    /// The columns of a query without parameters. A view over it has the query's columns, with the declared types of those that are
+    /// a table's. Brackets let nothing but one SELECT through, if the query is one statement without them too.
+    fn query_columns(&mut self, select: &str) -> Result<Vec<CatalogueColumn>, EtlError> {
+        let refused = |source| EtlError::Query { source };
+        sql_query(format!("EXPLAIN {select}")).execute(&mut self.connection).map_err(refused)?;
+        let view = format!("CREATE TEMP VIEW {QUERY_VIEW} AS SELECT * FROM {}", as_table(select));
+        sql_query(view).execute(&mut self.connection).map_err(refused)?;
+        let columns = self.columns(QUERY_VIEW);
+        let dropped = sql_query(format!("DROP VIEW temp.{QUERY_VIEW}")).execute(&mut self.connection);
+        let columns = columns.map_err(|error| match error {
+            EtlError::Database { source, .. } => refused(source),
+            other => other,
+        })?;
+        dropped.map_err(EtlError::database("forget the query"))?;
+        Ok(columns)
+    }
+
+    /// The names of a query's columns, by a row that is there even if the query has none.
+    fn query_names(&mut self, select: &str) -> Result<Vec<String>, EtlError> {
+        let refused = |source| EtlError::Query { source };
+        let sql =
+            format!("SELECT q.* FROM (SELECT 1) LEFT JOIN (SELECT * FROM {} LIMIT 0) AS q ON 1", as_table(select));
+        let statement = Statement::new(&sql, self.query.as_ref());
+        let mut rows = LoadConnection::<DefaultLoadingMode>::load(&mut self.connection, statement).map_err(refused)?;
+        let Some(row) = rows.next() else { return Ok(Vec::new()) };
+        let row = row.map_err(refused)?;
+        Ok((0..row.field_count())
+            .filter_map(|place| row.get(place).and_then(|field| field.field_name().map(str::to_owned)))
+            .collect())
+    }
 }
+
+/// Reads something that is always there.
+const LOOK: &str = "SELECT schema_version FROM pragma_schema_version";
 
 /// Looks at how often others have committed, without a transaction.
 struct Probe {
@@ -103,23 +115,32 @@ struct Probe {
 
 impl Probe {
     fn version(&mut self) -> Result<i64, EtlError> {
-        sql_query("SELECT data_version AS number FROM pragma_data_version")
-            .get_result::<Number>(&mut self.connection)
-            .map(|n| n.number)
-            .map_err(EtlError::database("look whether the database changed"))
+        let sql = "SELECT data_version FROM pragma_data_version";
+        let doing = "look whether the database changed";
+        let rows = rows::read(&mut self.connection, Statement::new(sql, None), doing, "data_version")?;
+        match rows.first().map(Vec::as_slice) {
+            Some([Some(CursorValue::Integer(version))]) => Ok(*version),
+            _ => Err(EtlError::SnapshotMoved),
+        }
     }
 }
 
 impl Database for SqliteDatabase {
     const DIALECT: Dialect = Dialect::Sqlite;
 
+    fn hold(&mut self, selection: &Selection) -> Result<(), EtlError> {
+        self.query = selection.made()?;
+        Ok(())
+    }
+
+    fn rows(&mut self, sql: &str, doing: &'static str, column: &str) -> Result<Vec<rows::Row>, EtlError> {
+        rows::read(&mut self.connection, Statement::new(sql, self.query.as_ref()), doing, column)
+    }
+
     fn tables(&mut self) -> Result<Vec<String>, EtlError> {
-        let names = sql_query(
-            "SELECT name FROM sqlite_master WHERE type IN ('table', 'view') AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY name",
-        )
-        .load::<Name>(&mut self.connection)
-        .map_err(EtlError::database("list the tables"))?;
-        Ok(names.into_iter().map(|n| n.name).collect())
+        const TABLES: &str = "SELECT name FROM sqlite_master
+            WHERE type IN ('table', 'view') AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY name";
+        self.names(TABLES, "list the tables")
     }
 
     fn resolve(&mut self, table: &str) -> Result<String, EtlError> {
@@ -127,53 +148,26 @@ impl Database for SqliteDatabase {
     }
 
     fn catalogue(&mut self, selection: &Selection) -> Result<Vec<CatalogueColumn>, EtlError> {
-        match selection {
-            Selection::Table(table) => {
+        let select = match selection.select(Self::DIALECT) {
+            Ok(select) => select,
+            Err(table) => {
                 let table = find_name(self.tables()?, table, true)?;
-                self.columns(&table).map_err(EtlError::database("look up the columns"))
+                return self.columns(&table);
             }
-            Selection::Query(query) => {
-                let refused = |source| EtlError::Query { source };
-                let query = one_statement(query);
-                // A view over the query has the query's columns, with the declared types of those that are a table's. Brackets
-                // let nothing but one SELECT through, if the query is one statement without them too.
-                sql_query(format!("EXPLAIN {query}")).execute(&mut self.connection).map_err(refused)?;
-                let view = format!("CREATE TEMP VIEW {QUERY_VIEW} AS SELECT * FROM (\n{query}\n)");
-                sql_query(view).execute(&mut self.connection).map_err(refused)?;
-                let columns = self.columns(QUERY_VIEW);
-                let dropped = sql_query(format!("DROP VIEW temp.{QUERY_VIEW}")).execute(&mut self.connection);
-                let columns = columns.map_err(refused)?;
-                dropped.map_err(EtlError::database("forget the query"))?;
-                Ok(columns)
-            }
-        }
+        };
+        let Some(query) = &self.query else { return self.query_columns(&select) };
+        // A view takes no parameters, which no declared type depends on. Only what a computed column is called does.
+        let text = Statement::text(&select, query).map_err(|source| EtlError::Query { source })?;
+        let mut columns = self.query_columns(&without_parameters(&text))?;
+        let names = self.query_names(&select)?;
+        columns.iter_mut().zip(names).for_each(|(column, name)| column.name = name);
+        Ok(columns)
     }
 
     fn primary_key(&mut self, table: &str) -> Result<Vec<String>, EtlError> {
-        let table = find_name(self.tables()?, table, true)?;
-        let names = sql_query("SELECT name FROM pragma_table_info(?) WHERE pk > 0 ORDER BY pk")
-            .bind::<Text, _>(table)
-            .load::<Name>(&mut self.connection)
-            .map_err(EtlError::database("look up the primary key"))?;
-        Ok(names.into_iter().map(|n| n.name).collect())
-    }
-
-    fn one_row(&mut self, sql: &str, column: &str) -> Result<Option<Vec<Option<CursorValue>>>, EtlError> {
-        let failed = || EtlError::database("read one row");
-        let mut rows =
-            LoadConnection::<DefaultLoadingMode>::load(&mut self.connection, sql_query(sql)).map_err(failed())?;
-        let Some(row) = rows.next() else { return Ok(None) };
-        let row = row.map_err(failed())?;
-        let mut values = Vec::with_capacity(row.field_count());
-        for place in 0..row.field_count() {
-            let field = row.get(place);
-            let value = match field.as_ref().and_then(|f| f.value()) {
-                None => Ok(None),
-                Some(mut value) => with_value(&mut value, cursor_value),
-            };
-            values.push(value.map_err(|found| EtlError::CursorValue { column: column.to_owned(), found })?);
-        }
-        Ok(Some(values))
+        let table = Self::DIALECT.text(&find_name(self.tables()?, table, true)?);
+        let sql = format!("SELECT name FROM pragma_table_info({table}) WHERE pk > 0 ORDER BY pk");
+        self.names(&sql, "look up the primary key")
     }
 
     fn begin(&mut self) -> Result<(), EtlError> {
@@ -205,7 +199,7 @@ impl Database for SqliteDatabase {
         };
         let mut workers = Vec::with_capacity(count);
         for _ in 0..count {
-            let mut worker = Self { connection: opened(&path, timeout)?, file: None, probe: None };
+            let mut worker = Self { connection: opened(&path, timeout)?, file: None, probe: None, query: None };
             worker.begin()?;
             workers.push(worker);
         }
@@ -220,23 +214,24 @@ impl Database for SqliteDatabase {
     fn scan<S: RowSink>(&mut self, scan: &Scan<'_>, sink: &mut S) -> Result<(), S::Error> {
         let failed = |source| S::Error::from(EtlError::Database { doing: "read the rows".to_owned(), source });
         // A query without a condition is run as it was written, so that its order holds. Else only the wanted columns are asked for.
-        let (sql, names, wanted): (String, Vec<&str>, Vec<usize>) = match (scan.selection, scan.filter) {
-            (Selection::Query(query), None) => {
-                let names = scan.columns.iter().map(|c| c.name.as_str()).collect();
-                (one_statement(query).to_owned(), names, scan.wanted.to_vec())
-            }
-            (_, filter) => {
-                let names: Vec<&str> = scan.wanted.iter().map(|place| scan.columns[*place].name.as_str()).collect();
-                let columns = Self::DIALECT.list(names.iter().copied());
-                let filter = filter.map(|f| format!(" WHERE {f}")).unwrap_or_default();
-                let wanted = (0..names.len()).collect();
-                (format!("SELECT {columns} FROM {}{filter}", scan.from), names, wanted)
-            }
-        };
-        let cursor =
-            LoadConnection::<DefaultLoadingMode>::load(&mut self.connection, sql_query(sql)).map_err(failed)?;
+        let (sql, names, wanted): (String, Vec<&str>, Vec<usize>) =
+            match (scan.selection.select(Self::DIALECT), scan.filter) {
+                (Ok(select), None) => {
+                    let names = scan.columns.iter().map(|c| c.name.as_str()).collect();
+                    (select.into_owned(), names, scan.wanted.to_vec())
+                }
+                (_, filter) => {
+                    let names: Vec<&str> = scan.wanted.iter().map(|place| scan.columns[*place].name.as_str()).collect();
+                    let columns = Self::DIALECT.list(names.iter().copied());
+                    let filter = filter.map(|f| format!(" WHERE {f}")).unwrap_or_default();
+                    let wanted = (0..names.len()).collect();
+                    (format!("SELECT {columns} FROM {}{filter}", scan.from), names, wanted)
+                }
+            };
+        let statement = Statement::new(&sql, self.query.as_ref());
+        let stepped = LoadConnection::<DefaultLoadingMode>::load(&mut self.connection, statement).map_err(failed)?;
         // Fused: SQLite would start a finished statement anew.
-        for (index, row) in cursor.fuse().enumerate() {
+        for (index, row) in stepped.fuse().enumerate() {
             let row = row.map_err(failed)?;
             if index == 0 {
                 for (place, name) in names.iter().enumerate() {
@@ -277,10 +272,43 @@ fn opened(path: &Path, busy_timeout: Duration) -> Result<SqliteConnection, EtlEr
         .batch_execute(&format!("PRAGMA busy_timeout = {milliseconds}; PRAGMA temp_store = MEMORY"))
         .map_err(|e| refused(e.into()))?;
     // SQLite opens lazily: only a read tells whether the file is a database.
-    sql_query("SELECT schema_version AS number FROM pragma_schema_version")
-        .load::<Number>(&mut connection)
-        .map_err(|e| refused(e.into()))?;
+    sql_query(LOOK).execute(&mut connection).map_err(|e| refused(e.into()))?;
     Ok(connection)
+}
+
+impl rows::CursorBackend for Sqlite {
+    fn cursor(mut value: SqliteValue<'_, '_, '_>) -> Result<Option<CursorValue>, &'static str> {
+        with_value(&mut value, cursor_value)
+    }
+}
+
+/// The statement with NULL for each parameter. Quotes and comments are left alone.
+fn without_parameters(sql: &str) -> String {
+    let mut out = String::with_capacity(sql.len());
+    let mut rest = sql;
+    while let Some(place) = rest.find(['?', '\'', '"', '`', '[', '-', '/']) {
+        let (before, from) = rest.split_at(place);
+        out.push_str(before);
+        let to = |end: &str| from[1..].find(end).map_or(from.len(), |place| 1 + place + end.len());
+        let kept = match from.as_bytes() {
+            [b'?', ..] => {
+                out.push_str("NULL");
+                rest = from[1..].trim_start_matches(|c: char| c.is_ascii_digit());
+                continue;
+            }
+            [b'\'', ..] => to("'"),
+            [b'"', ..] => to("\""),
+            [b'`', ..] => to("`"),
+            [b'[', ..] => to("]"),
+            [b'-', b'-', ..] => to("\n"),
+            [b'/', b'*', ..] => from[2..].find("*/").map_or(from.len(), |place| 2 + place + 2),
+            _ => 1,
+        };
+        out.push_str(&from[..kept]);
+        rest = &from[kept..];
+    }
+    out.push_str(rest);
+    out
 }
 
 /// Reads one value and hands it on.
@@ -363,6 +391,18 @@ mod tests {
             ("STRING", None),
         ] {
             assert_eq!(declared_type(declared), expected, "{declared}");
+        }
+    }
+
+    #[test]
+    fn parameters_are_told_from_what_looks_like_one() {
+        for (sql, expected) in [
+            ("SELECT ?, ?12 + a FROM t WHERE b IN (?, ?)", "SELECT NULL, NULL + a FROM t WHERE b IN (NULL, NULL)"),
+            ("'it''s ?' || \"?\" || `?` || [?] || ?", "'it''s ?' || \"?\" || `?` || [?] || NULL"),
+            ("a - ? -- why?\n/ ? /*/ ? */ ?", "a - NULL -- why?\n/ NULL /*/ ? */ NULL"),
+            ("'open ?", "'open ?"),
+        ] {
+            assert_eq!(without_parameters(sql), expected);
         }
     }
 

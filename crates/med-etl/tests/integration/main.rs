@@ -5,6 +5,7 @@ mod backends;
 mod client_year;
 mod conformance;
 mod database;
+mod diesel_query;
 mod extraction;
 mod transforms;
 mod typed;

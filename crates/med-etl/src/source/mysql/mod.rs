@@ -6,51 +6,48 @@
 mod value;
 
 use diesel::connection::{DefaultLoadingMode, LoadConnection, SimpleConnection};
+use diesel::mysql::{Mysql, MysqlValue};
 use diesel::prelude::*;
 use diesel::result::Error as DieselError;
 use diesel::row::{Field, Row};
 use diesel::sql_query;
-use diesel::sql_types::Text;
 use med_schema::ValueType;
 
 use crate::EtlError;
+use crate::source::query::{Made, Statement};
 use crate::source::retry::Retry;
 use crate::source::secret::ServerUrl;
-use crate::source::sql::{Cursor, Dialect, as_table, one_statement};
+use crate::source::sql::{Cursor, Dialect, as_table};
 use crate::source::{
-    CatalogueColumn, CursorValue, Database, RowSink, Scan, Selection, Source, Wire, cursor_value, find_name,
+    CatalogueColumn, CursorValue, Database, RowSink, Scan, Selection, Source, Wire, cursor_value, find_name, rows,
 };
 
 /// Stands for a query while its columns' types are looked up.
 const QUERY_TABLE: &str = "`med_etl_query_columns`";
 
-pub(crate) struct MysqlDatabase(MysqlConnection);
-
-#[derive(QueryableByName)]
-struct Name {
-    #[diesel(sql_type = Text)]
-    name: String,
+pub(crate) struct MysqlDatabase {
+    connection: MysqlConnection,
+    query: Option<Made<Mysql>>,
 }
 
-#[derive(QueryableByName)]
-struct Described {
-    #[diesel(sql_type = Text)]
-    name: String,
-    #[diesel(sql_type = Text)]
-    declared: String,
+impl rows::CursorBackend for Mysql {
+    fn cursor(value: MysqlValue<'_>) -> Result<Option<CursorValue>, &'static str> {
+        value::with_value(&value, cursor_value)
+    }
 }
 
 impl MysqlDatabase {
     pub(crate) fn open(url: &ServerUrl, retry: Retry) -> Result<Self, EtlError> {
-        retry.run(|| MysqlConnection::establish(url.expose()).map_err(|error| url.refused(&error))).map(Self)
+        let connection = retry.run(|| MysqlConnection::establish(url.expose()).map_err(|error| url.refused(&error)))?;
+        Ok(Self { connection, query: None })
     }
 
     pub(crate) fn diesel(&mut self) -> &mut MysqlConnection {
-        &mut self.0
+        &mut self.connection
     }
 
     /// Columns of a query, which an empty temporary table takes from it.
-    fn query_columns(&mut self, query: &str) -> Result<Vec<CatalogueColumn>, EtlError> {
+    fn query_columns(&mut self, select: &str) -> Result<Vec<CatalogueColumn>, EtlError> {
         let refused = |source| match &source {
             DieselError::DatabaseError(_, info) if info.message().starts_with("Duplicate column name") => {
                 let name = info.message().split('\'').nth(1).unwrap_or_default().to_owned();
@@ -59,12 +56,13 @@ impl MysqlDatabase {
             _ => EtlError::Query { source },
         };
         // A query that EXPLAIN takes is one statement, and cannot close the parenthesis that it stands in from here on.
-        let explain = sql_query(format!("EXPLAIN {}", one_statement(query)));
-        LoadConnection::<DefaultLoadingMode>::load(&mut self.0, explain).map_err(refused)?;
-        let create = format!("CREATE TEMPORARY TABLE {QUERY_TABLE} AS SELECT * FROM {} LIMIT 0", as_table(query));
-        sql_query(create).execute(&mut self.0).map_err(refused)?;
+        let sql = format!("EXPLAIN {select}");
+        let explain = Statement::new(&sql, self.query.as_ref());
+        LoadConnection::<DefaultLoadingMode>::load(&mut self.connection, explain).map_err(refused)?;
+        let create = format!("CREATE TEMPORARY TABLE {QUERY_TABLE} AS SELECT * FROM {} LIMIT 0", as_table(select));
+        Statement::new(&create, self.query.as_ref()).execute(&mut self.connection).map_err(refused)?;
         let columns = self.described(QUERY_TABLE);
-        let dropped = sql_query(format!("DROP TEMPORARY TABLE {QUERY_TABLE}")).execute(&mut self.0);
+        let dropped = sql_query(format!("DROP TEMPORARY TABLE {QUERY_TABLE}")).execute(&mut self.connection);
         let columns = columns?;
         dropped.map_err(EtlError::database("forget the query"))?;
         Ok(columns)
@@ -72,21 +70,20 @@ impl MysqlDatabase {
 
     fn described(&mut self, table: &str) -> Result<Vec<CatalogueColumn>, EtlError> {
         let failed = || EtlError::database("look up the columns");
-        let rows =
-            LoadConnection::<DefaultLoadingMode>::load(&mut self.0, sql_query(format!("SHOW COLUMNS FROM {table}")))
-                .map_err(failed())?;
+        let shown = sql_query(format!("SHOW COLUMNS FROM {table}"));
+        let rows = LoadConnection::<DefaultLoadingMode>::load(&mut self.connection, shown).map_err(failed())?;
         let mut columns = Vec::new();
         for row in rows {
             let row = row.map_err(failed())?;
+            // Of the rest not all must be text: a default may be binary.
             let text = |place: usize| {
                 let field = Row::get(&row, place)?;
                 let value = field.value()?;
                 Some(String::from_utf8_lossy(value.as_bytes()).into_owned())
             };
-            let (name, declared) = (text(0).unwrap_or_default(), text(1).unwrap_or_default());
-            columns.push(Described { name, declared });
+            columns.push(column(text(0).unwrap_or_default(), &text(1).unwrap_or_default()));
         }
-        Ok(columns.into_iter().map(column).collect())
+        Ok(columns)
     }
 
     /// Feeds one page to the sink and gives its number of rows. `key` is left holding the key of its last row.
@@ -98,7 +95,8 @@ impl MysqlDatabase {
         sink: &mut S,
     ) -> Result<usize, Paged<S::Error>> {
         let failed = |source| Paged::Database(EtlError::Database { doing: "read the rows".to_owned(), source });
-        let rows = LoadConnection::<DefaultLoadingMode>::load(&mut self.0, sql_query(sql)).map_err(failed)?;
+        let statement = Statement::new(sql, self.query.as_ref());
+        let rows = LoadConnection::<DefaultLoadingMode>::load(&mut self.connection, statement).map_err(failed)?;
         let mut count = 0;
         for row in rows {
             let row = row.map_err(failed)?;
@@ -141,13 +139,20 @@ impl Database for MysqlDatabase {
     const DIALECT: Dialect = Dialect::Mysql;
     const NEEDS_KEY: bool = true;
 
+    fn hold(&mut self, selection: &Selection) -> Result<(), EtlError> {
+        self.query = selection.made()?;
+        Ok(())
+    }
+
+    fn rows(&mut self, sql: &str, doing: &'static str, column: &str) -> Result<Vec<rows::Row>, EtlError> {
+        let statement = Statement::new(sql, self.query.as_ref());
+        rows::read(&mut self.connection, statement, doing, column)
+    }
+
     fn tables(&mut self) -> Result<Vec<String>, EtlError> {
-        let names: Vec<Name> = sql_query(
-            "SELECT table_name AS name FROM information_schema.tables WHERE table_schema = DATABASE() ORDER BY table_name",
-        )
-        .load(&mut self.0)
-        .map_err(EtlError::database("list the tables"))?;
-        Ok(names.into_iter().map(|n| n.name).collect())
+        let sql =
+            "SELECT table_name FROM information_schema.tables WHERE table_schema = DATABASE() ORDER BY table_name";
+        self.names(sql, "list the tables")
     }
 
     fn resolve(&mut self, table: &str) -> Result<String, EtlError> {
@@ -155,46 +160,26 @@ impl Database for MysqlDatabase {
     }
 
     fn catalogue(&mut self, selection: &Selection) -> Result<Vec<CatalogueColumn>, EtlError> {
-        match selection {
-            Selection::Table(table) => {
+        match selection.select(Self::DIALECT) {
+            Ok(select) => self.query_columns(&select),
+            Err(table) => {
                 let table = self.resolve(table)?;
                 self.described(&table)
             }
-            Selection::Query(query) => self.query_columns(query),
         }
     }
 
     fn primary_key(&mut self, table: &str) -> Result<Vec<String>, EtlError> {
-        let table = find_name(self.tables()?, table, false)?;
-        let names: Vec<Name> = sql_query(
-            "SELECT column_name AS name FROM information_schema.statistics
-             WHERE table_schema = DATABASE() AND table_name = ? AND index_name = 'PRIMARY' ORDER BY seq_in_index",
-        )
-        .bind::<Text, _>(table)
-        .load(&mut self.0)
-        .map_err(EtlError::database("look up the primary key"))?;
-        Ok(names.into_iter().map(|n| n.name).collect())
-    }
-
-    fn one_row(&mut self, sql: &str, column: &str) -> Result<Option<Vec<Option<CursorValue>>>, EtlError> {
-        let failed = || EtlError::database("read one row");
-        let mut rows = LoadConnection::<DefaultLoadingMode>::load(&mut self.0, sql_query(sql)).map_err(failed())?;
-        let Some(row) = rows.next() else { return Ok(None) };
-        let row = row.map_err(failed())?;
-        let mut values = Vec::with_capacity(row.field_count());
-        for place in 0..row.field_count() {
-            let field = Row::get(&row, place);
-            let value = match field.as_ref().and_then(|f| f.value()) {
-                None => Ok(None),
-                Some(value) => value::with_value(&value, cursor_value),
-            };
-            values.push(value.map_err(|found| EtlError::CursorValue { column: column.to_owned(), found })?);
-        }
-        Ok(Some(values))
+        let table = Self::DIALECT.text(&find_name(self.tables()?, table, false)?);
+        let sql = format!(
+            "SELECT column_name FROM information_schema.statistics
+             WHERE table_schema = DATABASE() AND table_name = {table} AND index_name = 'PRIMARY' ORDER BY seq_in_index"
+        );
+        self.names(&sql, "look up the primary key")
     }
 
     fn begin(&mut self) -> Result<(), EtlError> {
-        self.0
+        self.connection
             .batch_execute(
                 // Not read-only: in such a transaction MySQL makes no temporary table, which a query's columns are looked up by. Queries
                 // only ever stand behind FROM, where nothing but a SELECT can.
@@ -204,7 +189,7 @@ impl Database for MysqlDatabase {
     }
 
     fn end(&mut self) -> Result<(), EtlError> {
-        self.0.batch_execute("ROLLBACK").map_err(EtlError::database("end the read transaction"))
+        self.connection.batch_execute("ROLLBACK").map_err(EtlError::database("end the read transaction"))
     }
 
     fn beside(&mut self, _: &Source, _: usize) -> Result<Vec<Self>, EtlError> {
@@ -285,7 +270,7 @@ impl MysqlDatabase {
 }
 
 /// What a column of this declaration is read as.
-fn column(Described { name, declared }: Described) -> CatalogueColumn {
+fn column(name: String, declared: &str) -> CatalogueColumn {
     let declared = declared.to_ascii_lowercase();
     let base = declared.split(['(', ' ']).next().unwrap_or_default();
     let (value_type, as_text) = match base {
@@ -325,8 +310,7 @@ mod tests {
             ("datetime(6)", ValueType::Timestamp),
             ("enum('int','b')", ValueType::Text),
         ] {
-            let described = Described { name: "c".to_owned(), declared: declared.to_owned() };
-            assert_eq!(column(described).value_type, Some(expected), "{declared}");
+            assert_eq!(column("c".to_owned(), declared).value_type, Some(expected), "{declared}");
         }
     }
 }

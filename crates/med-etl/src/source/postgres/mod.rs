@@ -4,24 +4,27 @@
 //! columns behind a null, and after a copy its connection is out of step with the server, so rows are decoded in
 //! [`binary`] and every copy has a connection of its own, which is closed afterwards. That connection joins the snapshot which
 //! the main one exported, so all of them see one state.
+//!
+//! A copy takes no bind parameters, so a query of Diesel's query builder is read through a [`cursor`], over such a connection too.
 
 mod binary;
 mod copy;
+mod cursor;
 
 use std::io::BufRead;
 
 use diesel::connection::{DefaultLoadingMode, LoadConnection, SimpleConnection};
+use diesel::pg::{Pg, PgValue};
 use diesel::prelude::*;
 use diesel::row::{Field, Row};
-use diesel::sql_query;
-use diesel::sql_types::{Integer, Text};
 use med_schema::ValueType;
 
 use crate::EtlError;
+use crate::source::query::{Made, Statement};
 use crate::source::retry::Retry;
 use crate::source::secret::ServerUrl;
-use crate::source::sql::{Dialect, as_table, one_statement};
-use crate::source::{CatalogueColumn, CursorValue, Database, RowSink, Scan, Selection, Source, Wire, find_name};
+use crate::source::sql::{Dialect, as_table};
+use crate::source::{CatalogueColumn, CursorValue, Database, RowSink, Scan, Selection, Source, Wire, find_name, rows};
 
 /// A transaction in which every statement sees the same, and none can change anything.
 const BEGIN: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
@@ -34,28 +37,13 @@ pub(crate) struct PostgresDatabase {
     snapshot: Option<String>,
     /// This connection reads one selection and is closed then, so it may do the copy itself.
     for_one_copy: bool,
-}
-
-#[derive(QueryableByName)]
-struct Name {
-    #[diesel(sql_type = Text)]
-    name: String,
-}
-
-#[derive(QueryableByName)]
-struct Described {
-    #[diesel(sql_type = Text)]
-    name: String,
-    #[diesel(sql_type = Text)]
-    type_name: String,
-    #[diesel(sql_type = Integer)]
-    modifier: i32,
+    query: Option<Made<Pg>>,
 }
 
 impl PostgresDatabase {
     pub(crate) fn open(url: &ServerUrl, retry: Retry) -> Result<Self, EtlError> {
         let connection = connect(url, retry)?;
-        Ok(Self { url: url.clone(), retry, connection, snapshot: None, for_one_copy: false })
+        Ok(Self { url: url.clone(), retry, connection, snapshot: None, for_one_copy: false, query: None })
     }
 
     pub(crate) fn diesel(&mut self) -> &mut PgConnection {
@@ -73,18 +61,18 @@ impl PostgresDatabase {
     }
 
     /// Columns of a query: their names from the row description, and their types from the server, without running the query.
-    fn query_columns(&mut self, query: &str) -> Result<Vec<CatalogueColumn>, EtlError> {
+    fn query_columns(&mut self, select: &str) -> Result<Vec<CatalogueColumn>, EtlError> {
         let refused = |source| EtlError::Query { source };
         // A query that EXPLAIN takes is one statement, and cannot close the parenthesis that it stands in from here on.
-        let explain = sql_query(format!("EXPLAIN\n{}", one_statement(query)));
+        let sql = format!("EXPLAIN\n{select}");
+        let explain = Statement::new(&sql, self.query.as_ref());
         LoadConnection::<DefaultLoadingMode>::load(&mut self.connection, explain).map_err(refused)?;
         let empty =
-            format!("FROM (SELECT 1) AS one LEFT JOIN (SELECT * FROM {} LIMIT 0) AS q ON TRUE", as_table(query));
+            format!("FROM (SELECT 1) AS one LEFT JOIN (SELECT * FROM {} LIMIT 0) AS q ON TRUE", as_table(select));
         let mut names: Vec<String> = Vec::new();
-        let rows =
-            LoadConnection::<DefaultLoadingMode>::load(&mut self.connection, sql_query(format!("SELECT q.* {empty}")))
-                .map_err(refused)?;
-        for row in rows {
+        let sql = format!("SELECT q.* {empty}");
+        let statement = Statement::new(&sql, self.query.as_ref());
+        for row in LoadConnection::<DefaultLoadingMode>::load(&mut self.connection, statement).map_err(refused)? {
             let row = row.map_err(refused)?;
             names = (0..row.field_count())
                 .filter_map(|place| Row::get(&row, place).and_then(|f| f.field_name().map(str::to_owned)))
@@ -98,14 +86,14 @@ impl PostgresDatabase {
         let mut columns = Vec::with_capacity(names.len());
         for name in names {
             let sql = format!(
-                "SELECT b.typname::text AS type_name, COALESCE(t.typtypmod, -1) AS modifier, '' AS name
+                "SELECT '' AS name, b.typname::text, COALESCE(t.typtypmod, -1)
                  FROM (SELECT pg_typeof(q.{}) AS type {empty}) AS x
                  JOIN pg_type t ON t.oid = x.type
                  JOIN pg_type b ON b.oid = CASE WHEN t.typtype = 'd' THEN t.typbasetype ELSE t.oid END",
                 Dialect::Postgres.quoted(&name)
             );
-            let described: Described = sql_query(sql).get_result(&mut self.connection).map_err(refused)?;
-            columns.push(column(name, &described.type_name, described.modifier));
+            let described = self.rows(&sql, "look up the columns", "type")?.pop().unwrap_or_default();
+            columns.push(CatalogueColumn { name, ..described_column(described) });
         }
         Ok(columns)
     }
@@ -126,96 +114,62 @@ const TABLES: &str =
 impl Database for PostgresDatabase {
     const DIALECT: Dialect = Dialect::Postgres;
 
+    fn hold(&mut self, selection: &Selection) -> Result<(), EtlError> {
+        self.query = selection.made()?;
+        Ok(())
+    }
+
+    fn rows(&mut self, sql: &str, doing: &'static str, column: &str) -> Result<Vec<rows::Row>, EtlError> {
+        rows::read(&mut self.connection, Statement::new(sql, self.query.as_ref()), doing, column)
+    }
+
     fn tables(&mut self) -> Result<Vec<String>, EtlError> {
-        let names: Vec<Name> =
-            sql_query(TABLES).load(&mut self.connection).map_err(EtlError::database("list the tables"))?;
-        Ok(names.into_iter().map(|n| n.name).collect())
+        self.names(TABLES, "list the tables")
     }
 
     fn resolve(&mut self, table: &str) -> Result<String, EtlError> {
         let name = find_name(self.tables()?, table, false)?;
         // The catalogue joined schema and name by a point, and either may hold one: the server says which it is. Of a table that
         // was dropped since the snapshot it does not know whether it is visible.
-        let quoted: Option<Name> = sql_query(
-            "SELECT quote_ident(n.nspname) || '.' || quote_ident(c.relname) AS name
+        let wanted = Self::DIALECT.text(&name);
+        let sql = format!(
+            "SELECT quote_ident(n.nspname) || '.' || quote_ident(c.relname)
              FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-             WHERE c.relkind IN ('r', 'v', 'm', 'p', 'f') AND $1 IN (c.relname, n.nspname || '.' || c.relname)
-             ORDER BY (c.relname = $1 AND pg_table_is_visible(c.oid)) IS TRUE DESC, n.nspname LIMIT 1",
-        )
-        .bind::<Text, _>(&name)
-        .get_result(&mut self.connection)
-        .optional()
-        .map_err(EtlError::database("look up the table"))?;
-        quoted.map(|q| q.name).ok_or(EtlError::UnknownTable { table: name, near: Vec::new() })
+             WHERE c.relkind IN ('r', 'v', 'm', 'p', 'f') AND {wanted} IN (c.relname, n.nspname || '.' || c.relname)
+             ORDER BY (c.relname = {wanted} AND pg_table_is_visible(c.oid)) IS TRUE DESC, n.nspname LIMIT 1"
+        );
+        self.names(&sql, "look up the table")?.pop().ok_or(EtlError::UnknownTable { table: name, near: Vec::new() })
     }
 
     fn catalogue(&mut self, selection: &Selection) -> Result<Vec<CatalogueColumn>, EtlError> {
-        let table = match selection {
-            Selection::Table(table) => self.resolve(table)?,
-            Selection::Query(query) => return self.query_columns(query),
+        let table = match selection.select(Self::DIALECT) {
+            Ok(select) => return self.query_columns(&select),
+            Err(table) => Self::DIALECT.text(&self.resolve(table)?),
         };
-        let columns: Vec<Described> = sql_query(
-            "SELECT a.attname::text AS name, b.typname::text AS type_name,
-                    CASE WHEN t.typtype = 'd' THEN t.typtypmod ELSE a.atttypmod END AS modifier
+        let sql = format!(
+            "SELECT a.attname::text, b.typname::text,
+                    CASE WHEN t.typtype = 'd' THEN t.typtypmod ELSE a.atttypmod END
              FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
              JOIN pg_type b ON b.oid = CASE WHEN t.typtype = 'd' THEN t.typbasetype ELSE t.oid END
-             WHERE a.attrelid = $1::regclass AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum",
-        )
-        .bind::<Text, _>(table)
-        .load(&mut self.connection)
-        .map_err(EtlError::database("look up the columns"))?;
-        Ok(columns.into_iter().map(|c| column(c.name, &c.type_name, c.modifier)).collect())
+             WHERE a.attrelid = {table}::regclass AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum"
+        );
+        Ok(self.rows(&sql, "look up the columns", "name")?.into_iter().map(described_column).collect())
     }
 
     fn primary_key(&mut self, table: &str) -> Result<Vec<String>, EtlError> {
-        let table = self.resolve(table)?;
-        let names: Vec<Name> = sql_query(
-            "SELECT a.attname::text AS name FROM pg_index i
+        let table = Self::DIALECT.text(&self.resolve(table)?);
+        let sql = format!(
+            "SELECT a.attname::text FROM pg_index i
              CROSS JOIN LATERAL unnest(i.indkey) WITH ORDINALITY AS k(attnum, place)
              JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum
-             WHERE i.indrelid = $1::regclass AND i.indisprimary ORDER BY k.place",
-        )
-        .bind::<Text, _>(table)
-        .load(&mut self.connection)
-        .map_err(EtlError::database("look up the primary key"))?;
-        Ok(names.into_iter().map(|n| n.name).collect())
-    }
-
-    fn one_row(&mut self, sql: &str, column: &str) -> Result<Option<Vec<Option<CursorValue>>>, EtlError> {
-        let failed = || EtlError::database("read one row");
-        let mut rows =
-            LoadConnection::<DefaultLoadingMode>::load(&mut self.connection, sql_query(sql)).map_err(failed())?;
-        let Some(row) = rows.next() else { return Ok(None) };
-        let row = row.map_err(failed())?;
-        let mut values = Vec::with_capacity(row.field_count());
-        for place in 0..row.field_count() {
-            let field = Row::get(&row, place);
-            let value = field.as_ref().and_then(|f| f.value());
-            let read = match &value {
-                None => Ok(None),
-                Some(value) => {
-                    let bytes = value.as_bytes();
-                    // Integers come as such, everything else was cast to text.
-                    match value.get_oid().get() {
-                        21 => binary::cursor(Wire::Int2, bytes),
-                        23 => binary::cursor(Wire::Int4, bytes),
-                        20 => binary::cursor(Wire::Int8, bytes),
-                        1700 => binary::cursor(Wire::Numeric, bytes),
-                        _ => binary::cursor(Wire::Text, bytes),
-                    }
-                }
-            };
-            values.push(read.map_err(|found| EtlError::CursorValue { column: column.to_owned(), found })?);
-        }
-        Ok(Some(values))
+             WHERE i.indrelid = {table}::regclass AND i.indisprimary ORDER BY k.place"
+        );
+        self.names(&sql, "look up the primary key")
     }
 
     fn begin(&mut self) -> Result<(), EtlError> {
         self.connection.batch_execute(BEGIN).map_err(EtlError::database("begin a read transaction"))?;
-        let snapshot: Name = sql_query("SELECT pg_export_snapshot() AS name")
-            .get_result(&mut self.connection)
-            .map_err(EtlError::database("export the snapshot"))?;
-        self.snapshot = Some(snapshot.name);
+        self.snapshot = self.names("SELECT pg_export_snapshot()", "export the snapshot")?.pop();
         Ok(())
     }
 
@@ -227,7 +181,7 @@ impl Database for PostgresDatabase {
     fn beside(&mut self, _: &Source, count: usize) -> Result<Vec<Self>, EtlError> {
         let one = |_| {
             let (url, retry, snapshot) = (self.url.clone(), self.retry, self.snapshot.clone());
-            Ok(Self { connection: self.joined()?, url, retry, snapshot, for_one_copy: true })
+            Ok(Self { connection: self.joined()?, url, retry, snapshot, for_one_copy: true, query: None })
         };
         (0..count).map(one).collect()
     }
@@ -242,6 +196,9 @@ impl Database for PostgresDatabase {
             joined = self.joined()?;
             &mut joined
         };
+        if self.query.is_some() {
+            return cursor::scan(connection, &sql, self.query.as_ref(), &wires, scan.page_rows, sink);
+        }
         let mut rows = copy::binary(connection, sql).map_err(EtlError::database("start the copy"))?;
         let mut decoder = binary::Decoder::new(&wires);
         loop {
@@ -262,9 +219,9 @@ fn statement(scan: &Scan<'_>) -> String {
     let plain = scan.filter.is_none()
         && scan.wanted.iter().copied().eq(0..scan.columns.len())
         && scan.columns.iter().all(|c| !c.as_text);
-    match scan.selection {
+    match scan.selection.select(Dialect::Postgres) {
         // As it was written, so that its order holds for certain.
-        Selection::Query(query) if plain => one_statement(query).to_owned(),
+        Ok(select) if plain => select.into_owned(),
         _ => {
             let columns: Vec<String> = scan
                 .wanted_columns()
@@ -277,6 +234,31 @@ fn statement(scan: &Scan<'_>) -> String {
             format!("SELECT {} FROM {}{filter}", columns.join(", "), scan.from)
         }
     }
+}
+
+impl rows::CursorBackend for Pg {
+    /// Integers come as such, everything else was cast to text.
+    fn cursor(value: PgValue<'_>) -> Result<Option<CursorValue>, &'static str> {
+        let wire = match value.get_oid().get() {
+            21 => Wire::Int2,
+            23 => Wire::Int4,
+            20 => Wire::Int8,
+            1700 => Wire::Numeric,
+            _ => Wire::Text,
+        };
+        binary::cursor(wire, value.as_bytes())
+    }
+}
+
+/// A column by its name, type and modifier.
+fn described_column(row: rows::Row) -> CatalogueColumn {
+    let mut values = row.into_iter();
+    let (name, type_name) = (rows::text(values.next()), rows::text(values.next()));
+    let modifier = match values.next().flatten() {
+        Some(CursorValue::Integer(modifier)) => i32::try_from(modifier).unwrap_or(-1),
+        _ => -1,
+    };
+    column(name, &type_name, modifier)
 }
 
 /// What a column of this type is read as. `modifier` is the catalogue's, which holds precision and scale of a numeric.
