@@ -215,8 +215,7 @@ impl DriftDetector {
                 if drift.distance.is_finite() {
                     column.score = Some(drift.distance);
                 } else {
-                    column.message =
-                        Some("the score is infinite: a difference is divided by a spread of 0".to_owned());
+                    column.message = Some("the score is infinite: a difference is divided by a spread of 0".to_owned());
                 }
             }
             Err(undefined @ (DriftError::NotDefined { .. } | DriftError::TooFewRows { .. })) => {

@@ -148,7 +148,11 @@ mod tests {
         // All of 3 rows among 6 of 36, the other level has more rows than the side.
         let one = new_levels_p_value([30, 6], &[(33, 1), (3, 1)], 3);
         assert!((one / (120.0 / 42840.0) - 1.0).abs() < 1e-9, "{one}");
-        assert!((ln_binomial_tail(3000, 2000, 1001) - ln_binomial_tail(3000, 2000, 1000) - (1000.0_f64 / 4000.0).ln()).abs() < 1e-7);
+        assert!(
+            (ln_binomial_tail(3000, 2000, 1001) - ln_binomial_tail(3000, 2000, 1000) - (1000.0_f64 / 4000.0).ln())
+                .abs()
+                < 1e-7
+        );
     }
 
     #[test]

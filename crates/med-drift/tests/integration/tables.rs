@@ -218,3 +218,47 @@ fn every_type_can_cross_threads() {
     crosses::<DriftError>();
     crosses::<Box<dyn med_drift::DriftMeasure>>();
 }
+
+#[test]
+fn an_only_method_is_asked_of_its_kinds_alone() {
+    let params = DriftParams { min_samples: 1, ..DriftParams::default().with_only(Method::CramersV) };
+    let detector = DriftDetector::new(params).unwrap();
+    let report = detector.detect(&clients(600, 0.0), &clients(300, 15.0)).unwrap();
+    let (age, plan) = (report.column("age").unwrap(), report.column("plan").unwrap());
+    assert_eq!((age.method, age.score, age.threshold), (Method::CramersV, None, plan.threshold));
+    assert_eq!(age.message.as_deref(), Some("not compared: cramers_v does not measure numeric columns"));
+    assert!(plan.score.is_some());
+    // The missing values of a column that is not compared are no drift, and it counts in no share.
+    let mut holes = clients(300, 0.0).numeric("visits").unwrap().to_vec();
+    holes[..200].fill(f64::NAN);
+    let other = ["gold"; 300].map(Some);
+    let current = FeatureMatrix::new(vec![
+        FeatureColumn::numeric("age", vec![1.0; 300]),
+        FeatureColumn::numeric("visits", holes),
+        FeatureColumn::from_texts("plan", other),
+    ])
+    .unwrap();
+    let report = detector.detect(&clients(600, 0.0), &current).unwrap();
+    let drifted: Vec<&str> = report.columns.iter().filter(|c| c.drifted).map(|c| c.name.as_str()).collect();
+    assert_eq!((drifted, report.share_drifted), (vec!["plan"], 1.0));
+    let monitor = med_drift::Monitor::new(detector, &clients(600, 0.0)).unwrap();
+    assert_eq!(monitor.judge(&current).unwrap(), report);
+}
+
+#[test]
+fn what_vanishes_in_squares_has_no_score_and_a_sparse_g_test_says_so() {
+    let column = |unit: f64| {
+        let values = (0..40).map(|i| f64::from(i * 7 % 11) * unit).collect::<Vec<_>>();
+        FeatureMatrix::new(vec![FeatureColumn::numeric("x", values)]).unwrap()
+    };
+    let detector = DriftDetector::new(DriftParams::default().with_only(Method::StdStability)).unwrap();
+    let x = detector.detect(&column(1e-300), &column(3e-300)).unwrap().columns.remove(0);
+    assert!(x.score.is_none() && x.message.unwrap().contains("underflow"));
+    let texts = |n: usize| {
+        let texts: Vec<String> = (0..n).map(|i| format!("{}", i * i % 53)).collect();
+        FeatureMatrix::new(vec![FeatureColumn::from_texts("x", texts.iter().map(|t| Some(t.as_str())))]).unwrap()
+    };
+    let detector = DriftDetector::new(DriftParams::default().with_only(Method::GTest)).unwrap();
+    let x = detector.detect(&texts(60), &texts(50)).unwrap().columns.remove(0);
+    assert!(x.score.is_some() && x.message.unwrap().contains("g_test"));
+}

@@ -31,7 +31,7 @@ pub enum Better {
 /// | `kendall` | [tau-b](crate::statistic::kendall) with the target | stronger | yes | q <= 0.05 |
 /// | `f_test` | F of one linear term, of the levels for a category | larger | yes | q <= 0.05 |
 /// | `anova_f` | [analysis of variance](crate::statistic::anova) over the levels of a category | larger | yes | q <= 0.05 |
-/// | `mutual_info` | [mutual information](crate::statistic::mutual_information) with the target, nats | larger | no | score > 0 |
+/// | `mutual_info` | [mutual information](crate::statistic::mutual_information) with the target, nats; of a category that of its [levels](crate::statistic::mutual_information_of_levels) | larger | no | score > 0 |
 /// | `vif` | [variance inflation](crate::statistic::joint) | smaller | no | score <= 10 |
 /// | `partial_correlation` | [correlation given all others](crate::statistic::joint) | stronger | yes | q <= 0.05 |
 /// | `mrmr` | [relevance less redundancy](crate::select::mrmr), in order of choice | larger | no | first 10 |

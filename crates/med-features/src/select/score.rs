@@ -14,7 +14,7 @@ use super::{Better, Evidence, MrmrScheme, SelectionMethod, mrmr};
 use crate::FeatureError;
 use crate::statistic::{
     Spread, Tested, anova, complete_pairs, distance_correlation, is_constant, joint, kendall, mid_ranks,
-    mutual_information, pearson, pearson_with, spearman, std_stability, variance,
+    mutual_information, mutual_information_of_levels, pearson, pearson_with, spearman, std_stability, variance,
 };
 
 /// A feature with its statistic, which may be infinite here.
@@ -147,6 +147,7 @@ fn alone(
     let Some(x) = column.as_numeric() else {
         return Ok(match method {
             SelectionMethod::FTest | SelectionMethod::AnovaF => of_levels(scored, column, y),
+            SelectionMethod::MutualInfo => information_of_levels(scored, column, y),
             _ => scored.because("categorical: the method is for numeric features"),
         });
     };
@@ -183,11 +184,15 @@ fn alone(
         }
     };
     Ok(match (&scored.reason, remark) {
+        (None, None | Some(IDENTIFIER)) if scored.value.is_none() => scored.because(UNDEFINED),
         (None, Some(remark)) => scored.because(remark),
-        (None, None) if scored.value.is_none() => scored.because("not defined: too few rows, or a value is infinite"),
         _ => scored,
     })
 }
+
+const IDENTIFIER: &str = "every value is another whole number: an identifier?";
+const UNDEFINED: &str =
+    "not defined: too few rows, a value is infinite, or its squares are beyond the range of doubles (1e-154 to 1e154)";
 
 /// What should be known of a column whatever its score.
 fn remark(present: &[f64]) -> Option<&'static str> {
@@ -198,7 +203,7 @@ fn remark(present: &[f64]) -> Option<&'static str> {
         return Some("constant in the training part");
     }
     if present.len() >= 20 && are_different_whole_numbers(present) {
-        return Some("every value is another whole number: an identifier?");
+        return Some(IDENTIFIER);
     }
     None
 }
@@ -234,6 +239,18 @@ fn of_levels(scored: Scored, column: &FeatureColumn, y: &[f64]) -> Scored {
         Some(a) => scored.with(Some(a.f), Some(a.p_value)),
         None if rows == 0 => scored.because("no value in the training part"),
         None => scored.because("not defined: one level only, a level for every row, or a constant target"),
+    }
+}
+
+/// Mutual information of a category, over the rows that have it and the target.
+fn information_of_levels(scored: Scored, column: &FeatureColumn, y: &[f64]) -> Scored {
+    let Some((codes, _)) = column.as_categorical() else { return scored };
+    let present = codes.iter().zip(y).filter(|&(&code, y)| code != MISSING && y.is_finite());
+    let (codes, y): (Vec<u32>, Vec<f64>) = present.map(|(&code, &y)| (code, y)).unzip();
+    match mutual_information_of_levels(&codes, &y) {
+        None if codes.is_empty() => scored.because("no value in the training part"),
+        None => scored.because("not defined: a level for every row, or a constant target"),
+        found => scored.with(found, None),
     }
 }
 

@@ -11,7 +11,7 @@ use super::{Tested, is_constant, mid_ranks};
 /// ```
 ///
 /// with the two-sided p of `t = r sqrt((n - 2) / (1 - r^2))` on `n - 2` degrees of freedom. Pearson (1895). `None` with fewer
-/// than three rows, a constant, or an infinite value. Costs are skewed: one huge bill can make or break r.
+/// than three rows, a constant, an infinite value, or values whose squares overflow or vanish. Costs are skewed: one huge bill can make or break r.
 pub fn pearson(x: &[f64], y: &[f64]) -> Option<Tested> {
     if x.len() != y.len() {
         return None;
@@ -41,13 +41,14 @@ pub(crate) struct Spread {
 }
 
 impl Spread {
-    /// `None` with fewer than three rows or of a constant.
+    /// `None` with fewer than three rows, of a constant, or where the squares are beyond the range of doubles.
     pub(crate) fn of(x: &[f64]) -> Option<Self> {
         if x.len() < 3 || is_constant(x) {
             return None;
         }
         let mean = mean(x)?;
-        Some(Self { mean, squares: sum_of(x, |v| (v - mean) * (v - mean)) })
+        let squares = sum_of(x, |v| (v - mean) * (v - mean));
+        squares.is_normal().then_some(Self { mean, squares })
     }
 
     fn coefficient(self, x: &[f64], y: &[f64], of_y: Self) -> Option<f64> {
@@ -68,6 +69,20 @@ pub fn spearman(x: &[f64], y: &[f64]) -> Option<Tested> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn squares_beyond_doubles_have_no_correlation() {
+        let line = |unit: f64| (0..40).map(|i| f64::from(i) * unit).collect::<Vec<_>>();
+        let y: Vec<f64> = (0..40).map(|i| f64::from(i) + f64::from(i * 7 % 5)).collect();
+        let expected = pearson(&line(1.0), &y).unwrap().value;
+        for unit in [1e140, 1e-140] {
+            assert!((pearson(&line(unit), &y).unwrap().value - expected).abs() < 1e-12);
+        }
+        for unit in [1.5e160, 1e-200] {
+            assert_eq!(pearson(&line(unit), &y), None);
+            assert_eq!(pearson(&y, &line(unit)), None);
+        }
+    }
 
     #[test]
     fn lines_correlate_fully() {

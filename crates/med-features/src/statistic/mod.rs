@@ -29,7 +29,7 @@ pub use matrix::CorrelationMatrix;
 pub(crate) use matrix::{centred_products, correlation_rows};
 pub use moments::{mean, skewness, std_stability, sum, variance};
 pub use multiple_testing::{Adjustment, benjamini_hochberg, benjamini_yekutieli, bonferroni, holm};
-pub use mutual_information::mutual_information;
+pub use mutual_information::{mutual_information, mutual_information_of_levels};
 pub(crate) use quantile::{more_than_two, quantile, sorted_present};
 pub use ranks::mid_ranks;
 pub(crate) use tail::{binomial_upper, one_sided_t, one_sided_weighted_t, weighted_moments};

@@ -78,7 +78,7 @@ pub fn skewness(values: &[f64]) -> Option<f64> {
 /// ```
 ///
 /// 0 when both parts spread alike, 1 when one of them does not spread at all; a column constant in both (0/0) is 0. Missing
-/// (NaN) and infinite values are left out. `None` when a part has fewer than two values left.
+/// (NaN) and infinite values are left out. `None` when a part has fewer than two values left, or squares overflow or vanish.
 ///
 /// The score sees neither the target nor a shift of the mean. By chance alone it is about
 /// `sqrt((k - 1) (1/n + 1/m)) / 4` with `k` the kurtosis, so a fixed threshold is a stricter test for heavy tails.
@@ -96,7 +96,9 @@ pub fn std_stability(a: &[f64], b: &[f64]) -> Option<f64> {
             values.iter().copied().filter(|v| v.is_finite()).collect()
         };
         let constant = super::is_constant(&present);
-        variance(&present, 1).filter(|v| v.is_finite()).map(|v| if constant { 0.0 } else { v.sqrt() })
+        variance(&present, 1)
+            .filter(|&v| v.is_finite() && (constant || v > 0.0))
+            .map(|v| if constant { 0.0 } else { v.sqrt() })
     };
     let (a, b) = (std(a)?, std(b)?);
     let total = a + b;
@@ -137,6 +139,7 @@ mod tests {
         assert_eq!(std_stability(&[1.0, 1.0], &[1.0, 2.0]), Some(1.0));
         assert_eq!(std_stability(&[1.0, f64::NAN, 2.0], &[1.0, 2.0]), Some(0.0));
         assert_eq!(std_stability(&[1.0], &[1.0, 2.0]), None);
+        assert_eq!(std_stability(&[1e-300, 2e-300], &[1e-300, 4e-300]), None);
         assert_eq!(std_stability(&[1.0, f64::INFINITY], &[1.0, 2.0]), None);
         assert_eq!(std_stability(&[1.0, f64::INFINITY, 2.0], &[1.0, 2.0]), Some(0.0));
         // Blind to a shift of the mean.

@@ -1,5 +1,7 @@
 //! Mutual information by nearest neighbours.
 
+use std::collections::BTreeMap;
+
 use rand::{Rng, SeedableRng};
 use rand_pcg::Pcg64;
 use statrs::function::gamma::digamma;
@@ -45,6 +47,47 @@ pub fn mutual_information(x: &[f64], y: &[f64]) -> Option<f64> {
     }
     let estimate = digamma(n as f64) + digamma(NEIGHBOURS as f64) - digammas / n as f64;
     Some(estimate.max(0.0))
+}
+
+/// Mutual information of a category and a number without missing values, in nats, by Ross's estimator (2014) with k = 3:
+///
+/// ```text
+/// I = psi(n) + mean psi(k_i) - mean psi(n_level) - mean psi(m_i),   at least 0
+/// ```
+///
+/// `k_i` is the smaller of k and the other rows of the row's level, `m_i` how many rows of any level are strictly nearer in y than the `k_i`-th neighbour of the same level, itself included.
+/// Rows of a level without another row are left out. Noise as in [`mutual_information`].
+///
+/// Ross, B. C. (2014). Mutual information between discrete and continuous data sets. *PLoS ONE* 9, e87357. O(n log n). `None` when no level has two rows, or y is constant.
+pub fn mutual_information_of_levels(codes: &[u32], y: &[f64]) -> Option<f64> {
+    if codes.len() != y.len() {
+        return None;
+    }
+    let mut levels: BTreeMap<u32, Vec<f64>> = BTreeMap::new();
+    codes.iter().zip(scaled(y, 1)?).for_each(|(&code, y)| levels.entry(code).or_default().push(y));
+    levels.retain(|_, values| values.len() > 1);
+    let mut all: Vec<f64> = levels.values().flatten().copied().collect();
+    if all.is_empty() {
+        return None;
+    }
+    all.sort_unstable_by(f64::total_cmp);
+    let mut digammas = 0.0;
+    for values in levels.values_mut() {
+        values.sort_unstable_by(f64::total_cmp);
+        let k = NEIGHBOURS.min(values.len() - 1);
+        let of_level = digamma(k as f64) - digamma(values.len() as f64);
+        for at in 0..values.len() {
+            digammas += of_level - digamma(nearer(&all, values[at], kth_nearest(values, at, k)));
+        }
+    }
+    Some((digamma(all.len() as f64) + digammas / all.len() as f64).max(0.0))
+}
+
+/// Distance from the value at `at` to the k-th nearest other one; there are more than k.
+fn kth_nearest(sorted: &[f64], at: usize, k: usize) -> f64 {
+    // The k nearest stand together about it: of the windows of k + 1 values with it in, the one that reaches least far.
+    let first = at.saturating_sub(k)..=at.min(sorted.len() - 1 - k);
+    first.map(|i| (sorted[at] - sorted[i]).max(sorted[i + k] - sorted[at])).fold(f64::INFINITY, f64::min)
 }
 
 /// Divided by the population standard deviation, with noise.
@@ -144,6 +187,30 @@ mod tests {
             all.sort_unstable_by(f64::total_cmp);
             assert_eq!(reach(&sx, &across, at), all[NEIGHBOURS - 1]);
         }
+    }
+
+    #[test]
+    fn a_level_says_what_its_rows_share() {
+        let (x, e) = (even(7, 3000), even(8, 3000));
+        let halves: Vec<u32> = x.iter().map(|&x| u32::from(x > 0.5)).collect();
+        // Of two equal halves that do not overlap the level is known: ln 2.
+        let found = mutual_information_of_levels(&halves, &x).unwrap();
+        assert!((found - 2_f64.ln()).abs() < 0.02, "{found}");
+        assert!(mutual_information_of_levels(&halves, &e).unwrap() < 0.02);
+        let mut with_single = halves.clone();
+        with_single[0] = 9;
+        let without = mutual_information_of_levels(&halves[1..], &x[1..]).unwrap();
+        assert!((mutual_information_of_levels(&with_single, &x).unwrap() - without).abs() < 1e-6);
+        assert_eq!(mutual_information_of_levels(&[0, 1, 2], &[1.0, 2.0, 3.0]), None);
+        assert_eq!(mutual_information_of_levels(&halves, &[1.0; 3000]), None);
+        let sorted = [0.0, 1.0, 1.5, 4.0, 9.0];
+        let brute = |at: usize, k: usize| {
+            let mut all: Vec<f64> =
+                (0..5).filter(|&j| j != at).map(|j| (sorted[at] - sorted[j] as f64).abs()).collect();
+            all.sort_unstable_by(f64::total_cmp);
+            all[k - 1]
+        };
+        (0..5).for_each(|at| (1..4).for_each(|k| assert_eq!(kth_nearest(&sorted, at, k), brute(at, k))));
     }
 
     #[test]

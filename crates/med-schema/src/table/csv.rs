@@ -87,7 +87,7 @@ pub(super) fn parse(bytes: &[u8], path: &Path, options: &CsvOptions) -> Result<D
         return Err(wrong("expected a first line with the names of the columns, found none".to_owned()));
     }
     if let Some((i, name)) = names.iter().enumerate().find(|(i, name)| names[..*i].contains(name)) {
-        return Err(wrong(format!("two columns are named {name:?}, the second is at position {i}")));
+        return Err(wrong(format!("two columns are named {name:?}, the second is column {}", i + 1)));
     }
     let mut columns: Vec<Fields> = names.iter().map(|_| Fields::default()).collect();
     let mut lines = Vec::new();

@@ -23,6 +23,7 @@ pub(crate) fn run(args: &SelectArgs) -> anyhow::Result<Outcome> {
     let adjust: Adjustment = args.adjust.parse()?;
     let selector = Selector::new(method, keep)?.adjusted(adjust);
     let table = args.read.read(&args.data)?;
+    anyhow::ensure!(table.n_rows() > 0, "{}: there are no rows below the names of the columns", args.data.display());
     let schema = table.schema().clone().with_target(&args.target)?;
     let table = table.with_schema(schema)?;
     let (names, ignored) = usable(table.schema(), &[])?;

@@ -215,12 +215,17 @@ fn sides(folder: &Path, header: &str, reference: impl Iterator<Item = String>, c
 fn a_word_among_numbers_is_named_with_its_row_and_the_kind_stays() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
-    let line = |i: usize, word: bool| if word { format!("oops,{}", i % 7) } else { format!("{}.5,{}", i * 31 % 97, i % 7) };
+    let line =
+        |i: usize, word: bool| if word { format!("oops,{}", i % 7) } else { format!("{}.5,{}", i * 31 % 97, i % 7) };
     sides(folder, "y,n", (0..100).map(|i| line(i, false)), (0..100).map(|i| line(i, i == 41)));
     let base = ["drift", "--reference", "reference.csv", "--current", "current.csv"];
     let found = med(folder, &base);
     assert_eq!(found.code, 1);
-    assert!(found.stderr.contains("\"y\" is not compared") && found.stderr.contains("row 42 \"oops\""), "{}", found.stderr);
+    assert!(
+        found.stderr.contains("\"y\" is not compared") && found.stderr.contains("row 42 \"oops\""),
+        "{}",
+        found.stderr
+    );
     let found = found.json();
     let (y, n) = (&found["columns"]["y"], &found["columns"]["n"]);
     assert_eq!((&y["score"], &y["drifted"], &y["kind"]), (&Value::Null, &json!(false), &json!("continuous")));
@@ -261,7 +266,10 @@ fn a_measure_asked_for_scores_what_it_can_and_nothing_else() {
     assert_eq!(run(&[])["columns"]["x"]["score"], Value::Null);
     let ks = run(&["--method", "ks"]);
     let (x, g) = (&ks["columns"]["x"], &ks["columns"]["g"]);
-    assert!((x["score"].as_f64().unwrap() - 0.6).abs() < 1e-15 && (x["p_value"].as_f64().unwrap() - 5.0 / 14.0).abs() < 1e-12);
+    assert!(
+        (x["score"].as_f64().unwrap() - 0.6).abs() < 1e-15
+            && (x["p_value"].as_f64().unwrap() - 5.0 / 14.0).abs() < 1e-12
+    );
     assert_eq!((&g["method"], &g["score"]), (&json!("ks"), &Value::Null));
     assert!(g["message"].as_str().unwrap().contains("does not measure categorical"), "{g}");
     assert_eq!(run(&["--method", "ks", "--min-rows", "6"])["columns"]["x"]["score"], Value::Null);

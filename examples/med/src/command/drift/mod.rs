@@ -35,8 +35,11 @@ pub(crate) fn run(args: &DriftArgs) -> anyhow::Result<Outcome> {
     let (schema, mismatches) = common_schema(&reference, &current, args)?;
     let own_schema = reference.schema().clone();
     let reread = |table: Table, path| -> anyhow::Result<Table> {
-        let same =
-            table.schema().columns().iter().all(|c| schema.column(&c.name).map_or(true, |s| s.value_type == c.value_type));
+        let same = table
+            .schema()
+            .columns()
+            .iter()
+            .all(|c| schema.column(&c.name).map_or(true, |s| s.value_type == c.value_type));
         if same { Ok(table) } else { args.read.read_like(path, &schema) }
     };
     let (mut names, mut ignored) = usable(&schema, &[])?;
@@ -94,7 +97,11 @@ fn finish(
 fn tell(ignored: &[Ignored], mismatches: &[Ignored]) {
     for column in ignored {
         let is_mismatch = mismatches.iter().any(|m| m.column == column.column);
-        let hint = if is_mismatch { "; --categorical compares it as names, --null-values takes such words for missing" } else { "" };
+        let hint = if is_mismatch {
+            "; --categorical compares it as names, --null-values takes such words for missing"
+        } else {
+            ""
+        };
         output::note(&format!("column {:?} is not compared: {}{hint}", column.column, column.reason));
     }
 }
@@ -203,10 +210,7 @@ fn common_schema(reference: &Table, current: &Table, args: &DriftArgs) -> anyhow
                 other.value_type
             } else if numbers(column.value_type) && numbers(other.value_type) {
                 ValueType::Float
-            } else if numbers(column.value_type)
-                && column.kind != Kind::Nominal
-                && !args.key.contains(&column.name)
-            {
+            } else if numbers(column.value_type) && column.kind != Kind::Nominal && !args.key.contains(&column.name) {
                 mismatches.push(mismatch(&column, current)?);
                 continue;
             } else {
