@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 pub use split::Split;
 
 use crate::delta::DeltaEngine;
+use crate::encryption::ColumnKeys;
 use crate::filter::rows_where;
 use crate::{FeatureView, GroupVersions, Result, StoreError, layout, object, parquet, sealed, statistics};
 
@@ -31,6 +32,9 @@ pub struct TrainingPart {
     pub rows: u64,
     /// Content of its file.
     pub fingerprint: Fingerprint,
+    /// Digest of the content under the footer's key, when columns are encrypted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub content: Option<Fingerprint>,
     /// Statistics of its rows. Keys, identifiers and free text are left out.
     pub statistics: Profile,
 }
@@ -79,13 +83,17 @@ impl FeatureView {
         }
         let versions = self.versions().await?;
         let mut parts = Vec::new();
-        for (name, table) in self.split(&versions, &split).await? {
-            let bytes = parquet::write_table(&table)?;
+        // A group may have evolved since this view was opened.
+        let view = self.at(&versions).await?;
+        for (name, table) in view.split(&versions, &split).await? {
+            let keys = self.engine.keys();
+            let bytes = parquet::write_table(&table, keys)?;
             let fingerprint = Fingerprint::of(&bytes);
             // Bytes first: a set that is listed can be read.
             object::put(&**self.engine.store(), &data(&folder, fingerprint), bytes).await?;
-            let (rows, statistics) = (table.n_rows() as u64, statistics::profile(&table)?);
-            parts.push(TrainingPart { name: name.to_owned(), rows, fingerprint, statistics });
+            let (rows, statistics) = (table.n_rows() as u64, statistics::profile(&table, keys)?);
+            let content = content(&table, keys)?;
+            parts.push(TrainingPart { name: name.to_owned(), rows, fingerprint, content, statistics });
         }
         let digest = digest(self, &versions, &split, &parts)?;
         for _ in 0..ATTEMPTS {
@@ -128,11 +136,16 @@ impl FeatureView {
     /// When a version can no longer be read, or a part has other content.
     pub async fn reproduce(&self, set: &TrainingSet) -> Result<Fingerprint> {
         let manifest = set.manifest();
-        for ((_, table), part) in self.split(&manifest.versions, &manifest.split).await?.iter().zip(&manifest.parts) {
-            let found = Fingerprint::of(parquet::write_table(table)?);
-            if found != part.fingerprint {
+        let view = self.at(&manifest.versions).await?;
+        for ((_, table), part) in view.split(&manifest.versions, &manifest.split).await?.iter().zip(&manifest.parts) {
+            let keys = self.engine.keys();
+            let (found, expected) = match part.content {
+                Some(expected) => (content(table, keys)?.unwrap_or(part.fingerprint), expected),
+                None => (Fingerprint::of(parquet::write_table(table, &ColumnKeys::default())?), part.fingerprint),
+            };
+            if found != expected {
                 let object = format!("training set {} of {}, part {}", manifest.number, manifest.view, part.name);
-                return Err(StoreError::Corrupt { object, expected: part.fingerprint, found });
+                return Err(StoreError::Corrupt { object, expected, found });
             }
         }
         digest(self, &manifest.versions, &manifest.split, &manifest.parts)
@@ -181,10 +194,18 @@ impl TrainingSet {
         };
         let path = data(&layout::training_sets(&manifest.view, manifest.view_version), found.fingerprint);
         match object::get_verified(&**self.engine.store(), &path, found.fingerprint).await? {
-            Some(bytes) => parquet::read_table(&path, bytes),
+            Some(bytes) => parquet::read_table(&path, bytes, self.engine.keys()),
             None => Err(StoreError::NotFound { what: "training data", name: path.to_string(), near: Vec::new() }),
         }
     }
+}
+
+/// The content of a part with encrypted columns, whose bytes are others each time; `None` when it has none.
+fn content(table: &Table, keys: &ColumnKeys) -> Result<Option<Fingerprint>> {
+    if keys.among(table.schema().names()).is_empty() {
+        return Ok(None);
+    }
+    Ok(Some(keys.digest(&parquet::write_table(table, &ColumnKeys::default())?)))
 }
 
 fn digest(view: &FeatureView, versions: &GroupVersions, split: &Split, parts: &[TrainingPart]) -> Result<Fingerprint> {
