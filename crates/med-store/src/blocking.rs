@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
-use med_schema::{Admitted, Fingerprint, GatePolicy, RunId, Schema, Table, Version};
+use med_schema::{Admitted, Fingerprint, GatePolicy, RunId, Schema, SuiteDocument, Table, Version};
 use object_store::ObjectStore;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -131,6 +131,15 @@ impl Lakehouse {
         crate::Lakehouse::with_store(store).map(Self)
     }
 
+    /// [`crate::Lakehouse::with_keys`].
+    ///
+    /// # Errors
+    /// As there.
+    #[cfg(feature = "encryption")]
+    pub fn with_keys(self, keys: crate::ColumnKeys) -> Result<Self> {
+        self.0.with_keys(keys).map(Self)
+    }
+
     /// The async lake behind this one.
     pub fn as_async(&self) -> &crate::Lakehouse {
         &self.0
@@ -222,6 +231,24 @@ impl FeatureGroup {
     /// What it is.
     pub fn definition(&self) -> &FeatureGroupDefinition {
         self.group.definition()
+    }
+
+    /// [`crate::FeatureGroup::evolve`], waiting.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn evolve(&self, batch: impl Into<Batch>, schema: &Schema) -> Result<Self> {
+        let group = self.engine.block_on(self.group.evolve(batch, schema))?;
+        Ok(Self { group, engine: Arc::clone(&self.engine) })
+    }
+
+    /// [`crate::FeatureGroup::attach_suite`], waiting.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn attach_suite(&self, batch: impl Into<Batch>, suite: SuiteDocument) -> Result<Self> {
+        let group = self.engine.block_on(self.group.attach_suite(batch, suite))?;
+        Ok(Self { group, engine: Arc::clone(&self.engine) })
     }
 
     /// The Delta table it is stored in.

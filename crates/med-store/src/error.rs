@@ -114,12 +114,30 @@ pub enum StoreError {
         source: SchemaDifference,
     },
     /// A feature group that is already there, and otherwise.
-    #[error("feature group {group} is already defined otherwise: {}; give it a new version", list(.differences))]
+    #[error("feature group {group} is already defined otherwise: {}; evolve it or give it a new version", list(.differences))]
     Definition {
         /// The group and its version.
         group: String,
         /// Everything that differs.
         differences: Vec<String>,
+    },
+    /// An encrypted column, and no key to it.
+    #[error("{object}: column {column:?} is encrypted, and there is no key for it")]
+    NoKey {
+        /// The file or table.
+        object: String,
+        /// The column.
+        column: String,
+    },
+    /// A column that cannot be encrypted so.
+    #[error("encryption of column {column:?} {table}: {reason}")]
+    Encryption {
+        /// The table, where it is about one.
+        table: String,
+        /// The column.
+        column: String,
+        /// What is wrong.
+        reason: String,
     },
     /// A filter that does not suit the table.
     #[error("filter on column {column:?}: {reason}")]
@@ -140,7 +158,7 @@ pub enum StoreError {
         reason: String,
     },
     /// A change of the schema that readers would not survive.
-    #[error("table {table} cannot take this schema: {}; make a new table", list(.differences))]
+    #[error("table {table} cannot take this schema: {}; make a new table or version", list(.differences))]
     Evolution {
         /// The table.
         table: String,
@@ -158,15 +176,13 @@ pub enum StoreError {
         reason: String,
     },
     /// Rows that another suite admitted than the one the group asks for.
-    #[error(
-        "feature group {group} takes rows admitted by the suite {expected:?}; these come with a report of {found:?}"
-    )]
+    #[error("feature group {group} takes rows admitted by the suite {expected}; these come with a report of {found}")]
     OtherSuite {
         /// The group.
         group: String,
-        /// Its suite.
+        /// Its suite and the beginning of its fingerprint.
         expected: String,
-        /// The report's name.
+        /// The report's, and that of the suite it was made by.
         found: String,
     },
     /// A feature view that cannot be.

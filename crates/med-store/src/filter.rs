@@ -196,6 +196,16 @@ impl Filter {
         }
     }
 
+    /// The type of the values a column is compared with.
+    pub(crate) fn type_of(&self, column: &str) -> Option<ValueType> {
+        match self {
+            Self::Compare { column: name, value, .. } if name == column => Some(value.value_type()),
+            Self::OneOf { column: name, values } if name == column => values.first().map(Value::value_type),
+            Self::All(filters) | Self::Any(filters) => filters.iter().find_map(|f| f.type_of(column)),
+            Self::Compare { .. } | Self::OneOf { .. } => None,
+        }
+    }
+
     /// Checks that its columns are in the schema and of the types of its values.
     pub(crate) fn check(&self, schema: &Schema) -> Result<()> {
         let wrong = |column: &str, reason: String| StoreError::Filter { column: column.to_owned(), reason };

@@ -11,6 +11,7 @@ use object_store::prefix::PrefixStore;
 use url::Url;
 
 use crate::delta::DeltaEngine;
+use crate::encryption::ColumnKeys;
 use crate::feature_group::{self, FeatureGroup, FeatureGroupDefinition, FeatureGroupListing};
 use crate::{
     DeltaTable, FeatureView, FeatureViewDefinition, LineageLog, ModelRegistry, Result, ResultFolder, StoreError, layout,
@@ -90,7 +91,17 @@ impl Lakehouse {
     /// # Errors
     /// When the threads cannot be started.
     pub fn with_store(store: Arc<dyn ObjectStore>) -> Result<Self> {
-        Ok(Self { engine: DeltaEngine::new(store)? })
+        Ok(Self { engine: DeltaEngine::new(store, ColumnKeys::default())? })
+    }
+
+    /// This lake with keys: columns they name are encrypted in every Parquet file written from here on, and read where they
+    /// are. A table is encrypted from its beginning or not at all; one that was made otherwise can be read and not written.
+    ///
+    /// # Errors
+    /// When the threads cannot be started.
+    #[cfg(feature = "encryption")]
+    pub fn with_keys(self, keys: ColumnKeys) -> Result<Self> {
+        Ok(Self { engine: DeltaEngine::new(Arc::clone(self.engine.store()), keys)? })
     }
 
     /// Opens a feature group, or defines it when there is none of this name and version.
@@ -159,7 +170,7 @@ impl Lakehouse {
 
     /// The result folders.
     pub fn results(&self) -> ResultFolder {
-        ResultFolder::new(Arc::clone(self.engine.store()))
+        ResultFolder::with_keys(Arc::clone(self.engine.store()), self.engine.keys().clone())
     }
 
     /// The model registry.

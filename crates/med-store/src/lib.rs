@@ -4,6 +4,7 @@
 mod arrow;
 pub mod blocking;
 mod delta;
+mod encryption;
 mod error;
 mod feature_group;
 mod feature_view;
@@ -22,6 +23,8 @@ mod statistics;
 mod training_set;
 
 pub use delta::{Batch, Commit, Compaction, DeltaTable, Outcome, TableVersion, Vacuum, Vacuumed};
+#[cfg(feature = "encryption")]
+pub use encryption::ColumnKeys;
 pub use error::{Cause, Result, StoreError};
 pub use feature_group::{FeatureGroup, FeatureGroupDefinition, FeatureGroupListing, InsertRecord};
 pub use feature_view::{FeatureView, FeatureViewDefinition, GroupColumns, GroupVersions, JoinedGroup};

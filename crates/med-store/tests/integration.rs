@@ -5,6 +5,11 @@
 mod concurrency;
 #[path = "integration/crash.rs"]
 mod crash;
+#[cfg(feature = "encryption")]
+#[path = "integration/encryption.rs"]
+mod encryption;
+#[path = "integration/evolution.rs"]
+mod evolution;
 #[path = "integration/faulty.rs"]
 mod faulty;
 #[path = "integration/feature_groups.rs"]

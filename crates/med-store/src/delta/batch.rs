@@ -27,7 +27,8 @@ impl Batch {
     }
 
     /// With the watermark of `domain`, the source that was read up to it. It is committed together with the rows: a
-    /// reader sees both or neither. A domain has one watermark, the latest.
+    /// reader sees both or neither. A domain has one watermark, the latest. `med.definition` is the lake's own, the definition
+    /// of a feature group that has evolved.
     #[must_use]
     pub fn with_watermark(mut self, domain: impl Into<String>, value: Value) -> Self {
         self.watermarks.insert(domain.into(), value);

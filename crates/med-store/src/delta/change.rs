@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use delta_kernel::scan::state::ScanFile;
+use delta_kernel::schema::DataType as DeltaType;
 use delta_kernel::snapshot::SnapshotRef;
 use delta_kernel::transaction::UpdateTableOperation;
 use med_schema::ValueType;
@@ -11,8 +12,10 @@ use polars::prelude::{DataFrame, IntoColumn, Series};
 
 use super::engine::DeltaEngine;
 use super::read::{self, FileReader, Request};
+use super::{evolve, watermark};
 use crate::filter::Filter;
-use crate::{Result, StoreError};
+use crate::row_key::{KeyValues, bounds, row_keys};
+use crate::{Result, StoreError, parquet};
 
 /// Which live files go.
 #[derive(Debug)]
@@ -47,6 +50,8 @@ pub(crate) struct Change {
     pub(crate) added: Vec<Part>,
     /// Columns the table gets.
     pub(crate) columns: Vec<(String, ValueType)>,
+    /// Columns whose type becomes this wider one; then all rows are among the added.
+    pub(crate) widened: Vec<(String, ValueType)>,
 }
 
 impl Change {
@@ -58,6 +63,7 @@ impl Change {
             removed: Removed::None,
             added: Vec::new(),
             columns: Vec::new(),
+            widened: Vec::new(),
         }
     }
 
@@ -87,6 +93,9 @@ pub(crate) struct Plan {
     pub(crate) removed: u64,
 }
 
+/// Bytes of a file that is decoded whole at once.
+const SMALL: usize = 1 << 17;
+
 /// The state a change is computed from.
 pub(crate) struct Stored<'a> {
     pub(super) engine: &'a DeltaEngine,
@@ -109,6 +118,51 @@ impl Stored<'_> {
         files.into_iter().map(|file| Ok(reader.rows(&file)?.map(|rows| (file, rows)))).collect()
     }
 
+    /// Each file that may hold a row equal to one of these in the columns `by`, with all its rows; `None` when there is a file
+    /// that only the kernel can read. A file is left out by its partition and the bounds in the log, then by the Bloom
+    /// filters in it, then by its values of these columns, and only decoded whole when one of them is wanted.
+    pub(crate) fn files_with(&self, wanted: &DataFrame, by: &[String]) -> Result<Option<Vec<(ScanFile, DataFrame)>>> {
+        let Some(fields) = read::fields(self.snapshot) else { return Ok(None) };
+        let Some(within) = bounds(wanted, by)? else { return Ok(Some(Vec::new())) };
+        let listed = read::scan_files(self.engine, self.table, self.snapshot, Some(&within))?;
+        let keys = fields.iter().filter(|(name, _)| by.contains(name)).cloned().collect();
+        let by_key = FileReader::new(self.engine, self.table, self.snapshot, keys, None);
+        let whole = FileReader::new(self.engine, self.table, self.snapshot, fields, None);
+        let values = KeyValues::of(wanted, by)?;
+        let encoded: HashSet<Vec<u8>> = row_keys(wanted, by)?.into_iter().collect();
+        let mut files = Vec::new();
+        for file in listed {
+            let Some((path, bytes)) = whole.fetch_plain(&file)? else { return Ok(None) };
+            let sought =
+                |rows: &DataFrame| Ok::<_, StoreError>(row_keys(rows, by)?.iter().any(|key| encoded.contains(key)));
+            // Looking at the keys first pays where the rest is much.
+            if bytes.len() > SMALL {
+                if !parquet::may_hold(&path, bytes.clone(), &values, self.engine.keys())? {
+                    continue;
+                }
+                let Some(found) = by_key.decode(&file, &path, bytes.clone())? else { return Ok(None) };
+                if !sought(&found)? {
+                    continue;
+                }
+            }
+            let Some(rows) = whole.decode(&file, &path, bytes)? else { return Ok(None) };
+            if sought(&rows)? {
+                files.push((file, rows));
+            }
+        }
+        Ok(Some(files))
+    }
+
+    /// The watermark of a domain in this state.
+    pub(crate) fn watermark(&self, domain: &str) -> Result<Option<serde_json::Value>> {
+        watermark::read(self.engine, self.table, self.snapshot, domain)
+    }
+
+    /// What gives the table these columns in these types.
+    pub(crate) fn evolution(&self, wanted: &[(String, ValueType)]) -> Result<Plan> {
+        evolve::plan(self, wanted)
+    }
+
     pub(crate) fn file_list(&self) -> Result<Vec<ScanFile>> {
         read::scan_files(self.engine, self.table, self.snapshot, None)
     }
@@ -123,21 +177,41 @@ impl Stored<'_> {
         self.snapshot.table_configuration().logical_partition_columns()
     }
 
-    pub(crate) fn columns(&self) -> Vec<String> {
-        self.snapshot.schema().fields().map(|field| field.name().clone()).collect()
-    }
-
-    /// The rows with the columns of the table in its order; columns it has got since are without values.
+    /// The rows with the columns of the table in its order and of its types; columns it has got since are without values.
     pub(crate) fn align(&self, rows: &DataFrame) -> Result<DataFrame> {
         let failed = |source: crate::Cause| StoreError::Convert { what: self.table.to_string(), source };
-        let Some(fields) = read::fields(self.snapshot) else { return Ok(rows.clone()) };
+        let Some(fields) = read::fields(self.snapshot) else { return self.fits(rows).map(|()| rows.clone()) };
         if let Some(extra) = rows.columns().iter().find(|c| !fields.iter().any(|(name, _)| name == c.name().as_str())) {
             return Err(failed(format!("column {:?} is not in the table; add it first", extra.name()).into()));
         }
         let columns = fields.iter().map(|(name, kind)| match rows.column(name) {
-            Ok(column) => column.clone(),
-            Err(_) => Series::full_null(name.as_str().into(), rows.height(), &read::polars_type(*kind)).into_column(),
+            Ok(column) => evolve::widen(column, *kind).map_err(failed)?.ok_or_else(|| {
+                failed(format!("column {name:?} is {kind} in the table, not {}", column.dtype()).into())
+            }),
+            Err(_) => {
+                Ok(Series::full_null(name.as_str().into(), rows.height(), &read::polars_type(*kind)).into_column())
+            }
         });
-        DataFrame::new(rows.height(), columns.collect()).map_err(|e| failed(e.into()))
+        let columns = columns.collect::<Result<_>>()?;
+        DataFrame::new(rows.height(), columns).map_err(|e| failed(e.into()))
+    }
+
+    /// Refuses rows for a column that another program made of a type we do not write.
+    fn fits(&self, rows: &DataFrame) -> Result<()> {
+        for field in self.snapshot.schema().fields() {
+            if let Ok(column) = rows.column(field.name())
+                && let DeltaType::Primitive(_) = field.data_type()
+                && read::value_type(field.data_type()).is_none()
+            {
+                let reason = format!(
+                    "column {:?} is {} there, not {}; evolve the table first",
+                    column.name(),
+                    field.data_type(),
+                    column.dtype()
+                );
+                return Err(StoreError::Convert { what: self.table.to_string(), source: reason.into() });
+            }
+        }
+        Ok(())
     }
 }

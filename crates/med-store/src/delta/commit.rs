@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use delta_kernel::KernelError;
-use delta_kernel::committer::FileSystemCommitter;
+use delta_kernel::committer::{Committer, FileSystemCommitter};
 use delta_kernel::engine_data::FilteredEngineData;
 use delta_kernel::schema::StructField;
 use delta_kernel::snapshot::SnapshotRef;
@@ -17,8 +17,8 @@ use object_store::path::Path;
 
 use super::change::{Change, Plan, Removed, Stored};
 use super::engine::{DeltaEngine, failed, url};
-use super::{Batch, Commit, Outcome, data_file, table_schema, watermark};
-use crate::{Result, StoreError, object};
+use super::{Batch, Commit, Outcome, data_file, evolve, read, table_schema, watermark};
+use crate::{Result, StoreError, encryption, object};
 
 const ENGINE: &str = concat!("med-store/", env!("CARGO_PKG_VERSION"));
 /// A commit takes milliseconds, and each conflict means that somebody else got through.
@@ -34,12 +34,20 @@ pub(super) fn create(engine: &DeltaEngine, table: &Path, schema: &Schema, partit
     for name in partition_by {
         check_partition(table, schema, name)?;
     }
+    let encrypted = engine.keys().among(schema.names());
+    if let Some(column) = encrypted.iter().find(|name| partition_by.contains(name)) {
+        let reason = "it would stand in the names of folders; encrypt another, or do not partition by it".to_owned();
+        return Err(StoreError::Encryption { table: table.to_string(), column: column.clone(), reason });
+    }
     let failed = failed(table, "create");
     let delta = table_schema::to_delta(table, schema)?;
     let kernel = &**engine.kernel();
     let mut builder = create_table(url(table)?, delta, ENGINE, true);
     if !partition_by.is_empty() {
         builder = builder.with_data_layout(DataLayout::partitioned(partition_by));
+    }
+    if !encrypted.is_empty() {
+        builder = builder.with_table_properties([(encryption::ENCRYPTED, encryption::listed(&encrypted))]);
     }
     let transaction = match builder.build(kernel, Box::new(FileSystemCommitter::new())) {
         Err(KernelError::TableAlreadyExistsAtPath(_)) => return same_partitions(engine, table, partition_by),
@@ -163,7 +171,28 @@ struct Attempt<'a> {
     snapshot: &'a SnapshotRef,
 }
 
-impl Attempt<'_> {
+impl<'a> Attempt<'a> {
+    fn writer(&self) -> data_file::Writer<'a> {
+        data_file::Writer { engine: self.engine, table: self.table, run: self.run, keys: self.keys }
+    }
+
+    /// Checks that the keys are those of the table. The encrypted columns it has afterwards, when it has to be described anew
+    /// in a way that the kernel cannot.
+    fn described(&self, change: &Change) -> Result<Option<Vec<String>>> {
+        let keys = self.engine.keys();
+        let mut encrypted = read::encrypted(self.table, self.snapshot)?;
+        if !change.added.is_empty() {
+            let columns: Vec<String> = self.snapshot.schema().fields().map(|field| field.name().clone()).collect();
+            keys.check_table(self.table.as_ref(), &columns, &encrypted)?;
+        }
+        let came = keys.among(change.columns.iter().map(|(name, _)| name.as_str()));
+        if change.widened.is_empty() && came.is_empty() {
+            return Ok(None);
+        }
+        encrypted.extend(came);
+        Ok(Some(encrypted))
+    }
+
     /// `None` when another writer was faster.
     fn make(&self, change: &Change, metrics: &[(&str, u64)]) -> Result<Option<u64>> {
         let Self { engine, table, run, .. } = *self;
@@ -182,15 +211,28 @@ impl Attempt<'_> {
         for (id, number) in self.watermarks {
             builder = builder.with_transaction_id(id, *number);
         }
-        for (name, kind) in &change.columns {
-            builder = builder.add_column(StructField::nullable(name, table_schema::data_type(*kind)));
-        }
-        let mut transaction = builder.build(kernel, Box::new(FileSystemCommitter::new())).map_err(&failed)?;
+        let described = self.described(change)?;
+        let widened = if described.is_none() {
+            for (name, kind) in &change.columns {
+                builder = builder.add_column(StructField::nullable(name, table_schema::data_type(*kind)));
+            }
+            None
+        } else {
+            Some(evolve::schema(self.snapshot, change).map_err(&failed)?)
+        };
+        let committer: Box<dyn Committer> = match &widened {
+            None => Box::new(FileSystemCommitter::new()),
+            Some(schema) => {
+                let encrypted = described.as_deref().unwrap_or_default();
+                Box::new(evolve::WithSchema::new(table, self.snapshot, schema, encrypted)?)
+            }
+        };
+        let mut transaction = builder.build(kernel, committer).map_err(&failed)?;
         for (path, bytes) in self.attached {
             engine.block_on(object::put(&**engine.store(), path, bytes.clone()))?;
         }
         for part in &change.added {
-            data_file::write(engine, table, run, self.keys, &mut transaction, part)?;
+            data_file::write(self.writer(), &mut transaction, widened.as_ref(), part)?;
         }
         for files in self.removals(&change.removed)? {
             transaction.remove_files(files);

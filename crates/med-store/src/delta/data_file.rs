@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use delta_kernel::expressions::Scalar;
-use delta_kernel::schema::DataType as DeltaType;
+use delta_kernel::expressions::{ColumnName, Scalar};
+use delta_kernel::schema::{DataType as DeltaType, StructType};
 use delta_kernel::transaction::{BoundWriteContext, Transaction};
 use delta_kernel::{EngineData, FileMeta};
 use delta_kernel_default_engine::build_add_file_metadata;
@@ -18,15 +18,25 @@ use super::change::Part;
 use super::engine::{DeltaEngine, failed};
 use crate::{Result, StoreError, arrow, object, parquet};
 
-/// Writes the rows, a file for each partition, and stages the files.
+/// Who writes data files, and where.
+#[derive(Clone, Copy)]
+pub(super) struct Writer<'a> {
+    pub(super) engine: &'a DeltaEngine,
+    pub(super) table: &'a Path,
+    pub(super) run: &'a RunId,
+    /// Columns with Bloom filters.
+    pub(super) keys: &'a [String],
+}
+
+/// Writes the rows, a file for each partition, and stages the files. `widened` is the schema that comes with them, if it has
+/// other types than the one the table has.
 pub(super) fn write(
-    engine: &DeltaEngine,
-    table: &Path,
-    run: &RunId,
-    keys: &[String],
+    writer: Writer<'_>,
     transaction: &mut Transaction,
+    widened: Option<&StructType>,
     part: &Part,
 ) -> Result<()> {
+    let table = writer.table;
     if part.rows.height() == 0 {
         return Ok(());
     }
@@ -40,7 +50,7 @@ pub(super) fn write(
         }
         let context = context.build().map_err(&failed)?;
         let rows = rows.drop_many(partitions.iter().map(String::as_str));
-        transaction.add_files(write_one(engine, table, run, keys, &context, &rows, part.modified)?);
+        transaction.add_files(write_one(writer, &context, widened, &rows, part.modified)?);
     }
     Ok(())
 }
@@ -128,23 +138,25 @@ fn scalar(value: &AnyValue<'_>, kind: &DataType) -> Scalar {
 }
 
 fn write_one(
-    engine: &DeltaEngine,
-    table: &Path,
-    run: &RunId,
-    keys: &[String],
+    Writer { engine, table, run, keys }: Writer<'_>,
     context: &BoundWriteContext,
+    widened: Option<&StructType>,
     rows: &DataFrame,
     modified: Option<i64>,
 ) -> Result<Box<dyn EngineData>> {
     let batch = arrow::to_batch(rows)?;
     let failed = failed(table, "write a data file of");
-    let mut statistics = FileStatsAccumulator::new(context.stats_columns(), context.physical_data_schema());
+    let schema = widened.unwrap_or_else(|| context.physical_data_schema());
+    // The log is plain: it has no bounds of encrypted columns.
+    let told = |column: &&ColumnName| !column.path().iter().any(|name| engine.keys().has(name));
+    let told: Vec<ColumnName> = context.stats_columns().iter().filter(told).cloned().collect();
+    let mut statistics = FileStatsAccumulator::new(&told, schema);
     statistics.merge(&batch).map_err(&failed)?;
     let statistics = statistics.finish().map_err(&failed)?;
     let Some(statistics) = statistics else {
         return Err(StoreError::Delta { table: table.to_string(), action: "describe", source: "no statistics".into() });
     };
-    let bytes = parquet::write(&batch, None, keys)?;
+    let bytes = parquet::write(&batch, None, keys, engine.keys())?;
     let name = file_name(run, Fingerprint::of(&bytes));
     let size = bytes.len() as u64;
     let wrong = |reason: String| StoreError::Location { found: name.clone(), reason };

@@ -18,6 +18,7 @@ use tokio::runtime::{Builder, Runtime};
 use url::Url;
 
 use super::sorted::Sorted;
+use crate::encryption::ColumnKeys;
 use crate::{Result, StoreError};
 
 /// A request is a few small files; two threads keep a reader and a writer going.
@@ -29,6 +30,7 @@ pub(crate) struct DeltaEngine {
     /// `Some` until dropped.
     runtime: Option<Runtime>,
     handle: tokio::runtime::Handle,
+    keys: ColumnKeys,
 }
 
 impl fmt::Debug for DeltaEngine {
@@ -47,7 +49,7 @@ impl Drop for DeltaEngine {
 }
 
 impl DeltaEngine {
-    pub(crate) fn new(store: Arc<dyn ObjectStore>) -> Result<Arc<Self>> {
+    pub(crate) fn new(store: Arc<dyn ObjectStore>, keys: ColumnKeys) -> Result<Arc<Self>> {
         let runtime = Builder::new_multi_thread()
             .worker_threads(WORKERS)
             .thread_name("med-store")
@@ -63,7 +65,7 @@ impl DeltaEngine {
             .with_batch_size(batch)
             .with_buffer_size(files)
             .build();
-        Ok(Arc::new(Self { kernel: Arc::new(kernel), store, runtime: Some(runtime), handle }))
+        Ok(Arc::new(Self { kernel: Arc::new(kernel), store, runtime: Some(runtime), handle, keys }))
     }
 
     /// Runs blocking work on a thread made for it.
@@ -87,6 +89,11 @@ impl DeltaEngine {
 
     pub(crate) fn store(&self) -> &Arc<dyn ObjectStore> {
         &self.store
+    }
+
+    /// The keys of encrypted columns; of none when nothing is encrypted.
+    pub(crate) fn keys(&self) -> &ColumnKeys {
+        &self.keys
     }
 
     /// The table at its latest version or the one asked for.

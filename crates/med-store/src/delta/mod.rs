@@ -20,6 +20,7 @@ mod change;
 mod commit;
 mod data_file;
 mod engine;
+mod evolve;
 mod history;
 mod maintain;
 mod read;
@@ -32,8 +33,9 @@ mod watermark;
 use med_schema::Version;
 
 pub use batch::Batch;
-pub(crate) use change::{Change, Plan, Removed};
+pub(crate) use change::{Change, Plan, Removed, Stored};
 pub(crate) use engine::DeltaEngine;
+pub(crate) use evolve::refused as evolution_refused;
 pub use history::TableVersion;
 pub use maintain::{Compaction, Vacuum, Vacuumed};
 pub use table::DeltaTable;

@@ -21,9 +21,9 @@ use polars::prelude::{DataFrame, DataType, IntoColumn, NamedFrom, Series, TimeUn
 
 use super::data_file::digest_of_name;
 use super::engine::{DeltaEngine, failed, url};
-use super::skip;
+use super::{evolve, skip};
 use crate::filter::{Filter, rows_where};
-use crate::{Cause, Result, StoreError, arrow, object, parquet};
+use crate::{Cause, Result, StoreError, arrow, encryption, object, parquet};
 
 /// What is asked of a version. By default: everything.
 #[derive(Debug, Clone, Default)]
@@ -76,7 +76,7 @@ pub(super) fn fields(snapshot: &SnapshotRef) -> Option<Vec<(String, ValueType)>>
     schema.fields().map(|field| Some((field.name().clone(), value_type(field.data_type())?))).collect()
 }
 
-fn value_type(delta: &DeltaType) -> Option<ValueType> {
+pub(super) fn value_type(delta: &DeltaType) -> Option<ValueType> {
     match *delta {
         DeltaType::BOOLEAN => Some(ValueType::Boolean),
         DeltaType::LONG => Some(ValueType::Integer),
@@ -110,6 +110,8 @@ pub(super) struct FileReader<'a> {
     partitions: Vec<String>,
     wanted: Vec<(String, ValueType)>,
     filter: Option<Filter>,
+    /// Whether row groups can be left out by the filter.
+    push_down: bool,
 }
 
 impl<'a> FileReader<'a> {
@@ -121,7 +123,8 @@ impl<'a> FileReader<'a> {
         filter: Option<Filter>,
     ) -> Self {
         let partitions = snapshot.table_configuration().logical_partition_columns().to_vec();
-        Self { engine, table, partitions, wanted, filter }
+        let push_down = filter.as_ref().is_some_and(|filter| suits(snapshot, filter));
+        Self { engine, table, partitions, wanted, filter, push_down }
     }
 
     fn empty(&self) -> Result<DataFrame> {
@@ -131,11 +134,22 @@ impl<'a> FileReader<'a> {
 
     /// The rows of a file that pass the filter; `None` when the file is not a plain one.
     pub(super) fn rows(&self, file: &ScanFile) -> Result<Option<DataFrame>> {
+        let Some((path, bytes)) = self.fetch_plain(file)? else { return Ok(None) };
+        self.decode(file, &path, bytes)
+    }
+
+    /// Where a file lies, and its verified bytes; `None` when rows of it are marked as deleted.
+    pub(super) fn fetch_plain(&self, file: &ScanFile) -> Result<Option<(Path, bytes::Bytes)>> {
         if file.dv_info.has_vector() {
             return Ok(None);
         }
         let path = in_lake(self.table, &file.path)?;
         let bytes = self.fetch(&path)?;
+        Ok(Some((path, bytes)))
+    }
+
+    /// The rows of these bytes of a file that pass the filter; `None` when a column is of another type.
+    pub(super) fn decode(&self, file: &ScanFile, path: &Path, bytes: bytes::Bytes) -> Result<Option<DataFrame>> {
         // Columns of the filter are read besides those that are wanted.
         let mut names: Vec<&str> = self.wanted.iter().map(|(name, _)| name.as_str()).collect();
         for column in self.filter.iter().flat_map(Filter::columns) {
@@ -144,7 +158,8 @@ impl<'a> FileReader<'a> {
             }
         }
         // A partition column is not in the file, and has been looked at already.
-        let (schema, batches, _) = parquet::read(&path, bytes.clone(), &names, self.filter.as_ref())?;
+        let pushed = self.filter.as_ref().filter(|_| self.push_down);
+        let (schema, batches, _) = parquet::read(path, bytes, &names, pushed, self.engine.keys())?;
         let height: usize = batches.iter().map(RecordBatch::num_rows).sum();
         let stored = arrow::to_frame(&schema, &batches)?;
         let mut columns = Vec::with_capacity(names.len());
@@ -160,10 +175,14 @@ impl<'a> FileReader<'a> {
                     })?
                     .into_column()
             } else if let Ok(column) = stored.column(name) {
-                if wanted.is_some_and(|kind| column.dtype() != &polars_type(kind)) {
-                    return Ok(None);
+                match wanted.or_else(|| self.filter_type(name)) {
+                    // A version from before a widening, or a file that another program left in the narrower type.
+                    Some(kind) => match evolve::widen(column, kind).map_err(|e| convert(self.table, e))? {
+                        Some(column) => column,
+                        None => return Ok(None),
+                    },
+                    None => column.clone(),
                 }
-                column.clone()
             } else {
                 nulls(name, wanted.or_else(|| self.filter_type(name)).unwrap_or(ValueType::Text), height).into_column()
             };
@@ -179,15 +198,7 @@ impl<'a> FileReader<'a> {
     }
 
     fn filter_type(&self, column: &str) -> Option<ValueType> {
-        fn find(filter: &Filter, column: &str) -> Option<ValueType> {
-            match filter {
-                Filter::Compare { column: name, value, .. } if name == column => Some(value.value_type()),
-                Filter::OneOf { column: name, values } if name == column => values.first().map(|v| v.value_type()),
-                Filter::All(filters) | Filter::Any(filters) => filters.iter().find_map(|f| find(f, column)),
-                _ => None,
-            }
-        }
-        find(self.filter.as_ref()?, column)
+        self.filter.as_ref()?.type_of(column)
     }
 
     /// The bytes of a file, compared with its name if it is named after its content. Files of other writers are not.
@@ -236,17 +247,42 @@ fn by_kernel(engine: &DeltaEngine, table: &Path, snapshot: &SnapshotRef, request
     let schema = batches.first().map_or_else(|| Arc::new(schema), RecordBatch::schema);
     let mut rows = arrow::to_frame(&schema, &batches)?;
     if let Some(filter) = &request.filter {
+        for name in filter.columns() {
+            if let (Some(kind), Ok(column)) = (filter.type_of(name), rows.column(name))
+                && let Some(wide) = evolve::widen(column, kind).map_err(|e| convert(table, e))?
+            {
+                rows.with_column(wide).map_err(|e| convert(table, e.into()))?;
+            }
+        }
         rows = rows_where(&rows, &filter.mask(&rows)?, true)?;
     }
     let Some(wanted) = &request.columns else { return Ok(rows) };
-    let columns = wanted
-        .iter()
-        .map(|(name, kind)| match rows.column(name) {
-            Ok(column) => column.clone(),
-            Err(_) => nulls(name, *kind, rows.height()).into_column(),
-        })
-        .collect();
+    let columns = wanted.iter().map(|(name, kind)| match rows.column(name) {
+        Ok(column) => {
+            let wide = evolve::widen(column, *kind).map_err(|e| convert(table, e))?;
+            Ok(wide.unwrap_or_else(|| column.clone()))
+        }
+        Err(_) => Ok(nulls(name, *kind, rows.height()).into_column()),
+    });
+    let columns = columns.collect::<Result<_>>()?;
     DataFrame::new(rows.height(), columns).map_err(|e| convert(table, e.into()))
+}
+
+/// The columns that the files of a table have encrypted.
+pub(super) fn encrypted(table: &Path, snapshot: &SnapshotRef) -> Result<Vec<String>> {
+    let failed = |source: Cause| StoreError::Delta { table: table.to_string(), action: "describe", source };
+    let described = serde_json::to_value(snapshot.table_configuration().metadata()).map_err(|e| failed(e.into()))?;
+    encryption::parse(described["configuration"][encryption::ENCRYPTED].as_str()).map_err(failed)
+}
+
+/// Whether the version holds the columns of the filter in the types of its values, so that its statistics can be compared
+/// with them. Columns that it lacks do not matter.
+fn suits(snapshot: &SnapshotRef, filter: &Filter) -> bool {
+    let schema = snapshot.schema();
+    filter.columns().into_iter().all(|name| match (schema.field(name), filter.type_of(name)) {
+        (Some(field), Some(kind)) => evolve::fit(field.data_type(), kind) == evolve::Fit::Same,
+        _ => true,
+    })
 }
 
 /// Compares each data file that is named after its content with its name.
@@ -266,7 +302,7 @@ pub(super) fn scan_files(
     filter: Option<&Filter>,
 ) -> Result<Vec<ScanFile>> {
     let failed = failed(table, "list the files of");
-    let predicate = filter.and_then(skip::predicate).map(Arc::new);
+    let predicate = filter.filter(|filter| suits(snapshot, filter)).and_then(skip::predicate).map(Arc::new);
     let scan = Arc::clone(snapshot).scan_builder().with_predicate(predicate).build().map_err(&failed)?;
     let mut files = Vec::new();
     for metadata in scan.scan_metadata(&**engine.kernel()).map_err(&failed)? {

@@ -14,7 +14,7 @@ use super::change::{Change, Plan, Removed, Stored};
 use super::engine::DeltaEngine;
 use super::maintain::{self, Compaction, Vacuum, Vacuumed};
 use super::read::{self, Request};
-use super::{Batch, Commit, TableVersion, commit, data_file, history, watermark};
+use super::{Batch, Commit, TableVersion, commit, data_file, evolve, history, watermark};
 use crate::filter::{Filter, rows_where};
 use crate::{Result, StoreError};
 
@@ -162,29 +162,21 @@ impl DeltaTable {
     }
 
     /// The table seen through `schema`, which has the columns of this one and may have more. New columns must be
-    /// nullable, and are added; a column that had to have values may be without from here on. Done once: later calls change nothing.
+    /// nullable, and are added; a column that had to have values may be without from here on. A type may become a wider
+    /// one: integer to float where each value has its exact float, date to timestamp, and the narrower numbers of other
+    /// programs' tables to ours. For a wider type all rows are written anew, in memory, in the commit that brings the schema;
+    /// former versions keep their types and can be read through either schema. Done once: later calls change nothing.
     ///
     /// # Errors
     /// When the schema lacks a column, has one with another type or kind, or demands values where they may be missing:
-    /// such a change is a new table. The error lists everything.
+    /// such a change is a new table. The error lists everything. When a value has no like in the wider type.
     pub async fn evolve(&self, batch: impl Into<Batch>, schema: &Schema) -> Result<Self> {
-        let refused = evolution_refused(&self.schema, schema);
+        let refused = evolve::refused(&self.schema, schema);
         if !refused.is_empty() {
             return Err(StoreError::Evolution { table: self.path.to_string(), differences: refused });
         }
         let wanted: Vec<_> = schema.columns().iter().map(|c| (c.name.clone(), c.value_type)).collect();
-        self.write(batch.into(), move |stored| {
-            let there = stored.columns();
-            let columns: Vec<_> = wanted.iter().filter(|(name, _)| !there.contains(name)).cloned().collect();
-            let change = (!columns.is_empty()).then(|| Change {
-                operation: UpdateTableOperation::AlterTable,
-                data_change: false,
-                columns,
-                ..Change::none()
-            });
-            Ok(Plan { change, ..Plan::default() })
-        })
-        .await?;
+        self.write(batch.into(), move |stored| stored.evolution(&wanted)).await?;
         Ok(Self { schema: schema.clone(), ..self.clone() })
     }
 
@@ -351,29 +343,4 @@ impl DeltaTable {
         let table = self.path.to_string();
         Table::parse(frame, schema).map_err(|e| StoreError::Table { table, source: Box::new(e) })
     }
-}
-
-/// Everything that forbids to see a table of the schema `before` through `after`.
-fn evolution_refused(before: &Schema, after: &Schema) -> Vec<String> {
-    let mut refused = Vec::new();
-    for column in before.columns() {
-        let name = &column.name;
-        match after.column(name) {
-            Err(_) => refused.push(format!("{name:?}: a column cannot be taken away")),
-            Ok(found) if found.value_type != column.value_type || found.kind != column.kind => refused.push(format!(
-                "{name:?}: expected {} of kind {}, found {} of kind {}; a type or kind stays",
-                column.value_type, column.kind, found.value_type, found.kind
-            )),
-            Ok(found) if column.nullable && !found.nullable => {
-                refused.push(format!("{name:?}: values may be missing, and cannot be demanded afterwards"));
-            }
-            Ok(_) => {}
-        }
-    }
-    for column in after.columns() {
-        if !before.contains(&column.name) && !column.nullable {
-            refused.push(format!("{:?}: a new column must be nullable, for the rows that are there", column.name));
-        }
-    }
-    refused
 }

@@ -1,12 +1,12 @@
 //! What a feature group is.
 
-use med_schema::{Schema, ValueType};
+use med_schema::{Schema, SuiteDocument, ValueType};
 use serde::{Deserialize, Serialize};
 
 use crate::{Result, StoreError, layout};
 
 /// The definition of a feature group, stored beside its data. A change that breaks readers is a new `version`; versions
-/// live side by side.
+/// live side by side. What does not break them is a call of [`FeatureGroup::evolve`](crate::FeatureGroup::evolve).
 ///
 /// | field | meaning |
 /// | --- | --- |
@@ -14,7 +14,7 @@ use crate::{Result, StoreError, layout};
 /// | `primary_key` | columns that name a client (or whatever a row is about) |
 /// | `event_time` | column that says when the row became true; with the primary key it names the row |
 /// | `partition_by` | columns of few values that split the data into folders; fixed once made |
-/// | `suite` | name of the suite whose report each insert must come with |
+/// | `suite` | the suite itself; rows are taken when their report was made by it, content for content |
 /// | `description` | what it holds, in words; may be changed freely in code, the first one is kept |
 /// | `schema` | the columns |
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -31,9 +31,9 @@ pub struct FeatureGroupDefinition {
     /// Columns that split the data into folders.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub partition_by: Vec<String>,
-    /// Name of the suite whose report each insert must come with.
+    /// The suite whose report each insert must come with.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub suite: Option<String>,
+    pub suite: Option<SuiteDocument>,
     /// What it holds, in words.
     #[serde(default)]
     pub description: String,
@@ -99,7 +99,11 @@ impl FeatureGroupDefinition {
             differences.push(format!("partitions: expected {:?}, found {:?}", self.partition_by, other.partition_by));
         }
         if self.suite != other.suite {
-            differences.push(format!("suite: expected {:?}, found {:?}", self.suite, other.suite));
+            let shown = |suite: &Option<SuiteDocument>| match suite {
+                Some(suite) => format!("{} ({})", suite.name(), suite.fingerprint().short()),
+                None => "none".to_owned(),
+            };
+            differences.push(format!("suite: expected {}, found {}", shown(&self.suite), shown(&other.suite)));
         }
         if let Some(difference) = self.schema.difference(&other.schema) {
             differences.extend(difference.columns().iter().map(ToString::to_string));

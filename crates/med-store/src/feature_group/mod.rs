@@ -1,6 +1,7 @@
 //! Feature groups: tables with a primary key and an event time, written by upsert.
 
 mod definition;
+mod evolve;
 mod record;
 mod upsert;
 
@@ -61,7 +62,8 @@ impl FeatureGroup {
         let definition = if object::put_new(&**engine.store(), &path, bytes).await? {
             definition
         } else {
-            let stored = read_definition(&engine, &definition.name, definition.version).await?;
+            let first = read_definition(&engine, &definition.name, definition.version).await?;
+            let stored = evolve::in_force(&engine, first, None).await?;
             let differences = stored.differences(&definition);
             if !differences.is_empty() {
                 return Err(StoreError::Definition { group: definition.id(), differences });
@@ -77,6 +79,16 @@ impl FeatureGroup {
     }
 
     pub(crate) async fn open(engine: Arc<DeltaEngine>, name: &str, version: Option<u32>) -> Result<Self> {
+        Self::open_at(engine, name, version, None).await
+    }
+
+    /// As it was defined at this version of its data, or is now.
+    pub(crate) async fn open_at(
+        engine: Arc<DeltaEngine>,
+        name: &str,
+        version: Option<u32>,
+        data_version: Option<Version>,
+    ) -> Result<Self> {
         layout::check_name("feature group", name)?;
         let all = ids(&engine).await?;
         let version = version.or_else(|| all.iter().filter(|(n, _)| n == name).map(|(_, v)| *v).max());
@@ -89,7 +101,8 @@ impl FeatureGroup {
             }
             return Err(StoreError::NotFound { what: "feature group", name: wanted, near });
         };
-        let definition = read_definition(&engine, name, version).await?;
+        let first = read_definition(&engine, name, version).await?;
+        let definition = evolve::in_force(&engine, first, data_version).await?;
         let table = DeltaTable::at(engine, layout::group(name, version), definition.schema.clone())
             .keyed_by(&definition.primary_key);
         Ok(Self { definition: Arc::new(definition), table })
@@ -113,7 +126,8 @@ impl FeatureGroup {
     /// When the schema differs, a key is missing or twice there, the store fails, or other writers were faster too
     /// many times. The group is as it was then.
     pub async fn insert(&self, batch: impl Into<Batch>, rows: &Admitted<Table>) -> Result<Commit> {
-        self.bring(batch.into(), rows, upsert::merge).await
+        let keys = self.definition.row_key();
+        self.bring(batch.into(), rows, keys, upsert::merge).await
     }
 
     /// Brings these rows into the group as all there is to know of their event times: as [`FeatureGroup::insert`], and
@@ -124,29 +138,36 @@ impl FeatureGroup {
     /// As [`FeatureGroup::insert`].
     pub async fn replace_batch(&self, batch: impl Into<Batch>, rows: &Admitted<Table>) -> Result<Commit> {
         let event_time = self.definition.event_time.clone();
-        self.bring(batch.into(), rows, move |stored, incoming, keys| {
+        self.bring(batch.into(), rows, vec![event_time.clone()], move |stored, incoming, keys| {
             upsert::replace(stored, incoming, keys, &event_time)
         })
         .await
     }
 
+    /// `concerned` are the columns by which an incoming row finds the stored ones it concerns.
     async fn bring(
         &self,
         mut batch: Batch,
         rows: &Admitted<Table>,
+        concerned: Vec<String>,
         merge: impl Fn(&DataFrame, &DataFrame, &[String]) -> Result<Merged> + Send + 'static,
     ) -> Result<Commit> {
-        record::check_suite(&self.definition, rows.report())?;
+        let (id, suite) = (self.definition.id(), self.definition.suite.clone());
+        record::check_suite(&id, suite.as_ref(), rows.report())?;
+        let report = rows.report().clone();
         let keys = self.definition.row_key();
         let incoming = self.table.conform(rows.value())?;
         upsert::check_keys(&self.definition.id(), &incoming, &keys)?;
         let incoming = sort(&incoming, &keys)?;
         let folder = layout::group(&self.definition.name, self.definition.version);
-        batch.attached.push(record::of(&folder, &batch.run, rows)?);
+        batch.attached.push(record::of(&folder, &batch.run, rows, self.table.engine().keys())?);
         self.table
             .write(batch, move |stored| {
+                let suite = evolve::suite_in_force(stored, &id, &suite)?;
+                record::check_suite(&id, suite.as_ref(), &report)?;
                 let incoming = stored.align(&incoming)?;
-                let files = stored.files(None)?;
+                // Other files hold none of these rows, and stay as they are.
+                let files = stored.files_with(&incoming, &concerned)?;
                 let (rows, heights) = match &files {
                     Some(files) => {
                         let heights: Vec<usize> = files.iter().map(|(_, rows)| rows.height()).collect();

@@ -1,11 +1,11 @@
 //! What is kept with each insert: the report that admitted the rows, and their statistics.
 
 use bytes::Bytes;
-use med_schema::{Admitted, Profile, Report, RunId, Table};
+use med_schema::{Admitted, Profile, Report, RunId, SuiteDocument, Table};
 use object_store::path::Path;
 use serde::{Deserialize, Serialize};
 
-use super::FeatureGroupDefinition;
+use crate::encryption::ColumnKeys;
 use crate::{Result, StoreError, sealed, statistics};
 
 /// The report on the rows of an insert and their statistics.
@@ -16,24 +16,29 @@ pub struct InsertRecord {
     pub run: RunId,
     /// What was found about the rows.
     pub report: Report,
-    /// Statistics of the rows brought. Keys, identifiers and free text are left out.
+    /// Statistics of the rows brought. Keys, identifiers, free text and encrypted columns are left out.
     pub statistics: Profile,
 }
 
 /// Refuses rows that the group's own suite has not seen.
-pub(super) fn check_suite(definition: &FeatureGroupDefinition, report: &Report) -> Result<()> {
-    match &definition.suite {
-        Some(suite) if *suite != report.name => {
-            Err(StoreError::OtherSuite { group: definition.id(), expected: suite.clone(), found: report.name.clone() })
-        }
+pub(super) fn check_suite(group: &str, suite: Option<&SuiteDocument>, report: &Report) -> Result<()> {
+    match suite {
+        Some(suite) if report.suite != Some(suite.fingerprint()) => Err(StoreError::OtherSuite {
+            group: group.to_owned(),
+            expected: format!("{} ({})", suite.name(), suite.fingerprint().short()),
+            found: match report.suite {
+                Some(found) => format!("{} ({})", report.name, found.short()),
+                None => format!("{} (of no written suite)", report.name),
+            },
+        }),
         _ => Ok(()),
     }
 }
 
 /// The record as an object, written before the commit of the same run.
-pub(super) fn of(folder: &Path, run: &RunId, rows: &Admitted<Table>) -> Result<(Path, Bytes)> {
+pub(super) fn of(folder: &Path, run: &RunId, rows: &Admitted<Table>, keys: &ColumnKeys) -> Result<(Path, Bytes)> {
     let path = path(folder, run);
-    let statistics = statistics::profile(rows.value())?;
+    let statistics = statistics::profile(rows.value(), keys)?;
     let record = InsertRecord { run: run.clone(), report: rows.report().clone(), statistics };
     let bytes = sealed::seal(path.as_ref(), &record)?;
     Ok((path, bytes))

@@ -31,7 +31,7 @@ pub struct FeatureView {
 
 impl FeatureView {
     pub(crate) async fn open_or_create(engine: Arc<DeltaEngine>, definition: FeatureViewDefinition) -> Result<Self> {
-        let view = Self::over(engine, definition).await?;
+        let view = Self::over(engine, definition, None).await?;
         let definition = &*view.definition;
         let path = layout::view(&definition.name, definition.version);
         if !object::put_new(&**view.engine.store(), &path, sealed::seal(path.as_ref(), definition)?).await? {
@@ -47,13 +47,23 @@ impl FeatureView {
 
     pub(crate) async fn open(engine: Arc<DeltaEngine>, name: &str, version: u32) -> Result<Self> {
         let definition = stored(&engine, name, version).await?;
-        Self::over(engine, definition).await
+        Self::over(engine, definition, None).await
     }
 
-    async fn over(engine: Arc<DeltaEngine>, definition: FeatureViewDefinition) -> Result<Self> {
+    /// The view over its groups as they were defined at these versions of their data.
+    pub(crate) async fn at(&self, versions: &GroupVersions) -> Result<Self> {
+        Self::over(Arc::clone(&self.engine), (*self.definition).clone(), Some(versions)).await
+    }
+
+    async fn over(
+        engine: Arc<DeltaEngine>,
+        definition: FeatureViewDefinition,
+        versions: Option<&GroupVersions>,
+    ) -> Result<Self> {
         let open = |group: &GroupColumns| {
             let (engine, name, version) = (Arc::clone(&engine), group.group.clone(), group.version);
-            async move { FeatureGroup::open(engine, &name, Some(version)).await }
+            let at = versions.and_then(|versions| versions.get(&layout::group_id(&name, version)).copied());
+            async move { FeatureGroup::open_at(engine, &name, Some(version), at).await }
         };
         let points = open(&definition.points).await?;
         let mut joined = Vec::new();

@@ -17,6 +17,7 @@ use split::Keys;
 pub use split::Split;
 
 use crate::delta::DeltaEngine;
+use crate::encryption::ColumnKeys;
 use crate::filter::rows_where;
 use crate::{FeatureView, GroupVersions, Result, StoreError, layout, object, parquet, sealed, statistics};
 
@@ -33,6 +34,9 @@ pub struct TrainingPart {
     pub rows: u64,
     /// Content of its file.
     pub fingerprint: Fingerprint,
+    /// Digest of the content under the footer's key, when columns are encrypted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub content: Option<Fingerprint>,
     /// Statistics of its rows. Keys, identifiers and free text are left out.
     pub statistics: Profile,
 }
@@ -129,17 +133,21 @@ impl FeatureView {
             None => self.versions().await?,
         };
         let mut parts = Vec::new();
-        for ((name, table), number) in self.split(&versions, &split, given).await?.into_iter().zip(0..) {
+        // A group may have evolved since this view was opened.
+        let view = self.at(&versions).await?;
+        for ((name, table), number) in view.split(&versions, &split, given).await?.into_iter().zip(0..) {
             if let Some(keys) = given.get(number).filter(|keys| keys.len() != table.n_rows()) {
                 let reason = format!("{} of the {} rows of {name} are in the view", table.n_rows(), keys.len());
                 return Err(StoreError::Split { reason });
             }
-            let bytes = parquet::write_table(&table)?;
+            let keys = self.engine.keys();
+            let bytes = parquet::write_table(&table, keys)?;
             let fingerprint = Fingerprint::of(&bytes);
             // Bytes first: a set that is listed can be read.
             object::put(&**self.engine.store(), &data(&folder, fingerprint), bytes).await?;
-            let (rows, statistics) = (table.n_rows() as u64, statistics::profile(&table)?);
-            parts.push(TrainingPart { name: name.to_owned(), rows, fingerprint, statistics });
+            let (rows, statistics) = (table.n_rows() as u64, statistics::profile(&table, keys)?);
+            let content = content(&table, keys)?;
+            parts.push(TrainingPart { name: name.to_owned(), rows, fingerprint, content, statistics });
         }
         let digest = digest(self, &versions, &split, &parts)?;
         for _ in 0..ATTEMPTS {
@@ -182,21 +190,26 @@ impl FeatureView {
     /// When a version can no longer be read, or a part has other content.
     pub async fn reproduce(&self, set: &TrainingSet) -> Result<Fingerprint> {
         let manifest = set.manifest();
+        let view = self.at(&manifest.versions).await?;
         let mut given = Vec::new();
         if matches!(manifest.split, Split::Given { .. }) {
-            let (primary_key, event_time) = self.row_key();
+            let (primary_key, event_time) = view.row_key();
             for part in &manifest.parts {
                 let rows = set.read(&part.name).await?;
                 given.push(split::keys_of(rows.frame(), &primary_key, &event_time)?.into_iter().collect());
             }
         }
         for ((_, table), part) in
-            self.split(&manifest.versions, &manifest.split, &given).await?.iter().zip(&manifest.parts)
+            view.split(&manifest.versions, &manifest.split, &given).await?.iter().zip(&manifest.parts)
         {
-            let found = Fingerprint::of(parquet::write_table(table)?);
-            if found != part.fingerprint {
+            let keys = self.engine.keys();
+            let (found, expected) = match part.content {
+                Some(expected) => (content(table, keys)?.unwrap_or(part.fingerprint), expected),
+                None => (Fingerprint::of(parquet::write_table(table, &ColumnKeys::default())?), part.fingerprint),
+            };
+            if found != expected {
                 let object = format!("training set {} of {}, part {}", manifest.number, manifest.view, part.name);
-                return Err(StoreError::Corrupt { object, expected: part.fingerprint, found });
+                return Err(StoreError::Corrupt { object, expected, found });
             }
         }
         digest(self, &manifest.versions, &manifest.split, &manifest.parts)
@@ -250,10 +263,18 @@ impl TrainingSet {
         };
         let path = data(&layout::training_sets(&manifest.view, manifest.view_version), found.fingerprint);
         match object::get_verified(&**self.engine.store(), &path, found.fingerprint).await? {
-            Some(bytes) => parquet::read_table(&path, bytes),
+            Some(bytes) => parquet::read_table(&path, bytes, self.engine.keys()),
             None => Err(StoreError::NotFound { what: "training data", name: path.to_string(), near: Vec::new() }),
         }
     }
+}
+
+/// The content of a part with encrypted columns, whose bytes are others each time; `None` when it has none.
+fn content(table: &Table, keys: &ColumnKeys) -> Result<Option<Fingerprint>> {
+    if keys.among(table.schema().names()).is_empty() {
+        return Ok(None);
+    }
+    Ok(Some(keys.digest(&parquet::write_table(table, &ColumnKeys::default())?)))
 }
 
 fn digest(view: &FeatureView, versions: &GroupVersions, split: &Split, parts: &[TrainingPart]) -> Result<Fingerprint> {

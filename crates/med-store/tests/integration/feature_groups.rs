@@ -1,10 +1,13 @@
 use chrono::{DateTime, Utc};
-use med_schema::{Table, Version};
-use med_store::{Outcome, StoreError};
+use med_schema::{
+    Admitted, CheckResult, Checked, Column, GatePolicy, Kind, Report, Role, Schema, SuiteDocument, Table, ValueType,
+    Version,
+};
+use med_store::{FeatureGroupDefinition, Outcome, StoreError};
 use polars::prelude::{DataFrame, IdxCa, NamedFrom};
 use url::Url;
 
-use crate::support::{ODD, admit, clients, content, definition, flip, lakes, local, memory, plant, run, same};
+use crate::support::{ODD, admit, clients, content, definition, flip, lakes, local, memory, plant, run, same, schema};
 
 #[test]
 fn inserted_rows_are_read_sorted_by_key() {
@@ -120,7 +123,6 @@ fn keys_are_checked() {
 
 #[test]
 fn a_key_without_a_value_is_refused() {
-    use med_schema::Schema;
     for lake in lakes() {
         let mut schema = definition().schema;
         let columns =
@@ -189,20 +191,160 @@ fn another_process_sees_what_was_written() {
 #[test]
 fn the_report_and_the_statistics_are_kept_with_the_insert() {
     for lake in lakes() {
-        let gated = med_store::FeatureGroupDefinition { suite: Some("test".to_owned()), ..definition() };
-        let group = lake.lake.feature_group(gated).unwrap();
-        let rows = admit(clients(0..40, 0.0));
+        let group = lake.lake.feature_group(gated(&suite(1))).unwrap();
+        let rows = admit_by(&suite(1), clients(0..40, 0.0));
         group.insert(run("a"), &rows).unwrap();
         let record = group.insert_record(&run("a")).unwrap().unwrap();
         assert_eq!(&record.report, rows.report());
+        assert_eq!(record.report.suite, Some(suite(1).fingerprint()), "what admitted the rows can be shown later");
         assert_eq!(record.statistics.rows(), 40);
         assert_eq!(record.statistics.column("visits").unwrap().missing(), 8);
         assert!(record.statistics.column("client_id").is_none(), "no values of keys");
         group.insert(run("b"), &rows).unwrap();
         assert_eq!(group.insert_record(&run("b")).unwrap(), None, "nothing changed, nothing is kept");
+    }
+}
 
-        let strict = med_store::FeatureGroupDefinition { version: 2, suite: Some("other".to_owned()), ..definition() };
-        let refused = lake.lake.feature_group(strict).unwrap().insert(run("a"), &rows).unwrap_err().to_string();
-        assert!(refused.contains("\"other\"") && refused.contains("\"test\""), "{refused}");
+/// A suite of some number of rows at least.
+fn suite(min: u32) -> SuiteDocument {
+    SuiteDocument::new("clients", serde_json::json!({"expectations": [{"type": "row_count", "min": min}]}))
+}
+
+fn gated(suite: &SuiteDocument) -> FeatureGroupDefinition {
+    FeatureGroupDefinition { suite: Some(suite.clone()), ..definition() }
+}
+
+/// Rows that passed a suite of this content.
+fn admit_by(suite: &SuiteDocument, rows: Table) -> Admitted<Table> {
+    let report = Report::new(suite.name()).suite(suite.fingerprint()).with(CheckResult::judged("row_count", true));
+    Checked::new(rows, report).gate(&GatePolicy::default()).unwrap()
+}
+
+#[test]
+fn rows_admitted_by_another_suite_are_refused() {
+    for lake in lakes() {
+        let group = lake.lake.feature_group(gated(&suite(1))).unwrap();
+        let stale = lake.lake.feature_group(gated(&suite(1))).unwrap();
+        assert_eq!(group.definition().suite, Some(suite(1)), "the suite itself is there");
+        // One of the same name with another bound, and a report that names no suite.
+        for rows in [admit_by(&suite(2), clients(0..4, 0.0)), admit(clients(0..4, 0.0))] {
+            let refused = group.insert(run("a"), &rows).unwrap_err();
+            assert!(matches!(refused, StoreError::OtherSuite { .. }), "{refused}");
+            assert!(refused.to_string().contains(&suite(1).fingerprint().short()), "{refused}");
+        }
+        assert_eq!(group.table().version().unwrap(), Version(0));
+
+        group.insert(run("b"), &admit_by(&suite(1), clients(0..4, 0.0))).unwrap();
+        let other = lake.lake.feature_group(gated(&suite(2))).unwrap_err().to_string();
+        assert!(other.contains("suite: expected clients ("), "{other}");
+        let group = group.attach_suite(run("suite"), suite(2)).unwrap();
+        group.insert(run("c"), &admit_by(&suite(2), clients(4..8, 0.0))).unwrap();
+        // A handle from before does not get round the new suite.
+        let refused = stale.insert(run("d"), &admit_by(&suite(1), clients(8..9, 0.0))).unwrap_err();
+        assert!(matches!(refused, StoreError::OtherSuite { .. }), "{refused}");
+        assert_eq!(lake.lake.open_feature_group("medical_costs", None).unwrap().read(None).unwrap().n_rows(), 8);
+        let again = group.attach_suite(run("again"), suite(2)).unwrap();
+        assert_eq!(again.table().version().unwrap(), Version(3), "no commit for what is so already");
+    }
+}
+
+fn grown() -> Schema {
+    schema()
+        .with_column(Column::new("region", Kind::Nominal, ValueType::Text).nullable(true))
+        .and_then(|s| s.with_column(Column::new("visits", Kind::Count, ValueType::Float).nullable(true)))
+        .unwrap()
+}
+
+/// Rows as the grown schema has them, of one region.
+fn regional(numbers: std::ops::Range<i64>, cost: f64) -> Table {
+    let rows = clients(numbers, cost);
+    let mut columns = rows.frame().columns().to_vec();
+    columns.push(polars::prelude::Column::new("region".into(), vec!["north"; rows.n_rows()]));
+    Table::parse(DataFrame::new(rows.n_rows(), columns).unwrap(), grown()).unwrap()
+}
+
+#[test]
+fn a_group_evolves_within_its_version() {
+    for lake in lakes() {
+        let group = lake.lake.feature_group(definition()).unwrap();
+        group.insert(run("a"), &admit(clients(0..10, 0.0))).unwrap();
+        let stale = lake.lake.open_feature_group("medical_costs", None).unwrap();
+        let evolved = group.evolve(run("grow"), &grown()).unwrap();
+        assert_eq!((evolved.definition().version, &evolved.definition().schema), (1, &grown()));
+        let rows = evolved.read(None).unwrap();
+        assert_eq!((rows.n_rows(), rows.frame().column("region").unwrap().null_count()), (10, 10));
+        assert_eq!(rows.frame().column("visits").unwrap().f64().unwrap().get(1), Some(1.0));
+
+        let commit = evolved.insert(run("b"), &admit(regional(8..12, 1.0))).unwrap();
+        assert_eq!((commit.inserted, commit.updated), (2, 2));
+        // Who opened it before still writes; what it does not know stays without a value.
+        stale.insert(run("c"), &admit(clients(20..21, 0.0))).unwrap();
+        let again = lake.lake.open_feature_group("medical_costs", None).unwrap();
+        assert_eq!(again.read(None).unwrap().frame().column("region").unwrap().null_count(), 9);
+        assert_eq!(again.read(Some(Version(1))).unwrap().n_rows(), 10);
+        assert_eq!(stale.read(Some(Version(1))).unwrap().schema(), &schema());
+
+        // Opened as it is now, and not as it was.
+        let now = FeatureGroupDefinition { schema: grown(), ..definition() };
+        lake.lake.feature_group(now).unwrap();
+        let former = lake.lake.feature_group(definition()).unwrap_err().to_string();
+        assert!(former.contains("\"region\"") && former.contains("evolve it"), "{former}");
+        let version = again.table().version().unwrap();
+        group.evolve(run("grow-again"), &grown()).unwrap();
+        assert_eq!(again.table().version().unwrap(), version);
+    }
+}
+
+#[test]
+fn an_evolution_that_breaks_readers_is_refused() {
+    for lake in lakes() {
+        let group = lake.lake.feature_group(definition()).unwrap();
+        let change = |column: Column| schema().with_column(column).unwrap();
+        for (other, expected) in [
+            (schema().select(["client_id", "event_time"]).unwrap(), "\"born\": a column cannot be taken away"),
+            (change(Column::new("visits", Kind::Nominal, ValueType::Text).nullable(true)), "or a wider type"),
+            (
+                change(Column::new("visits", Kind::Count, ValueType::Integer).nullable(true).unit("days")),
+                "a unit stays",
+            ),
+            (
+                change(Column::new("smoker", Kind::Binary, ValueType::Boolean).role(Role::Protected).nullable(true)),
+                "a role stays",
+            ),
+            (change(Column::new("extra", Kind::Count, ValueType::Integer)), "a new column must be nullable"),
+        ] {
+            let error = group.evolve(run("x"), &other).unwrap_err();
+            assert!(matches!(error, StoreError::Evolution { .. }), "{error}");
+            assert!(error.to_string().contains(expected), "{error}");
+        }
+        let days = FeatureGroupDefinition {
+            version: 2,
+            schema: change(Column::new("event_time", Kind::Date, ValueType::Date).role(Role::EventTime)),
+            ..definition()
+        };
+        let days = lake.lake.feature_group(days).unwrap();
+        let error = days.evolve(run("x"), &schema()).unwrap_err().to_string();
+        assert!(error.contains("the type of a key column stays"), "{error}");
+    }
+}
+
+#[test]
+fn an_upsert_reads_and_writes_the_files_of_its_keys() {
+    for lake in lakes() {
+        let group = lake.lake.feature_group(definition()).unwrap();
+        for file in 0..4 {
+            group.insert(run(&format!("r{file}")), &admit(clients(file * 100..file * 100 + 100, 0.0))).unwrap();
+        }
+        let files = group.table().files().unwrap();
+        // Were another file read, its damage would be found.
+        for file in files.iter().filter(|f| !f.contains("part-r2-")) {
+            flip(&lake.store, file);
+        }
+        let commit = group.insert(run("update"), &admit(clients([250, 251], 7.0))).unwrap();
+        assert_eq!((commit.updated, commit.inserted), (2, 0));
+        let commit = group.insert(run("new"), &admit(clients([900], 7.0))).unwrap();
+        assert_eq!((commit.updated, commit.inserted), (0, 1));
+        let kept = group.table().files().unwrap().iter().filter(|f| files.contains(f)).count();
+        assert_eq!(kept, 3);
     }
 }

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::thread;
 
-use med_schema::GatePolicy;
+use med_schema::{GatePolicy, RunId};
 use med_store::blocking::Lakehouse;
-use med_store::{Outcome, Stage, Value};
+use med_store::{Outcome, Stage, StoreError, Value};
 
 use crate::registry::artifact;
 use crate::support::{addresses, admit, clients, definition, local, memory, run, served};
@@ -20,6 +20,8 @@ enum Step {
     Upsert(std::ops::Range<i64>, f64),
     Overwrite(std::ops::Range<i64>, f64),
     Forget(i64),
+    /// Rows nobody else writes, without a look at what is there.
+    Append(std::ops::Range<i64>, f64),
 }
 
 fn step(writer: i64, turn: i64) -> Step {
@@ -27,8 +29,18 @@ fn step(writer: i64, turn: i64) -> Step {
     match (writer + turn) % 5 {
         0 => Step::Overwrite(first..first + 20, (writer * 1000 + turn) as f64),
         1 => Step::Forget(first),
+        2 => {
+            let own = 1000 + 3 * (writer * TURNS + turn);
+            Step::Append(own..own + 3, (writer * 1000 + turn) as f64)
+        }
         _ => Step::Upsert(first..first + 5, (writer * 1000 + turn) as f64),
     }
+}
+
+/// The step of a run, by its name.
+fn step_of(run: &RunId) -> Step {
+    let mut parts = run.as_str().split('-').skip(1).map(|part| part.parse::<i64>().unwrap());
+    step(parts.next().unwrap(), parts.next().unwrap())
 }
 
 #[test]
@@ -54,13 +66,18 @@ fn race(lake: &Lakehouse, turns: i64) {
                     let mut committed = 0;
                     for turn in 0..turns {
                         let name = run(&format!("w-{writer}-{turn}"));
-                        let commit = match step(writer, turn) {
+                        let write = || match step(writer, turn) {
                             Step::Upsert(numbers, cost) => group.insert(&name, &admit(clients(numbers, cost))),
                             Step::Overwrite(numbers, cost) => {
                                 group.replace_batch(&name, &admit(clients(numbers, cost)))
                             }
                             Step::Forget(n) => group.forget(&name, &[vec![Value::from(&*format!("client-{n:05}"))]]),
+                            Step::Append(numbers, cost) => group.table().append(&name, &admit(clients(numbers, cost))),
                         };
+                        // Who lost a hundred times in a row left no trace, and comes again.
+                        let commit = std::iter::repeat_with(write)
+                            .find(|tried| !matches!(tried, Err(StoreError::Contended { .. })))
+                            .unwrap();
                         committed += usize::from(commit.unwrap().outcome == Outcome::Committed);
                         if turn % 8 == writer {
                             let model = admit(artifact(name.as_str(), name.as_str()));
@@ -82,17 +99,26 @@ fn race(lake: &Lakehouse, turns: i64) {
     let history = group.history().unwrap();
     let runs: Vec<_> = history.iter().filter_map(|version| version.run.clone()).collect();
     assert_eq!(runs.len(), committed, "every commit that was reported is in the log, once");
-    for name in &runs {
-        let mut parts = name.as_str().split('-').skip(1).map(|part| part.parse::<i64>().unwrap());
-        match step(parts.next().unwrap(), parts.next().unwrap()) {
-            Step::Upsert(numbers, base) => model.extend(numbers.map(|n| (n, cost(n, base)))),
+    let appended = |name: &&RunId| matches!(step_of(name), Step::Append(..));
+    assert_eq!(runs.iter().filter(appended).count() as i64, WRITERS * TURNS / 5, "no append is lost");
+    for version in history.iter().filter(|version| version.run.is_some()) {
+        match step_of(version.run.as_ref().unwrap()) {
+            Step::Upsert(numbers, base) | Step::Append(numbers, base) => {
+                model.extend(numbers.map(|n| (n, cost(n, base))));
+            }
             Step::Overwrite(numbers, base) => model = numbers.map(|n| (n, cost(n, base))).collect(),
             Step::Forget(n) => _ = model.remove(&n),
         }
+        // Each of the states on the way, not only the last one; all of them would take a while.
+        if version.version.0 % 9 == 0 || Some(version) == history.last() {
+            let rows = group.read(Some(version.version)).unwrap();
+            let costs = rows.frame().column("annual_medical_cost").unwrap().f64().unwrap().iter();
+            let ids = rows.frame().column("client_id").unwrap().str().unwrap().iter();
+            let found: Vec<_> = ids.map(|id| id.unwrap().to_owned()).zip(costs).collect();
+            let expected: Vec<_> = model.iter().map(|(n, cost)| (format!("client-{n:05}"), *cost)).collect();
+            assert_eq!(found, expected, "version {}", version.version);
+        }
     }
-    let rows = group.read(None).unwrap();
-    let found: Vec<Option<f64>> = rows.frame().column("annual_medical_cost").unwrap().f64().unwrap().iter().collect();
-    assert_eq!(found, model.into_values().collect::<Vec<_>>());
 
     let models = lake.registry().show("cost").unwrap();
     assert_eq!(models.log.len(), models.versions.len());

@@ -195,6 +195,22 @@ fn a_training_set_is_frozen_and_can_be_made_again() {
         assert!(view.training_set(&run("t4"), Split::Client { test_share: f64::NAN, seed: 0 }).is_err());
         assert!(view.open_training_set(9).is_err() && set.read("validation").is_err());
 
+        // A group that has evolved since: the set is made of what the group was then.
+        let schema =
+            labs_definition().schema.with_column(Column::new("unit", Kind::Nominal, ValueType::Text).nullable(true));
+        let labs = lake.lake.open_feature_group("labs", None).unwrap();
+        labs.evolve(run("grow"), &schema.unwrap()).unwrap();
+        let reopened = lake.lake.open_feature_view("cost", 1).unwrap();
+        assert!(reopened.schema().contains("lab_unit") && !view.schema().contains("lab_unit"));
+        assert_eq!(reopened.reproduce(&again).unwrap(), manifest.digest);
+        let split = Split::Client { test_share: 0.3, seed: 1 };
+        let grown = view.training_set(&run("t5"), split).unwrap();
+        assert!(
+            grown.read("train").unwrap().schema().contains("lab_unit"),
+            "as the group is, however long the view is open"
+        );
+        assert_eq!(reopened.reproduce(&grown).unwrap(), grown.manifest().digest);
+
         let file = format!("training_sets/cost_v1/data/{}.parquet", manifest.parts[0].fingerprint);
         flip(&lake.store, &file);
         assert!(matches!(set.read("train").unwrap_err(), StoreError::Corrupt { object, .. } if object == file));
