@@ -182,7 +182,7 @@ mod tests {
         ] {
             let batches = read(text.as_bytes(), &["cost", "id", "not_there"], b',').unwrap();
             assert_eq!(batches.len(), 1);
-            assert_eq!(batches[0].get_column_names_str(), ["cost", "id"], "{text:?}");
+            assert_eq!(batches[0].get_column_names(), ["cost", "id"], "{text:?}");
             assert_eq!(texts(&batches[0], "cost"), [some("1.50"), None], "{text:?}");
             assert_eq!(texts(&batches[0], "id"), [some("007"), some("08")]);
         }
