@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use anyhow::{Context, bail};
-use med_schema::{ColumnPatch, CsvOptions, Kind, Role, Schema, Table, ValueType, near_names};
+use med_features::FeaturePipeline;
+use med_schema::{Column, ColumnPatch, CsvOptions, Kind, Role, Schema, Table, ValueType, near_names};
 use serde::Serialize;
 
 use crate::cli::ReadArgs;
@@ -77,6 +78,14 @@ pub(crate) fn require<'a>(path: &Path, needed: impl IntoIterator<Item = &'a str>
         return Ok(());
     }
     bail!("{} lacks {} of the columns needed: {}", path.display(), missing.len(), missing.join(", "))
+}
+
+/// The names of features and, in the order of the schema, of the dates that encoders take apart.
+pub(crate) fn with_dates(features: &[String], schema: &Schema, encoders: Option<&FeaturePipeline>) -> Vec<String> {
+    let dates: Vec<&str> = encoders.into_iter().flat_map(FeaturePipeline::date_columns).collect();
+    let is_date = |c: &Column| c.role == Role::Feature && matches!(c.kind, Kind::Date | Kind::Timestamp);
+    let taken = |c: &&Column| features.contains(&c.name) || (is_date(c) && dates.contains(&c.name.as_str()));
+    schema.columns().iter().filter(taken).map(|c| c.name.clone()).collect()
 }
 
 /// The columns a model may see, and those it may not, with the reason.

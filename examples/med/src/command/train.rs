@@ -13,7 +13,7 @@ use crate::config::parse;
 use crate::intervals;
 use crate::output::{self, Outcome};
 use crate::prepared::Prepared;
-use crate::table_file::usable;
+use crate::table_file::{usable, with_dates};
 
 /// More are a slip of the finger.
 const MOST_THREADS: usize = 1024;
@@ -50,7 +50,10 @@ fn train(args: &TrainArgs, spec: &ModelSpec, encoders: Option<&FeaturePipeline>)
     let schema = table.schema().clone().with_target(&args.target)?;
     let table = table.with_schema(schema)?;
     ensure!(table.n_rows() > 0, "{} has no rows", args.data.display());
-    let (features, ignored) = usable(table.schema(), &args.exclude)?;
+    let (features, mut ignored) = usable(table.schema(), &args.exclude)?;
+    let mut features = with_dates(&features, table.schema(), encoders);
+    features.retain(|name| !args.exclude.contains(name));
+    ignored.retain(|column| !features.contains(&column.column));
     ensure!(!features.is_empty(), "{} has no column that a model could take", args.data.display());
 
     let started = Instant::now();

@@ -22,6 +22,7 @@ use super::training_set;
 use crate::config::{Config, FeatureSet, ModelConfig, ModelSuite};
 use crate::learner::Boosted;
 use crate::prepared::Prepared;
+use crate::table_file::with_dates;
 
 const CALIBRATION_BINS: usize = 10;
 
@@ -263,6 +264,7 @@ fn fit_one(parts: &Parts, spec: &ModelSpec, config: &ModelConfig) -> anyhow::Res
         .filter(|f| config.features == FeatureSet::All || f.kind == FeatureKind::Numeric)
         .map(|f| f.name.clone())
         .collect();
+    let features = with_dates(&features, parts.train.schema(), config.encoders.as_ref());
     let model = Prepared::fit(spec, config.encoders.as_ref(), &parts.train, &features)
         .with_context(|| format!("fitting {name}"))?;
     let (train, test) = (model.evaluate(&parts.train)?, model.evaluate(&parts.test)?);

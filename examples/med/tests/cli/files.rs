@@ -236,6 +236,36 @@ fn encoders_are_chosen() {
 }
 
 #[test]
+fn dates_are_taken_apart_by_encoders() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    // Costs more in December; the rest is noise.
+    let rows = (0..400).map(|i| {
+        let month = i * 7 % 12 + 1;
+        let cost = if month == 12 { 500 } else { 100 };
+        format!("{},2024-{month:02}-{:02},{}\n", i * 31 % 60, i % 28 + 1, cost + i * 13 % 17)
+    });
+    std::fs::write(
+        folder.join("train.csv"),
+        ["age,enrolled,cost\n".to_owned()].into_iter().chain(rows).collect::<String>(),
+    )
+    .unwrap();
+    let train = ["train", "--data", "train.csv", "--target", "cost", "--model", "decision_tree", "--out", "m.json"];
+    let without = med(folder, &train).passed();
+    assert_eq!(without["ignored"][0]["column"], "enrolled");
+    let steps = r#"[{"step": "date_parts", "columns": ["enrolled"], "parts": ["month"]}]"#;
+    let with = med(folder, &[&train[..], &["--encoders", steps]].concat()).passed();
+    assert_eq!(with["features"], serde_json::json!(["age", "enrolled"]));
+    let r2 = |of: &serde_json::Value| of["metrics"]["train"]["r2"].as_f64().unwrap();
+    assert!(r2(&with) > 0.95 && r2(&without) < 0.9, "{} {}", r2(&with), r2(&without));
+    let predict = ["predict", "--model", "m.json", "--data", "train.csv", "--out", "p.csv"];
+    assert_eq!(med(folder, &predict).passed()["rows"], 400);
+    let misspelt = steps.replace("enrolled", "enroled");
+    let text = med(folder, &[&train[..], &["--encoders", &misspelt]].concat()).refused();
+    assert!(text.contains("enroled"), "{text}");
+}
+
+#[test]
 fn features_are_scored_best_first() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();

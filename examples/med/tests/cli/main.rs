@@ -11,8 +11,8 @@ mod lake;
 mod pipeline;
 mod profile;
 mod roles;
-mod served;
 mod scoring;
+mod served;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
