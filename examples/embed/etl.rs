@@ -1,8 +1,9 @@
 //! med-etl alone in a service: a database table becomes a checked frame with stable ids.
 //!
 //! `cargo run --release --example embed_etl -p med-etl`
-#![allow(clippy::print_stdout)]
+#![allow(clippy::print_stdout, missing_docs)]
 
+use diesel::Connection as _;
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use diesel::sqlite::Sqlite;
