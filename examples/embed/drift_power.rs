@@ -45,6 +45,11 @@ enum Shift {
         levels: usize,
         gain: f64,
     },
+    /// So many levels, the i-th as frequent as 1/i; with `other`, the current side has levels of other names.
+    Rare {
+        levels: usize,
+        other: bool,
+    },
     /// Normal, this share of the values missing on the current side.
     Missing {
         share: f64,
@@ -64,6 +69,14 @@ impl Shift {
                 let value = r.normal();
                 if current && r.uniform() < share { f64::NAN } else { value }
             }),
+            Self::Rare { levels, other } => {
+                let mut bounds: Vec<f64> = (1..=levels).map(|i| 1.0 / i as f64).collect();
+                (1..levels).for_each(|i| bounds[i] += bounds[i - 1]);
+                let name = if other && current { "other" } else { "level" };
+                let mut draw = || bounds.partition_point(|&b| b <= random.uniform() * bounds[levels - 1]);
+                let drawn: Vec<String> = (0..rows).map(|_| format!("{name} {}", draw())).collect();
+                FeatureColumn::from_texts("x", drawn.iter().map(|text| Some(text.as_str())))
+            }
             Self::Levels { levels, gain } => {
                 let names: Vec<String> = (0..levels).map(|l| format!("level {l:03}")).collect();
                 let draw =
@@ -81,11 +94,15 @@ fn main() -> Result<(), Box<dyn Error>> {
         ("no drift: lognormal", Shift::Lognormal { mean: 0.0 }),
         ("no drift: 5 levels", Shift::Levels { levels: 5, gain: 0.0 }),
         ("no drift: 50 levels", Shift::Levels { levels: 50, gain: 0.0 }),
+        ("no drift: 300 levels", Shift::Levels { levels: 300, gain: 0.0 }),
+        ("no drift: 1000 levels, the i-th by 1/i", Shift::Rare { levels: 1000, other: false }),
         ("mean + 0.1 sd", Shift::Normal { mean: 0.1, std: 1.0 }),
         ("mean + 0.5 sd", Shift::Normal { mean: 0.5, std: 1.0 }),
         ("sd x 2", Shift::Normal { mean: 0.0, std: 2.0 }),
         ("lognormal, log + 0.75", Shift::Lognormal { mean: 0.75 }),
         ("first of 5 levels + 20 %", Shift::Levels { levels: 5, gain: 0.2 }),
+        ("first of 300 levels + 20 %", Shift::Levels { levels: 300, gain: 0.2 }),
+        ("1000 other levels", Shift::Rare { levels: 1000, other: true }),
         ("10 % missing", Shift::Missing { share: 0.1 }),
     ];
     let sizes = [(100, 100), (1000, 200), (1000, 1000), (5000, 1000)];

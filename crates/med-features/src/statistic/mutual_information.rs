@@ -203,6 +203,23 @@ mod tests {
         assert!((mutual_information_of_levels(&with_single, &x).unwrap() - without).abs() < 1e-6);
         assert_eq!(mutual_information_of_levels(&[0, 1, 2], &[1.0, 2.0, 3.0]), None);
         assert_eq!(mutual_information_of_levels(&halves, &[1.0; 3000]), None);
+        // The formula row by row, on values that are far apart next to the noise.
+        let (codes, y): (Vec<u32>, Vec<f64>) = (0..40).map(|i| (i * i % 7, f64::from(i * 17 % 41))).unzip();
+        let std = variance(&y, 0).unwrap().sqrt();
+        let rows: Vec<usize> = (0..40).filter(|&i| codes.iter().filter(|&&c| c == codes[i]).count() > 1).collect();
+        let mut total = 0.0;
+        for &i in &rows {
+            let distance = |&j: &usize| (y[i] - y[j]).abs() / std;
+            let mut same: Vec<f64> = rows.iter().filter(|&&j| j != i && codes[j] == codes[i]).map(distance).collect();
+            same.sort_unstable_by(f64::total_cmp);
+            let k = same.len().min(3);
+            let near = rows.iter().filter(|j| distance(j) < same[k - 1] - 1e-6).count();
+            total += digamma(k as f64) - digamma(same.len() as f64 + 1.0) - digamma(near as f64);
+        }
+        let expected = (digamma(rows.len() as f64) + total / rows.len() as f64).max(0.0);
+        let found = mutual_information_of_levels(&codes, &y).unwrap();
+        // Ties of distances on both sides of a value are broken by noise.
+        assert!((found - expected).abs() < 0.1, "{found} {expected}");
         let sorted = [0.0, 1.0, 1.5, 4.0, 9.0];
         let brute = |at: usize, k: usize| {
             let mut all: Vec<f64> =

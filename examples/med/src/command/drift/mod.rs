@@ -44,7 +44,6 @@ pub(crate) fn run(args: &DriftArgs) -> anyhow::Result<Outcome> {
     };
     let (mut names, mut ignored) = usable(&schema, &[])?;
     ignored.extend(mismatches.iter().cloned());
-    tell(&ignored, &mismatches);
     let outcomes = together::outcome_columns(args);
     names.retain(|name| !outcomes.contains(&name.as_str()) && !args.key.contains(name));
     let reference = with_kinds(reread(reference, &args.reference)?, &schema)?;
@@ -57,6 +56,7 @@ pub(crate) fn run(args: &DriftArgs) -> anyhow::Result<Outcome> {
     if let Some((chunks, without_time)) = chunked::cut(args, &current)? {
         let (result, drifted) =
             chunked::judge(detector, &features(&reference)?, &features(&current)?, (&chunks, without_time))?;
+        tell(&ignored);
         output::json(&result)?;
         return Ok(Outcome::of(!drifted && mismatches.is_empty()));
     }
@@ -86,6 +86,7 @@ fn finish(
     more.insert("compared".to_owned(), json!(compared));
     let kinds = ignored.iter().map(|i| Ok(schema.column(&i.column)?.kind)).collect::<anyhow::Result<Vec<_>>>()?;
     let result = Printed { columns: Columns { measured: report, ignored, kinds: &kinds }, report, more };
+    tell(ignored);
     output::json(&result)?;
     if compared == 0 {
         output::note("no column could be compared; each says why");
@@ -93,16 +94,10 @@ fn finish(
     Ok(Outcome::of(compared > 0 && !report.drifted && !more_drifted))
 }
 
-/// Says which columns are not compared, and why.
-fn tell(ignored: &[Ignored], mismatches: &[Ignored]) {
-    for column in ignored {
-        let is_mismatch = mismatches.iter().any(|m| m.column == column.column);
-        let hint = if is_mismatch {
-            "; --categorical compares it as names, --null-values takes such words for missing"
-        } else {
-            ""
-        };
-        output::note(&format!("column {:?} is not compared: {}{hint}", column.column, column.reason));
+/// Says which columns are not compared, and why; beside a result only, as an error is one message.
+fn tell(ignored: &[Ignored]) {
+    for Ignored { column, reason } in ignored {
+        output::note(&format!("column {column:?} is not compared: {reason}"));
     }
 }
 
@@ -242,7 +237,10 @@ fn mismatch(column: &Column, current: &Table) -> anyhow::Result<Ignored> {
         Some((row, text)) => format!("{held}, in row {row} {text:?}"),
         None => held.to_string(),
     };
-    let reason = format!("the reference holds {}, the current file {found}", column.value_type);
+    let reason = format!(
+        "the reference holds {}, the current file {found} (--categorical compares it as names, --null-values takes such words for missing)",
+        column.value_type
+    );
     Ok(Ignored { column: name.clone(), reason })
 }
 
