@@ -40,7 +40,7 @@ macro_rules! query {
 fn charges(db: &TestDb) {
     db.table("charges", &[("kind", Sql::Code), ("cents", Sql::Int), ("day", Sql::Date)], &[]);
     let kinds = ["visit", "lab", "o''; -- ?", "größe"];
-    let day = |i: usize| if i % 7 == 0 { "NULL".to_owned() } else { format!("'2024-01-{:02}'", i % 28 + 1) };
+    let day = |i: usize| if i.is_multiple_of(7) { "NULL".to_owned() } else { format!("'2024-01-{:02}'", i % 28 + 1) };
     let rows: Vec<String> = (1..=500).map(|i| format!("({i}, '{}', {}, {})", kinds[i % 4], i * 10, day(i))).collect();
     db.execute(&format!("INSERT INTO charges VALUES {}", rows.join(",")));
 }
