@@ -181,6 +181,14 @@ impl FeaturePipeline {
         &self.steps
     }
 
+    /// The columns that [`DateParts`] steps take apart, as named there: dates of a table to ask for as features besides those of its schema.
+    pub fn date_columns(&self) -> impl Iterator<Item = &str> {
+        self.steps.iter().flat_map(|step| match step {
+            Step::DateParts(DateParts { columns, .. }) => columns.iter().map(String::as_str),
+            _ => [].iter().map(String::as_str),
+        })
+    }
+
     /// Fits the steps and gives what they make of the training part.
     ///
     /// # Errors

@@ -79,6 +79,9 @@ impl DatePart {
 /// Replaces date columns, held as numbers, by parts of the date in the Gregorian calendar (also before 1582) and UTC, called
 /// `part(column)`: `month(admitted)`.
 ///
+/// Columns of kind date and timestamp of a `med_schema::Table` are days when they are asked for as features, which is the default unit here:
+/// `table.features(["age", "admitted"])`.
+///
 /// A missing date has missing parts, and so has one more than a million years from 1970: the unit is wrong.
 ///
 /// | parameter | default | range |

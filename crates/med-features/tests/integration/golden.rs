@@ -312,6 +312,29 @@ fn the_lasso_by_bic_keeps_what_the_exact_path_keeps() {
     }
 }
 
+/// The penalty and the coefficients of scikit-learn's path in the same folds, columns standardised within each; and what its `LassoCV` keeps, which standardises once.
+#[test]
+fn the_lasso_by_cross_validation_is_that_of_scikit_learn() {
+    for case in CASES {
+        let (train, expected) = problem(case);
+        let golden = &expected["lasso_cv"];
+        let selection = select(&train, SelectionMethod::LassoCv);
+        let scores = by_feature(&selection);
+        let names: Vec<String> = serde_json::from_value(golden["names"].clone()).unwrap();
+        let coefficients: Vec<f64> = serde_json::from_value(golden["coefficients"].clone()).unwrap();
+        assert!(coefficients.iter().any(|b| *b == 0.0) && coefficients.iter().any(|b| b.abs() > 0.05));
+        for (name, b) in names.iter().zip(&coefficients) {
+            let found = scores[name.as_str()].score.unwrap();
+            assert!((found - b).abs() < 1e-7, "{case} {name}: {found} against {b}");
+        }
+        let mut kept: Vec<String> = serde_json::from_value(golden["LassoCV"]["selected"].clone()).unwrap();
+        let mut found: Vec<&str> = selection.selected().collect();
+        kept.sort();
+        found.sort_unstable();
+        assert_eq!(found, kept, "{case}");
+    }
+}
+
 /// Other half-samples than the file's 40: within three standard errors of both.
 #[test]
 fn stability_is_that_of_other_half_samples() {

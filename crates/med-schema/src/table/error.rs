@@ -61,7 +61,7 @@ pub enum TableError {
     },
     /// A column that no model can take.
     #[error(
-        "column {column:?} is of kind {kind}, expected one that can be measured (continuous, count, binary, nominal, ordinal)"
+        "column {column:?} is of kind {kind}, expected one that can be measured (continuous, count, binary, nominal, ordinal) or a date or timestamp"
     )]
     NotMeasurable {
         /// The column.

@@ -17,8 +17,9 @@ impl AsRef<[f64]> for Contiguous {
 }
 
 impl Table {
-    /// The named columns as features: quantities, 0/1 columns and numeric grades as numbers (missing is NaN), names and
-    /// worded grades as codes. The levels of an ordinal column with a domain stand in the domain's order, others in ascending order of their text. Float columns in
+    /// The named columns as features: quantities, 0/1 columns and numeric grades as numbers (missing is NaN), dates and moments as days since the start of
+    /// 1970 (UTC, moments with fractions), names and worded grades as codes. Dates are features by name alone: [`Schema::features`](crate::Schema::features) leaves them out, as
+    /// models want parts of them. The levels of an ordinal column with a domain stand in the domain's order, others in ascending order of their text. Float columns in
     /// one chunk without missing values are looked into, not copied.
     ///
     /// # Errors
@@ -65,9 +66,10 @@ impl Table {
         let spec = self.schema().column(name)?;
         let categorical = match spec.kind {
             Kind::Continuous | Kind::Count => false,
+            Kind::Date | Kind::Timestamp => return Ok(FeatureColumn::numeric(name, self.days(name)?)),
             Kind::Binary | Kind::Ordinal => spec.value_type == ValueType::Text,
             Kind::Nominal => true,
-            Kind::Date | Kind::Timestamp | Kind::Identifier | Kind::Text => {
+            Kind::Identifier | Kind::Text => {
                 return Err(TableError::NotMeasurable { column: name.to_owned(), kind: spec.kind });
             }
         };
@@ -80,6 +82,19 @@ impl Table {
             Some(levels) => with_levels(name, &texts.iter().collect::<Vec<_>>(), levels),
             None => Ok(FeatureColumn::from_texts(name, texts.iter())),
         }
+    }
+
+    /// Days since the start of 1970, with fractions; missing is NaN.
+    fn days(&self, name: &str) -> Result<Vec<f64>, TableError> {
+        const MICROSECONDS: f64 = 86_400e6;
+        let column = self.frame().column(name)?;
+        Ok(match self.schema().column(name)?.value_type {
+            ValueType::Timestamp => {
+                let moments = column.datetime()?.physical();
+                moments.iter().map(|v| v.map_or(f64::NAN, |v| v as f64 / MICROSECONDS)).collect()
+            }
+            _ => column.date()?.physical().iter().map(|v| v.map_or(f64::NAN, f64::from)).collect(),
+        })
     }
 
     /// The columns a model may see, with the schema's target, weights and exposure.
@@ -145,7 +160,7 @@ fn with_levels(name: &str, texts: &[Option<&str>], mut levels: Vec<String>) -> R
 mod tests {
     use super::*;
     use crate::Schema;
-    use polars::prelude::df;
+    use polars::prelude::{DataFrame, DataType, NamedFrom, Series, df};
 
     fn table() -> Table {
         let frame = df!(
@@ -179,6 +194,27 @@ mod tests {
         let (codes, levels) = data.x().column("level").unwrap().as_categorical().unwrap();
         assert_eq!((codes, levels[3].as_str()), (&[0, 2, 3][..], "Odd"));
         assert!(matches!(table().features(["when"]), Err(TableError::NotMeasurable { .. })));
+    }
+
+    #[test]
+    fn dates_are_days_when_they_are_asked_for() {
+        let date = |name, days: [Option<i32>; 3]| Series::new(name, days).cast(&DataType::Date).unwrap();
+        let moments = Series::new("at".into(), [Some(43_200_000_000_i64), None, Some(-86_400_000_000)])
+            .cast(&data_type(ValueType::Timestamp))
+            .unwrap();
+        let admitted = date("admitted".into(), [Some(19_782), None, Some(-1)]);
+        let frame = DataFrame::new(3, vec![admitted.into(), moments.into()]).unwrap();
+        let schema = Schema::new(vec![
+            Column::new("admitted", Kind::Date, ValueType::Date).nullable(true),
+            Column::new("at", Kind::Timestamp, ValueType::Timestamp).nullable(true),
+        ])
+        .unwrap();
+        let table = Table::parse(frame, schema).unwrap();
+        let x = table.features(["admitted", "at"]).unwrap();
+        let [days, moments] = ["admitted", "at"].map(|name| x.numeric(name).unwrap().to_vec());
+        assert!(days[0] == 19_782.0 && days[1].is_nan() && days[2] == -1.0, "{days:?}");
+        assert!(moments[0] == 0.5 && moments[1].is_nan() && moments[2] == -1.0, "{moments:?}");
+        assert_eq!(table.schema().features().count(), 0);
     }
 
     #[test]
