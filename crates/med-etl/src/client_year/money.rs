@@ -17,14 +17,17 @@ pub(super) fn parse(text: &str, unit: AmountUnit) -> Option<i64> {
         Some(inner) => (inner, true),
         None => (text, false),
     };
-    let text = without_symbol(text);
+    let (text, symbol) = without_symbol(text);
     let (text, minus) = match text.as_bytes() {
         [b'-', ..] => (&text[1..], true),
         [b'+', ..] => (&text[1..], false),
         [.., b'-'] => (&text[..text.len() - 1], true),
         _ => (text, false),
     };
-    let text = without_symbol(text);
+    let (text, second) = without_symbol(text);
+    if symbol && second {
+        return None;
+    }
     let (point, separator) = match unit {
         AmountUnit::DecimalComma => (',', '.'),
         AmountUnit::Currency | AmountUnit::Cents => ('.', ','),
@@ -67,11 +70,14 @@ pub(super) fn parse(text: &str, unit: AmountUnit) -> Option<i64> {
     within(if minus != in_parentheses { -cents } else { cents })
 }
 
-/// The text without a currency's symbol and blanks around it: which currency it is, a column says.
-fn without_symbol(text: &str) -> &str {
+/// The text without a currency's symbol and blanks around it, and whether there was one: which currency it is, a column says.
+fn without_symbol(text: &str) -> (&str, bool) {
     const SYMBOLS: [char; 4] = ['$', '\u{20ac}', '\u{a3}', '\u{a5}'];
     let text = text.trim();
-    text.strip_prefix(SYMBOLS).or_else(|| text.strip_suffix(SYMBOLS)).unwrap_or(text).trim()
+    match text.strip_prefix(SYMBOLS).or_else(|| text.strip_suffix(SYMBOLS)) {
+        Some(rest) => (rest.trim(), true),
+        None => (text, false),
+    }
 }
 
 fn digit_of(byte: u8) -> Option<u8> {

@@ -220,7 +220,7 @@ mod tests {
         let found = mutual_information_of_levels(&codes, &y).unwrap();
         // Ties of distances on both sides of a value are broken by noise.
         assert!((found - expected).abs() < 0.1, "{found} {expected}");
-        let sorted = [0.0, 1.0, 1.5, 4.0, 9.0];
+        let sorted = [0.0_f64, 1.0, 1.5, 4.0, 9.0];
         let brute = |at: usize, k: usize| {
             let mut all: Vec<f64> = (0..5).filter(|&j| j != at).map(|j| (sorted[at] - sorted[j]).abs()).collect();
             all.sort_unstable_by(f64::total_cmp);
