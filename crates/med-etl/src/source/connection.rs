@@ -24,7 +24,7 @@ pub struct Extracted {
 
 pub(super) enum Backend {
     #[cfg(feature = "sqlite")]
-    Sqlite(super::sqlite::SqliteDatabase),
+    Sqlite(Box<super::sqlite::SqliteDatabase>),
     #[cfg(feature = "postgres")]
     Postgres(Box<super::postgres::PostgresDatabase>),
     #[cfg(feature = "mysql")]
@@ -36,7 +36,10 @@ macro_rules! with_database {
     ($backend:expr, $database:ident => $body:expr) => {
         match $backend {
             #[cfg(feature = "sqlite")]
-            Backend::Sqlite($database) => $body,
+            Backend::Sqlite($database) => {
+                let $database = &mut **$database;
+                $body
+            }
             #[cfg(feature = "postgres")]
             Backend::Postgres($database) => {
                 let $database = &mut **$database;
@@ -91,7 +94,7 @@ impl From<diesel::SqliteConnection> for Connection {
     /// Reads through a connection that the caller opened, for example to a database in memory. It stays as writable as it
     /// was; the extraction itself only reads.
     fn from(connection: diesel::SqliteConnection) -> Self {
-        let backend = Backend::Sqlite(super::sqlite::SqliteDatabase::of(connection));
+        let backend = Backend::Sqlite(Box::new(super::sqlite::SqliteDatabase::of(connection)));
         Self { backend, source: None, in_snapshot: false }
     }
 }

@@ -105,9 +105,9 @@ impl Source {
     pub(super) fn open(&self) -> Result<Backend, EtlError> {
         Ok(match &self.database {
             #[cfg(feature = "sqlite")]
-            Database::Sqlite(path) => {
-                Backend::Sqlite(self.retry.run(|| super::sqlite::SqliteDatabase::open(path, self.busy_timeout))?)
-            }
+            Database::Sqlite(path) => Backend::Sqlite(Box::new(
+                self.retry.run(|| super::sqlite::SqliteDatabase::open(path, self.busy_timeout))?,
+            )),
             #[cfg(feature = "postgres")]
             Database::Postgres(url) => {
                 Backend::Postgres(Box::new(super::postgres::PostgresDatabase::open(url, self.retry)?))
