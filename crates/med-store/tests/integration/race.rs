@@ -100,7 +100,10 @@ fn race(lake: &Lakehouse, turns: i64) {
     let runs: Vec<_> = history.iter().filter_map(|version| version.run.clone()).collect();
     assert_eq!(runs.len(), committed, "every commit that was reported is in the log, once");
     let appended = |name: &&RunId| matches!(step_of(name), Step::Append(..));
-    assert_eq!(runs.iter().filter(appended).count() as i64, WRITERS * TURNS / 5, "no append is lost");
+    let steps = (0..WRITERS).flat_map(|writer| (0..turns).map(move |turn| step(writer, turn)));
+    let appends = steps.filter(|step| matches!(step, Step::Append(..))).count();
+    assert!(appends > 0);
+    assert_eq!(runs.iter().filter(appended).count(), appends, "no append is lost");
     for version in history.iter().filter(|version| version.run.is_some()) {
         match step_of(version.run.as_ref().unwrap()) {
             Step::Upsert(numbers, base) | Step::Append(numbers, base) => {
