@@ -15,6 +15,7 @@ mod matrix;
 mod near;
 mod profile;
 mod schema;
+mod sorted_keys;
 mod suite;
 #[cfg(feature = "polars")]
 mod table;
@@ -36,6 +37,7 @@ pub use profile::{
     Cardinality, ColumnProfile, Item, Moments, Profile, ProfileError, ProfileOptions, QuantileSketch, ValueCounts,
 };
 pub use schema::Schema;
+pub use sorted_keys::sorted_keys;
 pub use suite::SuiteDocument;
 #[cfg(feature = "polars")]
 pub use table::{

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{Fingerprint, SchemaError};
+use crate::{Fingerprint, SchemaError, sorted_keys};
 
 /// A suite of checks by its name and its content, whatever kind of suite it is. Two documents are the same suite when their
 /// fingerprints are: the BLAKE3 digest of the compact JSON with sorted keys. As JSON it carries its fingerprint, and is
@@ -53,7 +53,7 @@ impl From<SuiteDocument> for Stored {
 impl SuiteDocument {
     /// The suite of this name, and all that it checks.
     pub fn new(name: impl Into<String>, document: Value) -> Self {
-        let document = sorted(document);
+        let document = sorted_keys(document);
         let fingerprint = Fingerprint::of(document.to_string());
         Self { name: name.into(), document, fingerprint }
     }
@@ -71,19 +71,6 @@ impl SuiteDocument {
     /// The fingerprint of its content.
     pub fn fingerprint(&self) -> Fingerprint {
         self.fingerprint
-    }
-}
-
-/// Keys in ascending order at every depth: serde_json keeps the order of insertion in some builds and not in others.
-fn sorted(value: Value) -> Value {
-    match value {
-        Value::Object(fields) => {
-            let mut fields: Vec<_> = fields.into_iter().collect();
-            fields.sort_unstable_by(|a, b| a.0.cmp(&b.0));
-            Value::Object(fields.into_iter().map(|(key, value)| (key, sorted(value))).collect())
-        }
-        Value::Array(items) => Value::Array(items.into_iter().map(sorted).collect()),
-        other => other,
     }
 }
 

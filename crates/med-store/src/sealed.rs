@@ -4,7 +4,7 @@
 //! document itself is indented for people.
 
 use bytes::Bytes;
-use med_schema::Fingerprint;
+use med_schema::{Fingerprint, sorted_keys};
 use object_store::path::Path;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -17,19 +17,19 @@ const FIELD: &str = "blake3";
 /// Writes `value`, which must be a JSON object, with its digest.
 pub(crate) fn seal(what: &str, value: &impl Serialize) -> Result<Bytes> {
     let failed = |source: crate::Cause| StoreError::Encode { what: what.to_owned(), source };
-    let Value::Object(mut fields) = sorted(serde_json::to_value(value).map_err(|e| failed(e.into()))?) else {
+    let Value::Object(mut fields) = sorted_keys(serde_json::to_value(value).map_err(|e| failed(e.into()))?) else {
         return Err(failed("expected an object".into()));
     };
     let digest = digest(&fields).map_err(|e| failed(e.into()))?;
     fields.insert(FIELD.to_owned(), Value::String(digest.to_string()));
-    let text = serde_json::to_vec_pretty(&sorted(Value::Object(fields))).map_err(|e| failed(e.into()))?;
+    let text = serde_json::to_vec_pretty(&sorted_keys(Value::Object(fields))).map_err(|e| failed(e.into()))?;
     Ok(text.into())
 }
 
 /// Reads what [`seal`] wrote.
 pub(crate) fn unseal<T: DeserializeOwned>(object: &Path, bytes: &[u8]) -> Result<T> {
     let failed = |source: crate::Cause| StoreError::Malformed { object: object.to_string(), source };
-    let Value::Object(mut fields) = sorted(serde_json::from_slice(bytes).map_err(|e| failed(e.into()))?) else {
+    let Value::Object(mut fields) = sorted_keys(serde_json::from_slice(bytes).map_err(|e| failed(e.into()))?) else {
         return Err(failed("expected an object".into()));
     };
     let Some(Value::String(recorded)) = fields.remove(FIELD) else {
@@ -45,19 +45,6 @@ pub(crate) fn unseal<T: DeserializeOwned>(object: &Path, bytes: &[u8]) -> Result
 
 fn digest(fields: &Map<String, Value>) -> serde_json::Result<Fingerprint> {
     Ok(Fingerprint::of(serde_json::to_vec(fields)?))
-}
-
-/// Keys in ascending order at every depth: serde_json keeps the order of insertion in some builds and not in others.
-fn sorted(value: Value) -> Value {
-    match value {
-        Value::Object(fields) => {
-            let mut fields: Vec<_> = fields.into_iter().collect();
-            fields.sort_unstable_by(|a, b| a.0.cmp(&b.0));
-            Value::Object(fields.into_iter().map(|(key, value)| (key, sorted(value))).collect())
-        }
-        Value::Array(items) => Value::Array(items.into_iter().map(sorted).collect()),
-        other => other,
-    }
 }
 
 #[cfg(test)]

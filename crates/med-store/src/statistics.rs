@@ -9,15 +9,16 @@ use crate::{Cause, Result, StoreError};
 /// Values taken in at once.
 const BLOCK: usize = 8192;
 
-/// The profile of the columns that measure something. Keys, identifiers and free text are left out: their most common
-/// values are somebody's. So are encrypted columns.
-pub(crate) fn profile(table: &Table, keys: &ColumnKeys) -> Result<Profile> {
+/// The profile of the columns that measure something. Keys, those of the group in whatever role, identifiers and free text are left
+/// out: their most common values are somebody's. So are encrypted columns.
+pub(crate) fn profile(table: &Table, primary_key: &[String], keys: &ColumnKeys) -> Result<Profile> {
     let failed = |source: Cause| StoreError::Convert { what: "statistics".to_owned(), source };
     // A few kilobytes a column: they are kept with each commit.
     let options = ProfileOptions { quantile_k: 256, value_capacity: 64, seed: 0 };
     let mut columns = Vec::new();
     for column in table.schema().columns() {
-        if column.role == Role::Key || matches!(column.kind, Kind::Identifier | Kind::Text) || keys.has(&column.name) {
+        let is_key = column.role == Role::Key || primary_key.contains(&column.name);
+        if is_key || matches!(column.kind, Kind::Identifier | Kind::Text) || keys.has(&column.name) {
             continue;
         }
         let mut profile = ColumnProfile::new(column.clone(), &options);

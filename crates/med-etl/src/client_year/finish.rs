@@ -12,7 +12,7 @@ use super::line::{Event, Line};
 use super::report::{ClientYearReport, HeaderFinding, TableLedger, WindowReport};
 use super::rules::NegativeTotals;
 use super::settle::{Fate, settle};
-use super::spans::{EnrolmentReport, Span, covers, member_months, union};
+use super::spans::{EnrolmentReport, Span, covers, covers_all, member_months, union};
 use super::window::{Day, Window, date_of};
 use super::{ClientYearError, ClientYears, pool, table};
 
@@ -144,10 +144,16 @@ impl RollUp {
         let tally = &mut chunk.windows[usize::from(place)];
         let target_months = member_months(&one.union, window.cut, window.end, rules.member_months);
         let inclusion = rules.inclusion;
-        let history = || member_months(&one.union, window.start, window.cut, rules.member_months);
+        let whole = &self.plan.config.windows;
+        let enough = |start, end, months: u32, least: f64| {
+            least <= 0.0
+                || member_months(&one.union, start, end, rules.member_months) >= least
+                || (f64::from(months) >= least && covers_all(&one.union, start, end))
+        };
+        let history = || enough(window.start, window.cut, whole.history_months, inclusion.min_history_months);
         let included = if self.plan.features_only {
             let there = target_months > 0.0 || covers(&one.union, window.cut - 1, 0);
-            let fits = there && (inclusion.min_history_months <= 0.0 || history() >= inclusion.min_history_months);
+            let fits = there && history();
             tally.without_exposure += u64::from(!there);
             tally.not_included += u64::from(there && !fits);
             fits
@@ -155,8 +161,8 @@ impl RollUp {
             tally.without_exposure += 1;
             false
         } else {
-            let fits = target_months >= inclusion.min_target_months
-                && (inclusion.min_history_months <= 0.0 || history() >= inclusion.min_history_months)
+            let fits = enough(window.cut, window.end, whole.target_months, inclusion.min_target_months)
+                && history()
                 && (!inclusion.enrolled_at_cut_off || covers(&one.union, window.cut, 0));
             tally.not_included += u64::from(!fits);
             fits

@@ -97,9 +97,10 @@ pub enum MemberMonths {
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Inclusion {
-    /// Member-months in the target window, at least.
+    /// Member-months in the target window, at least. Enrolled on each of its days is all of its months, also from a 29 February
+    /// on, where shares of calendar months add up to less than twelve.
     pub min_target_months: f64,
-    /// Member-months in the history, at least.
+    /// Member-months in the history, at least; each day of it is all of its months.
     pub min_history_months: f64,
     /// Whether the client must be enrolled on the cut-off day, as is known of those whom one would predict then.
     pub enrolled_at_cut_off: bool,

@@ -72,6 +72,12 @@ pub(super) fn covers(union: &[Span], day: Day, grace: u16) -> bool {
     after > 0 && day < union[after - 1].end.saturating_add(grace.into())
 }
 
+/// Whether every day from `start` to before `end` is in one of these spans, which have no gaps of no days.
+pub(super) fn covers_all(union: &[Span], start: Day, end: Day) -> bool {
+    let after = union.partition_point(|span| span.start <= start);
+    start >= end || (after > 0 && union[after - 1].end >= end)
+}
+
 /// Member-months of the union from `start` to before `end`.
 pub(super) fn member_months(union: &[Span], start: Day, end: Day, rule: MemberMonths) -> f64 {
     let mut total = 0.0;

@@ -51,7 +51,8 @@ impl Source {
     /// Characters of users and passwords that mean something in a URL are written as `%40` and the like.
     ///
     /// # Errors
-    /// When the scheme is another, its back end was not compiled in, or no database is named.
+    /// When the scheme is another, its back end was not compiled in, no database is named, or a path looks like a server's
+    /// credentials.
     pub fn parse(url: &str) -> Result<Self, EtlError> {
         let Some((scheme, rest)) = url.split_once("://") else {
             return match url.split_once(':') {
@@ -138,6 +139,10 @@ impl Source {
             ":memory:" => Err(EtlError::Url {
                 reason: "means a new, empty database in memory; give the connection that holds it",
             }),
+            // Nothing of it is shown: it may hold a password. A file of such a name is opened by `Source::sqlite`.
+            path if path.split_once(':').is_some_and(|(_, rest)| rest.contains('@')) => Err(EtlError::Url {
+                reason: "looks like user:password@host and does not begin with postgres://, mysql:// or mariadb://",
+            }),
             path => Ok(Self::sqlite(path)),
         }
     }
@@ -213,6 +218,13 @@ mod tests {
             assert!(matches!(error, EtlError::UnsupportedScheme { .. }), "{error}");
             assert!(error.to_string().contains("sqlite:///path") && !error.to_string().contains("hunter2"), "{error}");
             assert!(!format!("{error:?}").contains("hunter2"));
+        }
+        // The scheme is misspelt: no path of a file, which an error would show.
+        for url in ["u:hunter2@h/db", "postgres//u:hunter2@h/db", "postgres:/u:hunter2@h/db", "sqlite://u:hunter2@h/db"]
+        {
+            let error = Source::parse(url).unwrap_err();
+            assert!(matches!(error, EtlError::Url { .. }), "{error}");
+            assert!(!format!("{error} {error:?}").contains("hunter2"), "{error}");
         }
         for url in ["", "sqlite://", ":memory:", "sqlite://:memory:", "sqlite:a.db", "sqlite://a.db?mode=rw"] {
             assert!(matches!(Source::parse(url), Err(EtlError::Url { .. })), "{url}");

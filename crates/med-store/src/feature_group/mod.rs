@@ -160,7 +160,13 @@ impl FeatureGroup {
         upsert::check_keys(&self.definition.id(), &incoming, &keys)?;
         let incoming = sort(&incoming, &keys)?;
         let folder = layout::group(&self.definition.name, self.definition.version);
-        batch.attached.push(record::of(&folder, &batch.run, rows, self.table.engine().keys())?);
+        batch.attached.push(record::of(
+            &folder,
+            &batch.run,
+            rows,
+            &self.definition.primary_key,
+            self.table.engine().keys(),
+        )?);
         self.table
             .write(batch, move |stored| {
                 let suite = evolve::suite_in_force(stored, &id, &suite)?;

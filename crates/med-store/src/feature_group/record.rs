@@ -36,9 +36,15 @@ pub(super) fn check_suite(group: &str, suite: Option<&SuiteDocument>, report: &R
 }
 
 /// The record as an object, written before the commit of the same run.
-pub(super) fn of(folder: &Path, run: &RunId, rows: &Admitted<Table>, keys: &ColumnKeys) -> Result<(Path, Bytes)> {
+pub(super) fn of(
+    folder: &Path,
+    run: &RunId,
+    rows: &Admitted<Table>,
+    primary_key: &[String],
+    keys: &ColumnKeys,
+) -> Result<(Path, Bytes)> {
     let path = path(folder, run);
-    let statistics = statistics::profile(rows.value(), keys)?;
+    let statistics = statistics::profile(rows.value(), primary_key, keys)?;
     let record = InsertRecord { run: run.clone(), report: rows.report().clone(), statistics };
     let bytes = sealed::seal(path.as_ref(), &record)?;
     Ok((path, bytes))

@@ -109,14 +109,19 @@ impl ModelRegistry {
     }
 
     /// Moves a version to another stage. Moving one to production archives the one that was there, in the same step.
-    /// The report that admitted the version is kept in the log. Asking for the stage it is in writes nothing.
+    /// The report that admitted the version is kept in the log. Asking for the stage it is in writes nothing. A version goes to
+    /// production only with its bytes, verified.
     ///
     /// # Errors
-    /// When the version is not the stored one, the move is not allowed (see [`Stage`]), or the store fails.
+    /// When the version is not the stored one, the move is not allowed (see [`Stage`]), its bytes are gone or damaged on the way to
+    /// production, or the store fails.
     pub async fn transition(&self, model: &Admitted<ModelVersion>, to: Stage) -> Result<Transition> {
         let (version, report) = (model.value(), model.report());
         if self.version(&version.name, version.version).await? != *version {
             return Err(StoreError::OtherModel { model: version.name.clone(), version: version.version });
+        }
+        if to == Stage::Production {
+            self.load(version).await?;
         }
         self.shift(&version.name, version.version, to, Some(report)).await
     }
@@ -131,16 +136,17 @@ impl ModelRegistry {
     }
 
     /// Puts the former production version back into production and archives the present one. Again: the one before it.
-    /// No gate: it passed one when it was promoted.
+    /// No gate: it passed one when it was promoted. Its bytes are verified again.
     ///
     /// # Errors
-    /// When there is no former one, or the store fails.
+    /// When there is no former one, its bytes are gone or damaged, or the store fails.
     pub async fn rollback(&self, name: &str) -> Result<LogEntry> {
         for _ in 0..ATTEMPTS {
             let life = self.lifecycle(name).await?;
             let Some(version) = life.former_production() else {
                 return Err(StoreError::NothingToRollBackTo { model: name.to_owned() });
             };
+            self.load(&self.version(name, version).await?).await?;
             let entry = life.entry(Move::Rollback, version, Stage::Production, None);
             if self.append(name, &entry).await? {
                 return Ok(entry);

@@ -132,6 +132,7 @@ impl FeatureView {
             Some(versions) => versions.clone(),
             None => self.versions().await?,
         };
+        let (primary_key, _) = self.row_key();
         let mut parts = Vec::new();
         // A group may have evolved since this view was opened.
         let view = self.at(&versions).await?;
@@ -145,7 +146,7 @@ impl FeatureView {
             let fingerprint = Fingerprint::of(&bytes);
             // Bytes first: a set that is listed can be read.
             object::put(&**self.engine.store(), &data(&folder, fingerprint), bytes).await?;
-            let (rows, statistics) = (table.n_rows() as u64, statistics::profile(&table, keys)?);
+            let (rows, statistics) = (table.n_rows() as u64, statistics::profile(&table, &primary_key, keys)?);
             let content = content(&table, keys)?;
             parts.push(TrainingPart { name: name.to_owned(), rows, fingerprint, content, statistics });
         }

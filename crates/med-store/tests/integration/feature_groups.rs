@@ -205,6 +205,22 @@ fn the_report_and_the_statistics_are_kept_with_the_insert() {
     }
 }
 
+#[test]
+fn statistics_hold_no_values_of_keys_in_whatever_role() {
+    for lake in lakes() {
+        let mut columns = schema().columns().to_vec();
+        columns[0] = Column::new("client_id", Kind::Nominal, ValueType::Text);
+        let schema = Schema::new(columns).unwrap();
+        let rows = Table::parse(clients(0..9, 0.0).frame().clone(), schema.clone()).unwrap();
+        let group = lake.lake.feature_group(FeatureGroupDefinition { schema, ..definition() }).unwrap();
+        group.insert(run("a"), &admit(rows)).unwrap();
+        assert!(group.insert_record(&run("a")).unwrap().unwrap().statistics.column("client_id").is_none());
+        let about = content(&lake.store).into_iter().filter(|(name, _)| name.contains("_med/inserts"));
+        let texts: Vec<_> = about.map(|(_, bytes)| String::from_utf8(bytes).unwrap()).collect();
+        assert!(texts.len() == 1 && !texts[0].contains("client-0"), "{texts:?}");
+    }
+}
+
 /// A suite of some number of rows at least.
 fn suite(min: u32) -> SuiteDocument {
     SuiteDocument::new("clients", serde_json::json!({"expectations": [{"type": "row_count", "min": min}]}))

@@ -150,6 +150,29 @@ fn a_forged_version_is_not_promoted() {
 }
 
 #[test]
+fn a_damaged_model_does_not_get_into_production() {
+    for lake in lakes() {
+        let registry = lake.lake.registry();
+        let damaged = |error: StoreError, version: &ModelVersion| {
+            let bytes = format!("registry/linear/artifacts/{}", version.fingerprint);
+            assert!(matches!(&error, StoreError::Corrupt { object, .. } if *object == bytes), "{error}");
+        };
+        let (a, b) = (register(&registry, "a"), register(&registry, "b"));
+        registry.transition(&admitted(&registry, 1), Stage::Production).unwrap();
+        flip(&lake.store, &format!("registry/linear/artifacts/{}", b.fingerprint));
+        damaged(registry.transition(&admitted(&registry, 2), Stage::Production).unwrap_err(), &b);
+        assert_eq!(registry.production("linear").unwrap().unwrap().version, a.version, "nothing has moved");
+        registry.archive("linear", b.version).unwrap();
+
+        let c = register(&registry, "c");
+        registry.transition(&admitted(&registry, c.version.0), Stage::Production).unwrap();
+        flip(&lake.store, &format!("registry/linear/artifacts/{}", a.fingerprint));
+        damaged(registry.rollback("linear").unwrap_err(), &a);
+        assert_eq!(registry.production("linear").unwrap().unwrap().version, c.version);
+    }
+}
+
+#[test]
 fn flipped_bytes_are_found() {
     for lake in lakes() {
         let registry = lake.lake.registry();

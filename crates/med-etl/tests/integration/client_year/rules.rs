@@ -106,6 +106,22 @@ fn who_has_a_row_can_be_narrowed() {
 }
 
 #[test]
+fn every_day_of_a_window_is_all_of_its_months() {
+    // From a leap day on, shares of calendar months add up to less than twelve.
+    let mut config = config("");
+    config.windows.cut_offs = vec!["2020-02-29".parse().unwrap()];
+    config.rules.inclusion = Inclusion { min_target_months: 12.0, min_history_months: 12.0, ..Inclusion::default() };
+    let rows = |spans: &str| {
+        let spans = format!("id,from,to\n{spans}\n");
+        let lines = "id,day,paid,claim\nann,2020-03-01,10.00,1\n";
+        of_frames(&config, |table| csv(if table == "spans" { &spans } else { lines })).report.windows[0].rows
+    };
+    assert_eq!(rows("ann,2019-02-28,2020-06-30\nann,2020-07-01,2021-02-27"), 1);
+    assert_eq!(rows("ann,2019-02-28,2021-02-26"), 0, "the last day is missing");
+    assert_eq!(rows("ann,2019-02-28,2020-06-30\nann,2020-07-02,2021-02-27"), 0, "a day between is missing");
+}
+
+#[test]
 fn currencies_and_prices_are_brought_to_one_base() {
     let mut config = config(
         r#"

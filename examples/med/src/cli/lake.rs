@@ -1,0 +1,124 @@
+//! Arguments of what looks after a lake, its reports and its models.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+
+#[derive(Debug, Args)]
+pub(crate) struct LakeArgs {
+    /// Folder of the lake.
+    #[arg(long, env = "MED_LAKE", default_value = "./lake", global = true)]
+    pub(crate) lake: String,
+    #[command(subcommand)]
+    pub(crate) command: LakeCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum LakeCommand {
+    /// Lists feature groups and runs.
+    Ls,
+    /// Lists the versions of a feature group.
+    History {
+        /// The feature group.
+        group: String,
+    },
+    /// Writes a feature group to a file.
+    Read {
+        /// The feature group.
+        group: String,
+        /// This version; without it, the latest.
+        #[arg(long, conflicts_with = "as_of")]
+        version: Option<u64>,
+        /// As it was at this time (RFC 3339).
+        #[arg(long)]
+        as_of: Option<String>,
+        /// The file, CSV or Parquet.
+        #[arg(long)]
+        out: PathBuf,
+    },
+    /// Lists the live files of a feature group: what a reader without Delta must read, and nothing else.
+    Files {
+        /// The feature group.
+        group: String,
+    },
+    /// Puts small files of a feature group together.
+    Compact {
+        /// The feature group.
+        group: String,
+        /// Size a file should have, in MiB.
+        #[arg(long, default_value_t = 128, value_parser = clap::value_parser!(u64).range(1..=1_048_576))]
+        target_mib: u64,
+    },
+    /// Takes away a client's rows, whatever their time. Former versions keep them until a vacuum.
+    Forget {
+        /// The feature group.
+        group: String,
+        /// The client, as its primary key column has it.
+        client: String,
+    },
+    /// Takes away files that only older versions need.
+    Vacuum {
+        /// The feature group.
+        group: String,
+        /// Versions of so many days back stay readable.
+        #[arg(long, default_value_t = 7)]
+        retain_days: u32,
+        /// Only say what would go.
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// Where things come from: all steps, or those of a run, as OpenLineage events.
+    Lineage {
+        /// Steps of this run only.
+        #[arg(long)]
+        run: Option<String>,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ReportArgs {
+    /// Folder of the lake.
+    #[arg(long, env = "MED_LAKE", default_value = "./lake")]
+    pub(crate) lake: String,
+    /// The run; without it, the one of the latest event time.
+    #[arg(long)]
+    pub(crate) run: Option<String>,
+    /// The folder the page is written to.
+    #[arg(long)]
+    pub(crate) out: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ModelArgs {
+    /// Folder of the lake.
+    #[arg(long, env = "MED_LAKE", default_value = "./lake", global = true)]
+    pub(crate) lake: String,
+    #[command(subcommand)]
+    pub(crate) command: ModelCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ModelCommand {
+    /// Lists models, versions and stages.
+    Ls,
+    /// Shows the versions of one model.
+    Show {
+        /// The model.
+        name: String,
+    },
+    /// Moves a version to a stage, if its stored report passes the gate.
+    Promote {
+        /// The model.
+        name: String,
+        /// The version.
+        version: u64,
+        /// The stage: none, staging, production, archived.
+        #[arg(long)]
+        stage: String,
+    },
+    /// Puts the former production version back.
+    Rollback {
+        /// The model.
+        name: String,
+    },
+}
