@@ -231,8 +231,9 @@ impl<'a> Attempt<'a> {
         for (path, bytes) in self.attached {
             engine.block_on(object::put(&**engine.store(), path, bytes.clone()))?;
         }
+        let mut newest = self.newest(change)?;
         for part in &change.added {
-            data_file::write(self.writer(), &mut transaction, widened.as_ref(), part)?;
+            newest = data_file::write(self.writer(), &mut transaction, widened.as_ref(), part, newest)?;
         }
         for files in self.removals(&change.removed)? {
             transaction.remove_files(files);
@@ -246,6 +247,15 @@ impl<'a> Attempt<'a> {
                 Ok(None)
             }
         }
+    }
+
+    /// The latest time of a file in the snapshot, where one comes that is to be later.
+    fn newest(&self, change: &Change) -> Result<i64> {
+        if change.added.iter().all(|part| part.modified.is_some()) {
+            return Ok(i64::MIN);
+        }
+        let files = read::scan_files(self.engine, self.table, self.snapshot, None)?;
+        Ok(files.iter().map(|file| file.modification_time).max().unwrap_or(i64::MIN))
     }
 
     /// The files that go, as the kernel takes them: rows of the log with a mark on each that is meant.

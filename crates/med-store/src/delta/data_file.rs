@@ -2,10 +2,11 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use arrow_array::StructArray;
+use delta_kernel::FileMeta;
 use delta_kernel::expressions::{ColumnName, Scalar};
 use delta_kernel::schema::{DataType as DeltaType, StructType};
 use delta_kernel::transaction::{BoundWriteContext, Transaction};
-use delta_kernel::{EngineData, FileMeta};
 use delta_kernel_default_engine::build_add_file_metadata;
 use delta_kernel_default_engine::parquet::DataFileMetadata;
 use delta_kernel_default_engine::stats::FileStatsAccumulator;
@@ -13,6 +14,7 @@ use med_schema::{Fingerprint, RunId};
 use object_store::ObjectStoreExt;
 use object_store::path::Path;
 use polars::prelude::{AnyValue, DataFrame, DataType, IdxCa, IdxSize, NamedFrom};
+use url::Url;
 
 use super::change::Part;
 use super::engine::{DeltaEngine, failed};
@@ -29,17 +31,21 @@ pub(super) struct Writer<'a> {
 }
 
 /// Writes the rows, a file for each partition, and stages the files. `widened` is the schema that comes with them, if it has
-/// other types than the one the table has.
+/// other types than the one the table has. A file whose time is not given counts as written when the store says so, and after the
+/// moment `after` (milliseconds): clocks of servers have whole seconds, and rows are read in the order of these times. Returns the
+/// latest time given to a file, or `after`.
 pub(super) fn write(
     writer: Writer<'_>,
     transaction: &mut Transaction,
     widened: Option<&StructType>,
     part: &Part,
-) -> Result<()> {
+    after: i64,
+) -> Result<i64> {
     let table = writer.table;
     if part.rows.height() == 0 {
-        return Ok(());
+        return Ok(after);
     }
+    let mut latest = after;
     let failed = failed(table, "write a data file of");
     let state = transaction.write_state().map_err(&failed)?;
     let partitions = transaction.logical_partition_columns().to_vec();
@@ -50,9 +56,14 @@ pub(super) fn write(
         }
         let context = context.build().map_err(&failed)?;
         let rows = rows.drop_many(partitions.iter().map(String::as_str));
-        transaction.add_files(write_one(writer, &context, widened, &rows, part.modified)?);
+        let written = write_one(writer, &context, widened, &rows)?;
+        let modified = part.modified.unwrap_or_else(|| written.time.max(after.saturating_add(1)));
+        let file = FileMeta::new(written.location, modified, written.size);
+        let file = DataFileMetadata::new(file, written.statistics);
+        transaction.add_files(build_add_file_metadata(file, &context).map_err(&failed)?);
+        latest = latest.max(modified);
     }
-    Ok(())
+    Ok(latest)
 }
 
 /// The rows of each partition, by its values as text, with these values as the kernel has them.
@@ -137,13 +148,21 @@ fn scalar(value: &AnyValue<'_>, kind: &DataType) -> Scalar {
     }
 }
 
+/// A file in the store that is in no version yet.
+struct Written {
+    location: Url,
+    size: u64,
+    /// Milliseconds, by the store.
+    time: i64,
+    statistics: StructArray,
+}
+
 fn write_one(
     Writer { engine, table, run, keys }: Writer<'_>,
     context: &BoundWriteContext,
     widened: Option<&StructType>,
     rows: &DataFrame,
-    modified: Option<i64>,
-) -> Result<Box<dyn EngineData>> {
+) -> Result<Written> {
     let batch = arrow::to_batch(rows)?;
     let failed = failed(table, "write a data file of");
     let schema = widened.unwrap_or_else(|| context.physical_data_schema());
@@ -166,9 +185,7 @@ fn write_one(
         object::put(&**engine.store(), &path, bytes).await?;
         engine.store().head(&path).await.map_err(object::failed("look at", &path))
     })?;
-    let modified = modified.unwrap_or_else(|| written.last_modified.timestamp_millis());
-    let file = FileMeta::new(location, modified, size);
-    build_add_file_metadata(DataFileMetadata::new(file, statistics), context).map_err(&failed)
+    Ok(Written { location, size, time: written.last_modified.timestamp_millis(), statistics })
 }
 
 fn file_name(run: &RunId, content: Fingerprint) -> String {

@@ -18,6 +18,18 @@ fn rows_come_back_as_they_were_written() {
 }
 
 #[test]
+fn rows_are_read_in_the_order_of_their_commits() {
+    for lake in lakes() {
+        let table = lake.lake.table("clients", &schema()).unwrap();
+        // Many within one tick of the store's clock.
+        for n in 0..12 {
+            table.append(run(&format!("r{n}")), &admit(clients(n..n + 1, 0.0))).unwrap();
+        }
+        assert!(same(&table.read(None).unwrap(), &clients(0..12, 0.0)));
+    }
+}
+
+#[test]
 fn former_versions_and_times_can_be_read() {
     for lake in lakes() {
         let table = lake.lake.table("clients", &schema()).unwrap();
