@@ -362,6 +362,7 @@ waiting!(DeltaTable.table {
     read(version: Option<Version>) -> Table;
     version() -> Version;
     version_as_of(time: DateTime<Utc>) -> Version;
+    gone(versions: &[Version]) -> Vec<Version>;
     history() -> Vec<TableVersion>;
     watermark(domain: &str, version: Option<Version>) -> Option<serde_json::Value>;
     files() -> Vec<String>;

@@ -253,6 +253,19 @@ pub enum StoreError {
         /// The latest there is.
         latest: Version,
     },
+    /// A file of a version that is not there any more.
+    #[error(
+        "there is no data file {file} of table {table} version {version} any more; a vacuum takes the files that only former \
+         versions need"
+    )]
+    FileGone {
+        /// The table.
+        table: String,
+        /// The version that was to be read.
+        version: Version,
+        /// The file, as a path in the lake.
+        file: String,
+    },
     /// A time before the table was made.
     #[error("table {table} did not exist at {asked}; its first version is of {first}")]
     BeforeFirst {

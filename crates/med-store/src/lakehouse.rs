@@ -74,6 +74,29 @@ impl Lakehouse {
         Self::with_store(Arc::new(PrefixStore::new(store, path)))
     }
 
+    /// The address of a lake as others would name it: absolute, without user, password and options. A folder that is there is named
+    /// without links.
+    ///
+    /// # Errors
+    /// When it is no address, or the folder's path cannot be told.
+    pub fn address_of(location: &str) -> Result<String> {
+        let wrong = |reason: String| StoreError::Location { found: location.to_owned(), reason };
+        let mut url = if location.contains("://") {
+            Url::parse(location).map_err(|e| wrong(e.to_string()))?
+        } else {
+            let folder = std::fs::canonicalize(location).or_else(|_| std::path::absolute(location));
+            let folder = folder.map_err(|e| wrong(e.to_string()))?;
+            Url::from_file_path(folder).map_err(|()| wrong("not an absolute path of this machine".to_owned()))?
+        };
+        // Addresses without a host have neither.
+        let _ = url.set_username("");
+        let _ = url.set_password(None);
+        url.set_query(None);
+        url.set_fragment(None);
+        let text = String::from(url);
+        Ok(text.strip_suffix('/').filter(|shorter| !shorter.ends_with('/')).map(str::to_owned).unwrap_or(text))
+    }
+
     /// A lake that ends with the process.
     ///
     /// # Errors
@@ -185,5 +208,26 @@ impl Lakehouse {
 
     pub(crate) fn engine(&self) -> &Arc<DeltaEngine> {
         &self.engine
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_absolute_and_hold_no_secrets() {
+        let check = |location: &str, expected: &str| assert_eq!(Lakehouse::address_of(location).unwrap(), expected);
+        check("s3://bucket/a%20folder/", "s3://bucket/a%20folder");
+        check("s3://key:secret@bucket", "s3://bucket");
+        check("az://container/lake?sig=secret#x", "az://container/lake");
+        check("file:///some/lake/", "file:///some/lake");
+        check("memory://", "memory://");
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().canonicalize().unwrap();
+        let found = Lakehouse::address_of(path.join("not there/./yet").to_str().unwrap()).unwrap();
+        assert!(found.starts_with("file:///") && found.ends_with("/not%20there/yet"), "{found}");
+        let here = Lakehouse::address_of(".").unwrap();
+        assert!(here.starts_with("file:///") && !here.ends_with('.'), "{here}");
     }
 }

@@ -6,7 +6,7 @@
 //! feature_groups/<name>_v<version>/_med/inserts/<run id>.json   report and statistics of an insert
 //! feature_views/<name>_v<version>.json         a view over groups
 //! training_sets/<view>_v<version>/<number>.json   the manifest of a training set, and data/<blake3>.parquet
-//! lineage/<run id>/<blake3>.json               one step of a run
+//! lineage/<run id>/<blake3>.json               one step of a run, named after all but its times
 //! tables/<name>/                               a Delta table without keys
 //! <result kind>/<run id>/<name>                a result, and <name>.blake3 beside it
 //! registry/<name>/versions/<number>.json       a model version

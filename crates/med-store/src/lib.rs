@@ -30,7 +30,7 @@ pub use feature_group::{FeatureGroup, FeatureGroupDefinition, FeatureGroupListin
 pub use feature_view::{FeatureView, FeatureViewDefinition, GroupColumns, GroupVersions, JoinedGroup};
 pub use filter::{Comparison, Filter, Value};
 pub use lakehouse::Lakehouse;
-pub use lineage::{Artifact, ArtifactKind, LineageLog, LineageStep, open_lineage};
+pub use lineage::{Artifact, ArtifactKind, FailedGate, LineageLog, LineageStep, TimeSpan, open_lineage};
 pub use registry::{
     AliasEntry, LogEntry, ModelArtifact, ModelHistory, ModelRegistry, ModelVersion, Move, StagedVersion, Transition,
 };

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 use med_etl::client_year::{ClaimsConfig, ClientYears, RollUp, in_currency_units};
 use med_etl::{CsvBatches, Extract, Source};
-use med_schema::{Fingerprint, FingerprintHasher, ParquetBatches, Table, near_names};
+use med_schema::{Fingerprint, FingerprintHasher, Input, ParquetBatches, Table, near_names};
 use polars::prelude::{Column, DataFrame, DataType};
 
 use crate::config::Config;
@@ -20,14 +20,28 @@ enum Feed<'a> {
     Database(Source),
 }
 
-/// Reads every table of the feed and rolls it up: the client-years, amounts in units of the currency, and the fingerprint of what was
-/// read. Of the tables only what the roll-up keeps is in memory, and one batch.
+/// A feed, rolled up.
+pub(crate) struct RolledUp {
+    /// The client-years, amounts in units of the currency.
+    pub(crate) years: ClientYears,
+    /// All that was read.
+    pub(crate) fingerprint: Fingerprint,
+    /// The tables that were read, each with its content.
+    pub(crate) tables: Vec<Input>,
+}
+
+/// A table as an input of what is made of it.
+pub(crate) fn table(name: &str, fingerprint: Fingerprint) -> Input {
+    Input { name: format!("table {name}"), version: None, fingerprint }
+}
+
+/// Reads every table of the feed and rolls it up. Of the tables only what the roll-up keeps is in memory, and one batch.
 pub(crate) fn client_years(
     config: &Config,
     claims: &ClaimsConfig,
     mut roll_up: RollUp,
     progress: &Steps,
-) -> anyhow::Result<(ClientYears, Fingerprint)> {
+) -> anyhow::Result<RolledUp> {
     // A database named on the command line goes before the folder of the file.
     let feed = match (&config.database_url, &config.folder) {
         (Some(url), _) => Feed::Database(Source::parse(url)?),
@@ -35,7 +49,7 @@ pub(crate) fn client_years(
         (None, None) => bail!("[claims] needs `folder`, with CSV or Parquet files, or a database (--database-url)"),
     };
     let columns = claims.columns();
-    let mut hasher = FingerprintHasher::new();
+    let (mut hasher, mut read) = (FingerprintHasher::new(), Vec::new());
     let owned = |tables: Vec<&str>| tables.into_iter().map(str::to_owned).collect::<Vec<_>>();
     let phases = [(owned(roll_up.reference_tables()), true), (owned(roll_up.event_tables()), false)];
     for (table, reference) in phases.iter().flat_map(|(tables, r)| tables.iter().map(move |t| (t, *r))) {
@@ -54,11 +68,12 @@ pub(crate) fn client_years(
             push(DataFrame::new(0, columns)?)?;
         }
         hasher.part(table).part(fingerprint.to_string());
+        read.push(self::table(table, fingerprint));
     }
     progress.begin("roll up");
     let ClientYears { table, report } = roll_up.finish()?;
     let table = in_currency_units(table)?;
-    Ok((ClientYears { table, report }, hasher.finish()))
+    Ok(RolledUp { years: ClientYears { table, report }, fingerprint: hasher.finish(), tables: read })
 }
 
 impl Feed<'_> {

@@ -21,6 +21,7 @@ mod commit;
 mod data_file;
 mod engine;
 mod evolve;
+mod gone;
 mod history;
 mod maintain;
 mod read;

@@ -107,6 +107,7 @@ fn convert(table: &Path, source: Cause) -> StoreError {
 pub(super) struct FileReader<'a> {
     engine: &'a DeltaEngine,
     table: &'a Path,
+    version: Version,
     partitions: Vec<String>,
     wanted: Vec<(String, ValueType)>,
     filter: Option<Filter>,
@@ -124,7 +125,8 @@ impl<'a> FileReader<'a> {
     ) -> Self {
         let partitions = snapshot.table_configuration().logical_partition_columns().to_vec();
         let push_down = filter.as_ref().is_some_and(|filter| suits(snapshot, filter));
-        Self { engine, table, partitions, wanted, filter, push_down }
+        let version = Version(snapshot.version());
+        Self { engine, table, version, partitions, wanted, filter, push_down }
     }
 
     fn empty(&self) -> Result<DataFrame> {
@@ -208,7 +210,11 @@ impl<'a> FileReader<'a> {
             Some(expected) => self.engine.block_on(object::get_verified(store, path, expected))?,
             None => self.engine.block_on(object::get(store, path))?,
         };
-        found.ok_or_else(|| StoreError::NotFound { what: "data file", name: path.to_string(), near: Vec::new() })
+        found.ok_or_else(|| StoreError::FileGone {
+            table: self.table.to_string(),
+            version: self.version,
+            file: path.to_string(),
+        })
     }
 }
 

@@ -14,7 +14,7 @@ use super::change::{Change, Plan, Removed, Stored};
 use super::engine::DeltaEngine;
 use super::maintain::{self, Compaction, Vacuum, Vacuumed};
 use super::read::{self, Request};
-use super::{Batch, Commit, TableVersion, commit, data_file, evolve, history, watermark};
+use super::{Batch, Commit, TableVersion, commit, data_file, evolve, gone, history, watermark};
 use crate::filter::{Filter, rows_where};
 use crate::{Result, StoreError};
 
@@ -253,6 +253,16 @@ impl DeltaTable {
     pub async fn version(&self) -> Result<Version> {
         let path = self.path.clone();
         self.engine.run(move |engine| Ok(Version(engine.snapshot(&path, None)?.version()))).await
+    }
+
+    /// Those of these versions that can no longer be read, because a [`DeltaTable::vacuum`] took files they need. Names are compared,
+    /// not contents.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn gone(&self, versions: &[Version]) -> Result<Vec<Version>> {
+        let (path, versions) = (self.path.clone(), versions.to_vec());
+        self.engine.run(move |engine| gone::gone(engine, &path, &versions)).await
     }
 
     /// The version that was the latest at this time.

@@ -142,7 +142,12 @@ fn a_forgotten_client_is_gone_after_the_vacuum() {
         assert_eq!(content(&lake.store), before);
         assert_eq!(table.vacuum(now, Vacuum { dry_run: false, ..all }).unwrap(), would);
         assert_eq!(ids(&group.read(None).unwrap()), left);
-        assert!(matches!(group.read(Some(Version(2))).unwrap_err(), StoreError::NotFound { what: "data file", .. }));
+        let asked = [3, 2, 1, 9].map(Version);
+        assert_eq!(table.gone(&asked).unwrap(), [2, 1, 9].map(Version), "version 1 needs the first file too");
+        let gone = group.read(Some(Version(2))).unwrap_err();
+        let StoreError::FileGone { table, version, file } = &gone else { panic!("{gone}") };
+        assert_eq!((table.as_str(), *version), ("feature_groups/medical_costs_v1", Version(2)));
+        assert!(gone.to_string().contains(file.as_str()) && would.files.contains(file), "{gone}");
     }
 }
 

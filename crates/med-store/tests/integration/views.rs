@@ -226,13 +226,9 @@ fn lineage_leads_from_a_prediction_to_its_source() {
         let set = Artifact::new(ArtifactKind::TrainingSet, "cost_v1").version(Version(1));
         let model = Artifact::new(ArtifactKind::Model, "cost").version(Version(3));
         let predictions = Artifact::new(ArtifactKind::Predictions, "run-2/test.parquet");
-        let step = |name: &str, job: &str, at: i64, inputs: Vec<Artifact>, output: &Artifact| LineageStep {
-            run: run(name),
-            job: job.to_owned(),
-            at: DateTime::<Utc>::from_timestamp(at, 0).unwrap(),
-            code: "test 1".to_owned(),
-            inputs,
-            outputs: vec![output.clone()],
+        let at = |seconds: i64| DateTime::<Utc>::from_timestamp(seconds, 0).unwrap();
+        let step = |name: &str, job: &str, seconds: i64, inputs: Vec<Artifact>, output: &Artifact| {
+            LineageStep::new(run(name), job, at(seconds), "test 1").inputs(inputs).outputs([output.clone()])
         };
         let steps = [
             step("run-0", "load", 1, vec![source.clone()], &group(1)),
@@ -260,5 +256,18 @@ fn lineage_leads_from_a_prediction_to_its_source() {
         assert_eq!(jobs, expected);
         assert_eq!(open_lineage(&trace, "lake").len(), 12);
         assert_eq!(log.trace(&group(9)).unwrap(), []);
+
+        // Done again at another time it is the same step, with its first times; ended by a gate it is another one.
+        let dated = |start| LineageStep::new(run("run-4"), "train", at(8), "test 1").done(at(start), at(start + 5));
+        log.record(&dated(100)).unwrap();
+        log.record(&dated(200)).unwrap();
+        assert_eq!(log.steps(Some(&run("run-4"))).unwrap(), [dated(100)]);
+        let failed = dated(50).failed("models", vec!["r2 is too low".to_owned()]);
+        log.record(&failed).unwrap();
+        assert_eq!(
+            log.steps(Some(&run("run-4"))).unwrap(),
+            [failed, dated(100)],
+            "in the order in which they were done"
+        );
     }
 }

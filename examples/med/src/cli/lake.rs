@@ -67,7 +67,7 @@ pub(crate) enum LakeCommand {
         #[arg(long)]
         dry_run: bool,
     },
-    /// Where things come from: all steps, or those of a run, as OpenLineage events.
+    /// Where things come from: all steps, or those of a run, as OpenLineage events, and which of the versions they name were vacuumed.
     Lineage {
         /// Steps of this run only.
         #[arg(long)]

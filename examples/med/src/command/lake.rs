@@ -1,12 +1,13 @@
 //! `med lake`
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use anyhow::{Context, bail};
 use chrono::{DateTime, TimeDelta, Utc};
 use med_schema::{Fingerprint, RunId, ValueType, Version};
 use med_store::blocking::{FeatureGroup, Lakehouse};
-use med_store::{Compaction, ResultKind, Vacuum, Value, open_lineage};
+use med_store::{ArtifactKind, Compaction, LineageStep, ResultKind, StoreError, Vacuum, Value, open_lineage};
 use serde_json::json;
 
 use crate::cli::{LakeArgs, LakeCommand};
@@ -65,10 +66,35 @@ pub(crate) fn run(args: &LakeArgs) -> anyhow::Result<Outcome> {
         LakeCommand::Lineage { run } => {
             let run = run.as_deref().map(str::parse::<RunId>).transpose()?;
             let steps = lake.lineage().steps(run.as_ref())?;
-            output::json(&json!({ "events": open_lineage(&steps, &args.lake) }))?;
+            let events = open_lineage(&steps, &med_store::Lakehouse::address_of(&args.lake)?);
+            output::json(&json!({ "events": events, "vacuumed": vacuumed(&lake, &steps)? }))?;
         }
     }
     Ok(Outcome::Passed)
+}
+
+/// The versions of feature groups among these steps that can no longer be read.
+fn vacuumed(lake: &Lakehouse, steps: &[LineageStep]) -> anyhow::Result<Vec<serde_json::Value>> {
+    let mut named: BTreeMap<&str, BTreeSet<Version>> = BTreeMap::new();
+    for artifact in steps.iter().flat_map(|step| step.inputs.iter().chain(&step.outputs)) {
+        if let (ArtifactKind::FeatureGroup, Some(version)) = (artifact.kind, artifact.version) {
+            named.entry(&artifact.name).or_default().insert(version);
+        }
+    }
+    let mut gone = Vec::new();
+    for (id, versions) in named {
+        // The name of a group ends in the version of its schema.
+        let Some((name, version)) = id.rsplit_once("_v") else { continue };
+        let versions: Vec<Version> = versions.into_iter().collect();
+        let versions = match lake.open_feature_group(name, version.parse().ok()) {
+            Ok(group) => group.table().gone(&versions)?,
+            // Somebody took the whole group away.
+            Err(StoreError::NotFound { .. }) => versions,
+            Err(error) => return Err(error.into()),
+        };
+        gone.extend(versions.iter().map(|v| json!({ "feature_group": id, "version": v })));
+    }
+    Ok(gone)
 }
 
 /// A run id for a deed: what it does, and a digest of what it does it to.

@@ -9,6 +9,7 @@ use serde_json::json;
 
 use crate::cli::ReportArgs;
 use crate::output::{self, Outcome};
+use crate::run::restart;
 
 pub(crate) fn run(args: &ReportArgs) -> anyhow::Result<Outcome> {
     let lake = super::lake::open(&args.lake)?;
@@ -37,10 +38,13 @@ fn page(lake: &Lakehouse, run: &RunId) -> anyhow::Result<RunPage> {
     Ok(results.get_json(ResultKind::Runs, run, name)?)
 }
 
-/// The page of the latest event time; of several, that of the last run id.
+/// The page of the latest event time; of several, that of the last run id. A run that started anew under another name counts under that.
 fn latest(lake: &Lakehouse) -> anyhow::Result<RunPage> {
     let mut latest: Option<RunPage> = None;
     for run in lake.results().runs(ResultKind::Runs)? {
+        if restart::is_superseded(&lake.results(), &run)? {
+            continue;
+        }
         // A killed run has no page.
         let Ok(page) = page(lake, &run) else { continue };
         if latest.as_ref().is_none_or(|l| l.as_of <= page.as_of) {

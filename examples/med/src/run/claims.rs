@@ -3,13 +3,13 @@
 use med_etl::StepReport;
 use med_etl::client_year::{ClaimsConfig, ClientYears, RollUp};
 use med_quality::{MetaSuite, NoErrors, ResultsConsistent};
-use med_schema::{Admitted, Checked, Fingerprint, Severity, Table};
+use med_schema::{Admitted, Checked, Fingerprint, Input, Severity, Table};
 use med_store::ResultKind;
 
 use super::clients::{Suites, quarantine};
 use super::record::Record;
 use crate::config::Config;
-use crate::feed;
+use crate::feed::{self, RolledUp};
 use crate::progress::Steps;
 
 /// The client-years of a feed, and what names its content.
@@ -17,12 +17,14 @@ use crate::progress::Steps;
 pub(super) struct Extraction {
     years: ClientYears,
     pub(super) fingerprint: Fingerprint,
+    /// Each table of the feed with its content.
+    pub(super) tables: Vec<Input>,
 }
 
 /// Reads every table of the feed and rolls it up.
 pub(super) fn extract(config: &Config, claims: &ClaimsConfig, progress: &Steps) -> anyhow::Result<Extraction> {
-    let (years, fingerprint) = feed::client_years(config, claims, RollUp::new(claims)?, progress)?;
-    Ok(Extraction { years, fingerprint })
+    let RolledUp { years, fingerprint, tables } = feed::client_years(config, claims, RollUp::new(claims)?, progress)?;
+    Ok(Extraction { years, fingerprint, tables })
 }
 
 /// The first gate: amounts add up, there are client-years, and what looks odd is told.

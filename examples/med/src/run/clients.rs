@@ -9,10 +9,12 @@ use med_etl::transform::{ClientId, EventTime, FillMissing, Pipeline, SortBy, Tra
 use med_etl::{Extract, Extracted, Source};
 use med_quality::{MetaSuite, Suite};
 use med_schema::{Admitted, CheckResult, Checked, Fingerprint, FingerprintHasher, Input, Role, RunId, Severity, Table};
-use med_store::{FeatureGroupDefinition, Outcome, ResultKind};
+use med_store::blocking::FeatureGroup;
+use med_store::{Commit, FeatureGroupDefinition, Outcome, ResultKind, StoreError};
 
 use super::database;
 use super::record::Record;
+use super::restart::VersionGone;
 use crate::config::{Config, ModelSuite};
 use crate::progress::Steps;
 
@@ -98,13 +100,16 @@ pub(super) fn inputs(config: &Config, fingerprints: &[Fingerprint; 4]) -> Vec<In
         }
         None => format!("table {}", config.table),
     };
-    ["suites", "configuration", "code"]
-        .into_iter()
-        .map(str::to_owned)
-        .zip(&fingerprints[1..])
-        .chain([(rows, &fingerprints[0])])
-        .map(|(name, &fingerprint)| Input { name, version: None, fingerprint })
-        .collect()
+    let code = Input { name: "code".to_owned(), version: None, fingerprint: fingerprints[3] };
+    let rows = Input { name: rows, version: None, fingerprint: fingerprints[0] };
+    settings(fingerprints).into_iter().chain([code, rows]).collect()
+}
+
+/// The rules that a run works by, by name.
+pub(super) fn settings(fingerprints: &[Fingerprint; 4]) -> Vec<Input> {
+    let [_, suites, configuration, _] = *fingerprints;
+    let named = [("suites", suites), ("configuration", configuration)];
+    named.map(|(name, fingerprint)| Input { name: name.to_owned(), version: None, fingerprint }).to_vec()
 }
 
 /// The first gate: what came from the database is as expected.
@@ -176,17 +181,16 @@ pub(super) fn load(
         },
         schema: batch.value().schema().clone(),
     })?;
-    let mut commit = group.replace_batch(&record.id, batch)?;
-    let mut stored = batch_of(&group.read(Some(commit.version))?, batch.value())?;
-    if commit.outcome == Outcome::AlreadyDone {
-        // The database may have gone from these rows to others and back: then the latest version has the others.
-        let latest = group.table().version()?;
-        if group.read(Some(latest))?.fingerprint()? != group.read(Some(commit.version))?.fingerprint()? {
-            let again = RunId::derived_from([Fingerprint::of(record.id.as_str()), Fingerprint::of(latest.to_string())]);
-            commit = group.replace_batch(&again, batch)?;
-            stored = batch_of(&group.read(Some(commit.version))?, batch.value())?;
-        }
-    }
+    let commit = group.replace_batch(&record.id, batch)?;
+    let (commit, stored) = match commit.outcome {
+        Outcome::AlreadyDone => of_a_former_commit(&group, commit, batch.value(), || {
+            let latest = group.table().version()?.to_string();
+            let again = RunId::derived_from([Fingerprint::of(record.id.as_str()), Fingerprint::of(latest)]);
+            Ok(group.replace_batch(&again, batch)?)
+        })?,
+        _ => (commit, group.read(Some(commit.version))?),
+    };
+    let stored = batch_of(&stored, batch.value())?;
     record.commit = Some(commit);
     record.rows("loaded", stored.n_rows());
     let same = stored.fingerprint()? == batch.value().fingerprint()?;
@@ -210,17 +214,55 @@ pub(super) fn load(
     )
 }
 
+/// The version that holds the rows of a run which was in the table before, and all its rows. The database may have gone from these rows
+/// to others and back: then the latest version has the others, and `again` brings these. Where the version of the run cannot be
+/// read any more, the latest one will do if it holds the rows of the batch; if not, the run cannot go on under its name.
+fn of_a_former_commit(
+    group: &FeatureGroup,
+    commit: Commit,
+    batch: &Table,
+    again: impl FnOnce() -> anyhow::Result<Commit>,
+) -> anyhow::Result<(Commit, Table)> {
+    let latest = group.table().version()?;
+    let now = group.read(Some(latest))?;
+    if latest == commit.version {
+        return Ok((commit, now));
+    }
+    match group.read(Some(commit.version)) {
+        Ok(then) if then.fingerprint()? == now.fingerprint()? => return Ok((commit, then)),
+        Ok(_) => {}
+        Err(StoreError::FileGone { .. }) if holds(&now, batch)? => {}
+        Err(StoreError::FileGone { .. }) => {
+            return Err(VersionGone { group: group.definition().id(), version: commit.version, latest }.into());
+        }
+        Err(error) => return Err(error.into()),
+    }
+    let commit = again()?;
+    let stored = group.read(Some(commit.version))?;
+    Ok((commit, stored))
+}
+
+/// Whether a version has the rows of this batch, and of its event times no others.
+fn holds(stored: &Table, batch: &Table) -> anyhow::Result<bool> {
+    let times: BTreeSet<Option<i64>> = event_times(batch)?.into_iter().collect();
+    let rows = event_times(stored)?;
+    let rows: Vec<usize> = (0..rows.len()).filter(|&row| times.contains(&rows[row])).collect();
+    let rows = stored.take(&rows)?.select(batch.schema().names())?.with_schema(batch.schema().clone())?;
+    Ok(rows.fingerprint()? == batch.fingerprint()?)
+}
+
+fn event_times(table: &Table) -> anyhow::Result<Vec<Option<i64>>> {
+    Ok(table.frame().column(EVENT_TIME)?.datetime()?.physical().iter().collect())
+}
+
 /// The rows of the feature group that belong to this batch, in the batch's order of columns.
 fn batch_of(stored: &Table, batch: &Table) -> anyhow::Result<Table> {
-    let times = |t: &Table| -> anyhow::Result<Vec<Option<i64>>> {
-        Ok(t.frame().column(EVENT_TIME)?.datetime()?.physical().iter().collect())
-    };
     let ids = batch.frame().column(CLIENT_ID)?.str()?;
-    let own: BTreeSet<(&str, Option<i64>)> = ids.iter().flatten().zip(times(batch)?).collect();
+    let own: BTreeSet<(&str, Option<i64>)> = ids.iter().flatten().zip(event_times(batch)?).collect();
     let stored_ids = stored.frame().column(CLIENT_ID)?.str()?;
     let rows: Vec<usize> = stored_ids
         .iter()
-        .zip(times(stored)?)
+        .zip(event_times(stored)?)
         .enumerate()
         .filter(|(_, (id, at))| id.is_some_and(|id| own.contains(&(id, *at))))
         .map(|(row, _)| row)

@@ -12,7 +12,7 @@ use med_store::ResultKind;
 use serde::{Deserialize, Serialize};
 
 use super::record::Record;
-use super::summary;
+use super::{restart, summary};
 use crate::config::Config;
 
 /// The batch's metrics, in the run's folder.
@@ -59,7 +59,8 @@ fn baseline(config: &Config, record: &Record) -> anyhow::Result<MetricHistory> {
     let mut batches: Vec<(DateTime<Utc>, RunId, RunMetrics)> = Vec::new();
     for run in results.runs(ResultKind::Metrics)? {
         let has = |kind, file: &str| Ok::<_, anyhow::Error>(results.names(kind, &run)?.iter().any(|name| name == file));
-        if run == record.id || !has(ResultKind::Metrics, METRICS)? {
+        // The same batch again under another name is one batch.
+        if run == record.id || !has(ResultKind::Metrics, METRICS)? || restart::is_superseded(&results, &run)? {
             continue;
         }
         let BatchMetrics { as_of, mut batch } = results.get_json(ResultKind::Metrics, &run, METRICS)?;

@@ -2,7 +2,8 @@
 //!
 //! A run is named after what it works on: the rows extracted, the suites, the configuration and the version of this
 //! program. Everything it writes, it writes under that name, so a run that was killed is completed by running it again, and
-//! running a complete one again changes nothing.
+//! running a complete one again changes nothing. A run whose version of the lake was vacuumed, and whose rows are no longer there, starts
+//! anew under another name (`restart`).
 
 mod claims;
 mod clients;
@@ -13,19 +14,22 @@ mod modelling;
 mod page;
 mod promotion;
 mod record;
+pub(crate) mod restart;
 pub(crate) mod scoring;
 mod summary;
 mod training_set;
 
-use med_schema::{Fingerprint, Lineage, RunId};
+use med_schema::{Fingerprint, Input, Lineage, RunId};
 use med_store::ResultKind;
 use med_store::blocking::Lakehouse;
 
 use crate::cli::RunArgs;
 use crate::config::Config;
+use crate::feed;
 use crate::output::{self, Outcome};
 use crate::progress::Steps;
 use record::{GateClosed, Record};
+use restart::VersionGone;
 
 const CODE: &str = concat!("med ", env!("CARGO_PKG_VERSION"));
 const STEPS: u64 = 10;
@@ -37,38 +41,56 @@ pub(crate) fn run(args: &RunArgs) -> anyhow::Result<Outcome> {
     let specs = config.models.iter().map(|m| m.spec(config.seed)).collect::<anyhow::Result<Vec<_>>>()?;
     modelling::check(&config)?;
 
+    loop {
+        if let Some(outcome) = attempt(&config, &suites, &specs)? {
+            return Ok(outcome);
+        }
+    }
+}
+
+/// One way through the pipeline; `None` when the run has to start anew under another name.
+fn attempt(
+    config: &Config,
+    suites: &clients::Suites,
+    specs: &[med_model::ModelSpec],
+) -> anyhow::Result<Option<Outcome>> {
     let progress = Steps::new(STEPS);
     progress.begin("extract");
-    let extracted = Extraction::of(&config, &progress)?;
+    let extracted = Extraction::of(config, &progress)?;
     let fingerprints =
-        [extracted.fingerprint(), suites.fingerprint()?, config.fingerprint(&specs)?, Fingerprint::of(CODE)];
-    let id = RunId::derived_from(fingerprints);
+        [extracted.fingerprint(), suites.fingerprint()?, config.fingerprint(specs)?, Fingerprint::of(CODE)];
     let lake = Lakehouse::open_with(&config.lake, crate::command::lake::environment())?;
+    let (id, restarted) = restart::present_name(&lake, RunId::derived_from(fingerprints))?;
     let lineage = Lineage {
         run: id.clone(),
         as_of: config.event_time,
-        inputs: clients::inputs(&config, &fingerprints),
+        inputs: clients::inputs(config, &fingerprints),
         code: CODE.to_owned(),
     };
-    let mut record = Record::new(id, lineage, &config, lake);
+    let mut record = Record::new(id, lineage, config, lake);
+    record.sources = [clients::settings(&fingerprints), extracted.tables(config)].concat();
+    record.notes.extend(restarted);
     progress.end();
 
-    let gone_through = pipeline(&config, &suites, &specs, extracted, &mut record, &progress);
+    let gone_through = pipeline(config, suites, specs, extracted, &mut record, &progress);
     drop(progress);
     let passed = match gone_through {
         Ok(()) => true,
-        Err(error) => match error.downcast_ref::<GateClosed>() {
-            Some(closed) => {
-                output::note(&closed.to_string());
-                false
+        Err(error) => {
+            if let Some(gone) = error.downcast_ref::<VersionGone>() {
+                restart::supersede(&record.lake, &record.id, gone)?;
+                output::note(&format!("run {}: {gone}; it starts anew", record.id));
+                return Ok(None);
             }
-            None => return Err(error),
-        },
+            let Some(closed) = error.downcast_ref::<GateClosed>() else { return Err(error) };
+            output::note(&closed.to_string());
+            false
+        }
     };
     let summary = record.finish(passed)?;
     output::note(&summary::table(&record, &summary, passed));
     output::json(&summary)?;
-    Ok(Outcome::of(passed))
+    Ok(Some(Outcome::of(passed)))
 }
 
 /// What a run begins with.
@@ -91,6 +113,14 @@ impl Extraction {
         match self {
             Self::Clients(rows) => rows.fingerprint,
             Self::Claims(years) => years.fingerprint,
+        }
+    }
+
+    /// Each table that was read, with its content.
+    fn tables(&self, config: &Config) -> Vec<Input> {
+        match self {
+            Self::Clients(rows) => vec![feed::table(&config.table, rows.fingerprint)],
+            Self::Claims(years) => years.tables.clone(),
         }
     }
 }
@@ -128,6 +158,7 @@ fn pipeline(
 
     step("load");
     let loaded = clients::load(&admitted, suites, config, record)?;
+    record.done(lineage::LOAD);
     drop(admitted);
     progress.end();
 
@@ -141,11 +172,13 @@ fn pipeline(
 
     step("check the models");
     let candidates = modelling::judge(fitted, &parts, &suites.models, record)?;
+    record.done(lineage::TRAIN);
     progress.end();
 
     step("predict");
     let chosen = promotion::choose(&candidates, &parts, config, record)?;
     promotion::predict(&chosen, &candidates, &parts, suites, record)?;
+    record.done(lineage::PREDICT);
     progress.end();
 
     step("promote");

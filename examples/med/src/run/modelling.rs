@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 
 use super::clients::{CLIENT_ID, EVENT_TIME};
 use super::record::{ModelRecord, Record};
-use super::training_set;
+use super::{lineage, training_set};
 use crate::config::{Config, FeatureSet, ModelConfig, ModelSuite};
 use crate::learner::Boosted;
 use crate::prepared::Prepared;
@@ -89,7 +89,9 @@ pub(super) fn split(loaded: Admitted<Table>, config: &Config, record: &mut Recor
     let (train, test) = {
         let table = loaded.value();
         let (train, test, rule) = parts_of(table, config, record)?;
-        training_set::freeze(&table.take(&train)?, &table.take(&test)?, rule, config, record)?
+        let parts = training_set::freeze(&table.take(&train)?, &table.take(&test)?, rule, config, record)?;
+        record.done(lineage::TRAINING_SET);
+        parts
     };
     drop(loaded);
     record.rows("train", train.n_rows());

@@ -3,12 +3,13 @@
 use std::fmt;
 
 use anyhow::Context;
+use chrono::{DateTime, Utc};
 use med_drift::DriftReport;
 use med_etl::StepReport;
 use med_features::select::Selection;
 use med_model::RegressionMetrics;
 use med_quality::MetaSuite;
-use med_schema::{Admitted, Checked, Fingerprint, GatePolicy, Lineage, Report, RunId, Verdict, Version};
+use med_schema::{Admitted, Checked, Fingerprint, GatePolicy, Input, Lineage, Report, RunId, Verdict, Version};
 use med_store::blocking::{Lakehouse, ResultFolder};
 use med_store::{Artifact, Commit, ResultKind, Stage, StoreError};
 use serde::Serialize;
@@ -44,11 +45,24 @@ pub(super) struct ModelRecord {
     pub(super) calibration: Option<med_report::Calibration>,
 }
 
+/// A frozen training set.
+#[derive(Debug)]
+pub(super) struct FrozenSet {
+    pub(super) artifact: Artifact,
+    /// The version of the group that it was made of, which may be older than the one that was loaded now.
+    pub(super) made_of: Version,
+}
+
 /// The run so far.
 #[derive(Debug)]
 pub(super) struct Record {
     pub(super) id: RunId,
     pub(super) lineage: Lineage,
+    /// What was loaded, table by table, and by what rules.
+    pub(super) sources: Vec<Input>,
+    started: DateTime<Utc>,
+    /// When each job was over. Kept with the lineage, and in nothing that is compared.
+    done: Vec<(&'static str, DateTime<Utc>)>,
     pub(super) lake: Lakehouse,
     pub(super) lake_location: String,
     pub(super) policy: GatePolicy,
@@ -61,7 +75,7 @@ pub(super) struct Record {
     pub(super) steps: Vec<StepReport>,
     pub(super) commit: Option<Commit>,
     /// The set of the lake that the models are trained on.
-    pub(super) training_set: Option<Artifact>,
+    pub(super) training_set: Option<FrozenSet>,
     pub(super) drift: Option<DriftReport>,
     pub(super) selection: Option<Selection>,
     pub(super) models: Vec<ModelRecord>,
@@ -77,6 +91,9 @@ impl Record {
         Self {
             id,
             lineage,
+            sources: Vec::new(),
+            started: Utc::now(),
+            done: Vec::new(),
             lake,
             lake_location: config.lake.trim_end_matches('/').to_owned(),
             policy: config.gate.clone(),
@@ -112,6 +129,19 @@ impl Record {
             ),
             Err(error) => Err(error).with_context(|| format!("{kind}/{}/{name}", self.id)),
         }
+    }
+
+    /// Notes that a job is over.
+    pub(super) fn done(&mut self, job: &'static str) {
+        self.done.push((job, Utc::now()));
+    }
+
+    /// From when to when a job was done: each begins when the one before it is over, and one that did not come to its end ends now.
+    pub(super) fn span(&self, job: &str) -> (DateTime<Utc>, DateTime<Utc>) {
+        let place = self.done.iter().position(|(done, _)| *done == job);
+        let before = place.unwrap_or(self.done.len()).checked_sub(1);
+        let start = before.map_or(self.started, |before| self.done[before].1);
+        (start, place.map_or_else(Utc::now, |place| self.done[place].1))
     }
 
     pub(super) fn rows(&mut self, phase: &'static str, rows: usize) {
@@ -166,10 +196,8 @@ impl Record {
 
     /// Writes page and summary, the summary last: where it is, the run is complete.
     pub(super) fn finish(&self, passed: bool) -> anyhow::Result<Summary> {
-        if passed {
-            for step in lineage::steps(self) {
-                self.lake.lineage().record(&step)?;
-            }
+        for step in lineage::steps(self) {
+            self.lake.lineage().record(&step)?;
         }
         let page = page::of(self, passed);
         let html = med_report::render(&page)?;

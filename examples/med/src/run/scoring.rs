@@ -3,18 +3,18 @@
 use std::time::Instant;
 
 use anyhow::Context;
-use chrono::{NaiveDate, NaiveTime};
+use chrono::{NaiveDate, NaiveTime, Utc};
 use med_etl::client_year::RollUp;
-use med_schema::{Fingerprint, Input, RunId, Table, Version};
+use med_schema::{Fingerprint, Input, RunId, Version};
 use med_store::blocking::Lakehouse;
 use med_store::{Artifact, ArtifactKind, LineageStep, ResultKind, StoreError};
 use serde_json::json;
 
-use super::{CODE, clients, promotion};
+use super::{CODE, clients, lineage, promotion};
 use crate::cli::{PredictArgs, RunArgs};
 use crate::command::{lake, predict};
 use crate::config::Config;
-use crate::feed;
+use crate::feed::{self, RolledUp};
 use crate::output::{self, Outcome};
 use crate::prepared::Prepared;
 use crate::progress::Steps;
@@ -40,10 +40,11 @@ pub(crate) fn run(args: &PredictArgs, cut_off: NaiveDate) -> anyhow::Result<Outc
             (model, Some((lake, version, bytes)))
         }
     };
+    let began = Utc::now();
     let progress = Steps::new(STEPS);
     progress.begin("extract");
     let roll_up = RollUp::features_at(claims, cut_off)?;
-    let (years, fingerprint) = feed::client_years(&config, claims, roll_up, &progress)?;
+    let RolledUp { years, fingerprint, tables } = feed::client_years(&config, claims, roll_up, &progress)?;
     progress.end();
     let table = years.table;
     model.features_in(&table)?;
@@ -68,7 +69,14 @@ pub(crate) fn run(args: &PredictArgs, cut_off: NaiveDate) -> anyhow::Result<Outc
     });
     if let (Some((lake, version, bytes)), true) = (&registered, reasons.is_empty()) {
         let id = RunId::derived_from([fingerprint, *bytes, Fingerprint::of(cut_off.to_string())]);
-        keep(lake, &id, checked.value(), &feed_input(claims.columns(), fingerprint), &config, *version, cut_off)?;
+        lake.results().put_table(ResultKind::Predictions, &id, "predictions.parquet", checked.value())?;
+        let source = |table: &Input| Artifact::new(ArtifactKind::Source, &table.name).fingerprint(table.fingerprint);
+        let model = Artifact::new(ArtifactKind::Model, &config.registered_model).version(*version);
+        let step = LineageStep::new(id.clone(), lineage::PREDICT, cut_off.and_time(NaiveTime::MIN).and_utc(), CODE)
+            .inputs(std::iter::once(model).chain(tables.iter().map(source)))
+            .outputs([Artifact::new(ArtifactKind::Predictions, id.as_str())])
+            .done(began, Utc::now());
+        lake.lineage().record(&step)?;
         printed["run_id"] = json!(id);
     }
     output::json(&printed)?;
@@ -87,32 +95,4 @@ fn production(lake: &Lakehouse, name: &str) -> anyhow::Result<(Prepared, Version
     })?;
     let fingerprint = Fingerprint::of(registry.load(&version)?);
     Ok((promotion::model_of(&registry, &version)?, version.version, fingerprint))
-}
-
-fn feed_input(columns: Vec<(&str, Vec<&str>)>, fingerprint: Fingerprint) -> Input {
-    let tables: Vec<&str> = columns.into_iter().map(|(table, _)| table).collect();
-    Input { name: format!("tables {}", tables.join(", ")), version: None, fingerprint }
-}
-
-/// Puts the predictions into their folder of the lake, and notes what they were made from.
-fn keep(
-    lake: &Lakehouse,
-    id: &RunId,
-    predictions: &Table,
-    feed: &Input,
-    config: &Config,
-    version: Version,
-    cut_off: NaiveDate,
-) -> anyhow::Result<()> {
-    lake.results().put_table(ResultKind::Predictions, id, "predictions.parquet", predictions)?;
-    let model = Artifact::new(ArtifactKind::Model, &config.registered_model).version(version);
-    lake.lineage().record(&LineageStep {
-        run: id.clone(),
-        job: "predict".to_owned(),
-        at: cut_off.and_time(NaiveTime::MIN).and_utc(),
-        code: CODE.to_owned(),
-        inputs: vec![model, Artifact::new(ArtifactKind::Source, &feed.name).fingerprint(feed.fingerprint)],
-        outputs: vec![Artifact::new(ArtifactKind::Predictions, id.as_str())],
-    })?;
-    Ok(())
 }

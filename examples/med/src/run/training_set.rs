@@ -5,7 +5,7 @@ use med_schema::{Input, Table};
 use med_store::{Artifact, ArtifactKind, FeatureViewDefinition, GroupColumns, GroupVersions};
 use serde_json::Value;
 
-use super::record::Record;
+use super::record::{FrozenSet, Record};
 use crate::config::Config;
 
 /// Freezes both parts, with the version of the group they were read from and the rule by which they were split, and reads them
@@ -29,7 +29,9 @@ pub(super) fn freeze(
     let set = view.training_set_of(&record.id, &versions, rule, (train, test))?;
     let manifest = set.manifest();
     let artifact = Artifact::new(ArtifactKind::TrainingSet, record.feature_group.as_str());
-    record.training_set = Some(artifact.version(med_schema::Version(manifest.number)).fingerprint(manifest.digest));
+    let artifact = artifact.version(med_schema::Version(manifest.number)).fingerprint(manifest.digest);
+    let made_of = manifest.versions.get(&record.feature_group).copied().unwrap_or(commit.version);
+    record.training_set = Some(FrozenSet { artifact, made_of });
     let part = |name: &str, like: &Table| -> anyhow::Result<Table> {
         let rows = set.read(name)?.select(like.schema().names())?;
         Ok(rows.with_schema(like.schema().clone())?)
@@ -38,6 +40,7 @@ pub(super) fn freeze(
 }
 
 /// The set as an input of a model.
-pub(super) fn input(set: &Artifact) -> Option<Input> {
+pub(super) fn input(set: &FrozenSet) -> Option<Input> {
+    let set = &set.artifact;
     Some(Input { name: format!("training set {}", set.name), version: set.version, fingerprint: set.fingerprint? })
 }

@@ -13,6 +13,7 @@ mod profile;
 mod roles;
 mod scoring;
 mod served;
+mod vacuumed;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -67,7 +68,7 @@ fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures").join(name)
 }
 
-/// Every file under a folder with its content, but for what Delta dates by the clock.
+/// Every file under a folder with its content, but for what is dated by the clock: Delta's log and lineage.
 fn tree(folder: &Path) -> Vec<(String, Vec<u8>)> {
     fn walk(at: &Path, root: &Path, found: &mut Vec<(String, Vec<u8>)>) {
         for entry in std::fs::read_dir(at).unwrap() {
@@ -80,7 +81,7 @@ fn tree(folder: &Path) -> Vec<(String, Vec<u8>)> {
                 if name.rsplit_once('#').is_some_and(|(_, n)| n.parse::<u32>().is_ok()) {
                     continue;
                 }
-                let dated = name.contains("_delta_log");
+                let dated = name.contains("_delta_log") || name.contains("/lineage/") || name.starts_with("lineage/");
                 found.push((name, if dated { Vec::new() } else { std::fs::read(&path).unwrap() }));
             }
         }

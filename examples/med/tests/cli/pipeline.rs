@@ -15,7 +15,7 @@ pub(crate) fn filled() -> tempfile::TempDir {
     folder
 }
 
-fn change(folder: &Path, sql: &str) {
+pub(crate) fn change(folder: &Path, sql: &str) {
     let path = folder.join("lake/clients.sqlite");
     SqliteConnection::establish(path.to_str().unwrap()).unwrap().batch_execute(sql).unwrap();
 }

@@ -1,7 +1,10 @@
 //! Lineage: which run made what from what, walked backwards and exported.
 //!
-//! Each step of a run that makes something of something is one sealed document under `lineage/<run>/`, named after its content,
-//! so that a repeated run writes it once. Things are named by kind, name and version.
+//! Each step of a run that makes something of something is one sealed document under `lineage/<run>/`, named after all that it says
+//! but for the times of the clock, so that a repeated run writes it once, and the times of the first one stay. Things are named by
+//! kind, name and version. A step that a gate ended is kept too, with the gate.
+
+mod open_lineage;
 
 use std::collections::{BTreeSet, VecDeque};
 use std::fmt;
@@ -12,7 +15,8 @@ use med_schema::{Fingerprint, RunId, Version};
 use object_store::ObjectStore;
 use object_store::path::Path;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+
+pub use open_lineage::open_lineage;
 
 use crate::{Result, layout, object, sealed};
 
@@ -91,6 +95,26 @@ impl Artifact {
     }
 }
 
+/// From when to when something was done, by the clock of who did it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TimeSpan {
+    /// When it began.
+    pub start: DateTime<Utc>,
+    /// When it was over.
+    pub end: DateTime<Utc>,
+}
+
+/// A gate that stayed closed, so that the step came to nothing more.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FailedGate {
+    /// What the gate is called.
+    pub gate: String,
+    /// Why it stayed closed. No values of rows.
+    pub reasons: Vec<String>,
+}
+
 /// One step: a job of a run that made things of other things.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -99,7 +123,7 @@ pub struct LineageStep {
     pub run: RunId,
     /// What was done: `extract`, `load`, `train`, `predict` and the like.
     pub job: String,
-    /// The time that the caller gives the step.
+    /// The time of the batch: the world as it was known then. Not when the step was done.
     pub at: DateTime<Utc>,
     /// Name and version of the code that did it.
     pub code: String,
@@ -107,6 +131,53 @@ pub struct LineageStep {
     pub inputs: Vec<Artifact>,
     /// What was made.
     pub outputs: Vec<Artifact>,
+    /// When it was done, if the caller says so. The step is named without it: of the same step, done again, the first times stay.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub done: Option<TimeSpan>,
+    /// The gate that ended it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failed: Option<FailedGate>,
+}
+
+impl LineageStep {
+    /// A step of a run that went through, without inputs and outputs yet.
+    pub fn new(run: RunId, job: impl Into<String>, at: DateTime<Utc>, code: impl Into<String>) -> Self {
+        let (job, code) = (job.into(), code.into());
+        Self { run, job, at, code, inputs: Vec::new(), outputs: Vec::new(), done: None, failed: None }
+    }
+
+    /// Made from these.
+    #[must_use]
+    pub fn inputs(mut self, inputs: impl IntoIterator<Item = Artifact>) -> Self {
+        self.inputs.extend(inputs);
+        self
+    }
+
+    /// These were made.
+    #[must_use]
+    pub fn outputs(mut self, outputs: impl IntoIterator<Item = Artifact>) -> Self {
+        self.outputs.extend(outputs);
+        self
+    }
+
+    /// Done within this time.
+    #[must_use]
+    pub fn done(mut self, start: DateTime<Utc>, end: DateTime<Utc>) -> Self {
+        self.done = Some(TimeSpan { start, end });
+        self
+    }
+
+    /// Ended by this gate.
+    #[must_use]
+    pub fn failed(mut self, gate: impl Into<String>, reasons: Vec<String>) -> Self {
+        self.failed = Some(FailedGate { gate: gate.into(), reasons });
+        self
+    }
+
+    /// When it was done, or what stands for it in records without that.
+    fn span(&self) -> TimeSpan {
+        self.done.unwrap_or(TimeSpan { start: self.at, end: self.at })
+    }
 }
 
 /// The lineage of a lake.
@@ -120,18 +191,20 @@ impl LineageLog {
         Self { store }
     }
 
-    /// Keeps a step. The same step again is kept once.
+    /// Keeps a step. The same step again is kept once, with the times it had first.
     ///
     /// # Errors
     /// When the store fails.
     pub async fn record(&self, step: &LineageStep) -> Result<()> {
-        let bytes = sealed::seal("lineage", step)?;
-        let path = layout::lineage(&step.run).join(format!("{}.json", Fingerprint::of(&bytes)));
-        object::put_new(&*self.store, &path, bytes).await?;
+        let undated = LineageStep { done: None, ..step.clone() };
+        let name = Fingerprint::of(sealed::seal("lineage", &undated)?);
+        let path = layout::lineage(&step.run).join(format!("{name}.json"));
+        object::put_new(&*self.store, &path, sealed::seal("lineage", step)?).await?;
         Ok(())
     }
 
-    /// All steps of a run, or of all runs, in order of time, then of run and job.
+    /// All steps of a run, or of all runs, in the order in which they were done (as far as that is known: else by the time of the
+    /// batch), then of run and job.
     ///
     /// # Errors
     /// When the store fails or a step is damaged.
@@ -143,7 +216,7 @@ impl LineageLog {
                 steps.push(sealed::unseal(&meta.location, &bytes)?);
             }
         }
-        steps.sort_by(|a, b| (a.at, &a.run, &a.job).cmp(&(b.at, &b.run, &b.job)));
+        steps.sort_by(|a, b| (a.span().start, &a.run, &a.job).cmp(&(b.span().start, &b.run, &b.job)));
         Ok(steps)
     }
 
@@ -170,76 +243,4 @@ fn walk(steps: &[LineageStep], artifact: &Artifact) -> Vec<LineageStep> {
         }
     }
     found
-}
-
-/// The steps as [OpenLineage](https://openlineage.io/spec/2-0-2/OpenLineage.json) run events: for each a start and a
-/// completion, to be written as lines of JSON. `namespace` names the lake.
-pub fn open_lineage(steps: &[LineageStep], namespace: &str) -> Vec<Value> {
-    const PRODUCER: &str = "https://crates.io/crates/med-store";
-    const SCHEMA: &str = "https://openlineage.io/spec/2-0-2/OpenLineage.json#/$defs/RunEvent";
-    let version = |version: Version| {
-        json!({ "version": {
-            "_producer": PRODUCER,
-            "_schemaURL": "https://openlineage.io/spec/facets/1-0-1/DatasetVersionDatasetFacet.json",
-            "datasetVersion": version.to_string(),
-        }})
-    };
-    let dataset = |artifact: &Artifact| {
-        let facets = artifact.version.map_or_else(|| json!({}), version);
-        json!({ "namespace": namespace, "name": format!("{}/{}", artifact.kind, artifact.name), "facets": facets })
-    };
-    steps
-        .iter()
-        .flat_map(|step| {
-            ["START", "COMPLETE"].map(|event| {
-                json!({
-                    "eventType": event,
-                    "eventTime": step.at.to_rfc3339(),
-                    "run": { "runId": uuid(&step.run, &step.job) },
-                    "job": { "namespace": namespace, "name": step.job },
-                    "inputs": step.inputs.iter().map(dataset).collect::<Vec<_>>(),
-                    "outputs": step.outputs.iter().map(dataset).collect::<Vec<_>>(),
-                    "producer": PRODUCER,
-                    "schemaURL": SCHEMA,
-                })
-            })
-        })
-        .collect()
-}
-
-/// A UUID of version 8 (of the maker's own contents) from the digest of run and job: the same run, the same UUID.
-fn uuid(run: &RunId, job: &str) -> String {
-    let digest = Fingerprint::of(format!("{run}/{job}"));
-    let mut bytes = digest.as_bytes().first_chunk::<16>().copied().unwrap_or_default();
-    bytes[6] = bytes[6] & 0x0f | 0x80;
-    bytes[8] = bytes[8] & 0x3f | 0x80;
-    let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn events_are_complete_and_uuids_are_uuids() {
-        let step = LineageStep {
-            run: "run-1".parse().unwrap(),
-            job: "load".to_owned(),
-            at: DateTime::UNIX_EPOCH,
-            code: "x 1".to_owned(),
-            inputs: vec![Artifact::new(ArtifactKind::Source, "db/claims")],
-            outputs: vec![Artifact::new(ArtifactKind::FeatureGroup, "claims_v1").version(Version(3))],
-        };
-        let events = open_lineage(std::slice::from_ref(&step), "lake");
-        assert_eq!(events.len(), 2);
-        assert_eq!((&events[0]["eventType"], &events[1]["eventType"]), (&json!("START"), &json!("COMPLETE")));
-        assert_eq!(events[0]["run"], events[1]["run"]);
-        assert_eq!(events[1]["outputs"][0]["name"], "feature_group/claims_v1");
-        assert_eq!(events[1]["outputs"][0]["facets"]["version"]["datasetVersion"], "3");
-        let id = uuid(&step.run, "load");
-        let shape: Vec<usize> = id.split('-').map(str::len).collect();
-        assert_eq!(shape, [8, 4, 4, 4, 12]);
-        assert!(id[14..15] == *"8" && matches!(&id[19..20], "8" | "9" | "a" | "b"), "{id}");
-    }
 }
