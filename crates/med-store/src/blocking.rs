@@ -405,6 +405,7 @@ waiting!(ModelRegistry.registry {
     load_production(name: &str) -> (ModelVersion, Bytes);
     set_alias(name: &str, alias: &str, to: Option<Version>, run: &RunId) -> ();
     alias_log(name: &str, alias: &str) -> Vec<AliasEntry>;
+    alias_names(name: &str) -> Vec<String>;
     aliases(name: &str) -> BTreeMap<String, Version>;
     load(model: &ModelVersion) -> Bytes;
     models() -> Vec<String>;

@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::cli::RunArgs;
+use crate::encryption::Encryption;
 
 const EXTRACTED: &str = include_str!("../../../fixtures/suites/clients_extracted.json");
 const TRANSFORMED: &str = include_str!("../../../fixtures/suites/clients_transformed.json");
@@ -53,6 +54,9 @@ pub(crate) struct Config {
     /// A feed of transactions, of which client-years are made; takes the place of the table of clients.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) claims: Option<ClaimsConfig>,
+    /// Columns that are encrypted in the lake, and where their keys are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) encryption: Option<Encryption>,
     /// The feature group that it goes to.
     pub(crate) feature_group: String,
     /// The name under which models are registered.
@@ -180,6 +184,7 @@ impl Default for Config {
             delimiter: None,
             condition_map: None,
             claims: None,
+            encryption: None,
             feature_group: "medical_costs".to_owned(),
             registered_model: "annual_medical_cost".to_owned(),
             train_fraction: 0.8,
@@ -286,6 +291,7 @@ impl Config {
         what.folder = None;
         // Its categories stand among those of `claims` by now.
         what.condition_map = None;
+        what.encryption = None;
         what.suites = Suites::default();
         Ok(Fingerprint::of(serde_json::to_vec(&(what, specs, DriftParams::default()))?))
     }

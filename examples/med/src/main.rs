@@ -6,12 +6,14 @@
 mod cli;
 mod command;
 mod config;
+mod encryption;
 mod feed;
 mod intervals;
 mod learner;
 mod output;
 mod prepared;
 mod progress;
+mod registered;
 mod run;
 mod table_file;
 

@@ -70,14 +70,22 @@ impl ModelRegistry {
         Ok(log)
     }
 
+    /// The aliases that a model has or had, in ascending order.
+    ///
+    /// # Errors
+    /// When the name is not one, or the store fails.
+    pub async fn alias_names(&self, name: &str) -> Result<Vec<String>> {
+        layout::check_name("model", name)?;
+        object::folders(&*self.store, &layout::model_aliases(name)).await
+    }
+
     /// The aliases of a model and the versions they stand for.
     ///
     /// # Errors
     /// As [`ModelRegistry::alias_log`].
     pub async fn aliases(&self, name: &str) -> Result<BTreeMap<String, Version>> {
-        layout::check_name("model", name)?;
         let mut aliases = BTreeMap::new();
-        for alias in object::folders(&*self.store, &layout::model_aliases(name)).await? {
+        for alias in self.alias_names(name).await? {
             if let Some(version) = self.alias_log(name, &alias).await?.last().and_then(|entry| entry.to) {
                 aliases.insert(alias, version);
             }

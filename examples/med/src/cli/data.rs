@@ -206,12 +206,15 @@ pub(crate) struct ExtractArgs {
     /// Reads again what lies up to this much before the last time: seconds, or units of a number.
     #[arg(long, requires = "lake", default_value = "0")]
     pub(crate) lag: u64,
-    /// What becomes of rows whose incremental column is null.
+    /// What becomes of rows whose incremental column is null. To include them takes --event-time with another column.
     #[arg(long, requires = "lake", value_enum, default_value = "fail")]
     pub(crate) null_cursor: NullCursor,
     /// The column that says when a row became true; without it, the incremental one. With the key it names a row of the group.
     #[arg(long, requires = "lake", value_name = "COLUMN")]
     pub(crate) event_time: Option<String>,
+    /// Configuration whose section `[encryption]` says which columns are encrypted in the lake, and where the keys are.
+    #[arg(long, requires = "lake")]
+    pub(crate) config: Option<PathBuf>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

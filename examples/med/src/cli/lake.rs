@@ -9,6 +9,9 @@ pub(crate) struct LakeArgs {
     /// Folder of the lake.
     #[arg(long, env = "MED_LAKE", default_value = "./lake", global = true)]
     pub(crate) lake: String,
+    /// Configuration whose section `[encryption]` says where the keys of encrypted columns are.
+    #[arg(long, global = true)]
+    pub(crate) config: Option<PathBuf>,
     #[command(subcommand)]
     pub(crate) command: LakeCommand,
 }
@@ -48,6 +51,21 @@ pub(crate) enum LakeCommand {
         /// Size a file should have, in MiB.
         #[arg(long, default_value_t = 128, value_parser = clap::value_parser!(u64).range(1..=1_048_576))]
         target_mib: u64,
+    },
+    /// Adds columns to a feature group, and lets values be of a wider type or missing. Rows that are there have no values in new columns,
+    /// former versions stay as they are, and nothing of it can be taken back.
+    Evolve {
+        /// The feature group.
+        group: String,
+        /// A column to add: NAME:TYPE, with a type boolean, integer, float, text, date or timestamp, or NAME:TYPE:KIND.
+        #[arg(long, value_name = "NAME:TYPE")]
+        add: Vec<String>,
+        /// A column and its new type: integer to float, date to timestamp.
+        #[arg(long, value_name = "NAME:TYPE")]
+        widen: Vec<String>,
+        /// A column whose values may be missing from here on.
+        #[arg(long, value_name = "NAME")]
+        nullable: Vec<String>,
     },
     /// Takes away a client's rows, whatever their time. Former versions keep them until a vacuum.
     Forget {
@@ -120,5 +138,41 @@ pub(crate) enum ModelCommand {
     Rollback {
         /// The model.
         name: String,
+    },
+    /// Tells each step of a model's life: moves between stages and of aliases, oldest first.
+    History {
+        /// The model.
+        name: String,
+    },
+    /// Names such as champion that stand for a version: `--model NAME@champion` of other commands.
+    Alias {
+        #[command(subcommand)]
+        command: AliasCommand,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum AliasCommand {
+    /// Lists the aliases of a model and what they stand for.
+    #[command(visible_alias = "list")]
+    Ls {
+        /// The model.
+        name: String,
+    },
+    /// Lets an alias stand for a version; one that is there is moved.
+    Set {
+        /// The model.
+        name: String,
+        /// The alias.
+        alias: String,
+        /// The version.
+        version: u64,
+    },
+    /// Takes an alias away. Its history stays.
+    Remove {
+        /// The model.
+        name: String,
+        /// The alias.
+        alias: String,
     },
 }

@@ -11,8 +11,8 @@ use clap::{Args, Parser, Subcommand};
 pub(crate) use data::{
     CheckArgs, DriftArgs, ExtractArgs, GenerateArgs, NullCursor, OnMismatch, ProfileArgs, SelectArgs, TableFormat,
 };
-pub(crate) use lake::{LakeArgs, LakeCommand, ModelArgs, ModelCommand, ReportArgs};
-pub(crate) use models::{EvaluateArgs, ExplainArgs, Intervals, LearnerName, PredictArgs, TrainArgs};
+pub(crate) use lake::{AliasCommand, LakeArgs, LakeCommand, ModelArgs, ModelCommand, ReportArgs};
+pub(crate) use models::{DEFAULT_LAKE, EvaluateArgs, ExplainArgs, Intervals, LearnerName, PredictArgs, TrainArgs};
 
 /// Batch prediction of annual medical cost: from the database to checked models, predictions and a drift verdict.
 ///
@@ -65,14 +65,15 @@ pub(crate) enum Command {
     Train(TrainArgs),
     /// Predicts a file of rows.
     ///
-    /// The model is one of `med train`, or a text file that LightGBM wrote.
+    /// The model is a file of `med train`, a text file that LightGBM wrote, or a registered one: `NAME@VERSION`, where VERSION is a
+    /// number, an alias, or `production`.
     /// A model that was trained with an exposure predicts the cost in a row's exposure where the file has that column, and the
     /// cost in one year where it has not; `exposure` in the output names the column that was used.
     ///
     /// With the configuration of a feed of transactions and a cut-off, the features of its clients are made as of that day, and the model
     /// in production predicts their cost in the year that begins with it. The predictions are kept in the lake, too.
     #[command(
-        after_help = "Examples:\n  med predict --model model.json --data clients.parquet --out predictions.parquet\n  med predict --config claims.toml --cutoff 2025-01-01 --out predictions.parquet"
+        after_help = "Examples:\n  med predict --model model.json --data clients.parquet --out predictions.parquet\n  med predict --model annual_medical_cost@champion --data clients.parquet --out predictions.parquet\n  med predict --config claims.toml --cutoff 2025-01-01 --out predictions.parquet"
     )]
     Predict(PredictArgs),
     /// Computes all metrics of a model on a file, by group too.
@@ -104,7 +105,7 @@ pub(crate) enum Command {
     Lake(LakeArgs),
     /// The model registry.
     #[command(
-        after_help = "Example:\n  med model ls\n  med model promote annual_medical_cost 2 --stage production\n  med model rollback annual_medical_cost"
+        after_help = "Example:\n  med model ls\n  med model promote annual_medical_cost 2 --stage production\n  med model rollback annual_medical_cost\n  med model alias set annual_medical_cost champion 2"
     )]
     Model(ModelArgs),
     /// Renders a run that is in the lake as HTML again.

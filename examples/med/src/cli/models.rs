@@ -6,6 +6,9 @@ use clap::{Args, ValueEnum};
 
 use super::ReadArgs;
 
+/// Where a registered model is looked for when nobody says otherwise.
+pub(crate) const DEFAULT_LAKE: &str = "./lake";
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum LearnerName {
     Gbdt,
@@ -60,7 +63,7 @@ pub(crate) struct TrainArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct PredictArgs {
-    /// The model file. With --config, that in production without it.
+    /// The model: a file, or NAME@VERSION of the registry, by number, alias or `production`. With --config, that in production without it.
     #[arg(long, required_unless_present = "config")]
     pub(crate) model: Option<PathBuf>,
     /// The rows to predict.
@@ -72,7 +75,7 @@ pub(crate) struct PredictArgs {
     /// The day (2025-01-01) as of which the clients of the feed are seen; their cost in the year from it on is predicted.
     #[arg(long, value_name = "DATE", requires = "config")]
     pub(crate) cutoff: Option<chrono::NaiveDate>,
-    /// The lake with the model in production, instead of the one that the configuration names.
+    /// The lake with the registered model, instead of the one that the configuration names (without a configuration: ./lake).
     #[arg(long, env = "MED_LAKE")]
     pub(crate) lake: Option<String>,
     /// The database with the feed, instead of the folder that the configuration names.
@@ -89,11 +92,21 @@ pub(crate) struct PredictArgs {
     pub(crate) read: ReadArgs,
 }
 
+/// A model that is there.
 #[derive(Debug, Args)]
-pub(crate) struct ExplainArgs {
-    /// The model file.
+pub(crate) struct ModelSource {
+    /// The model: a file, or NAME@VERSION of the registry, by number, alias or `production`.
     #[arg(long)]
     pub(crate) model: PathBuf,
+    /// The lake with the registered model.
+    #[arg(long, env = "MED_LAKE", default_value = DEFAULT_LAKE)]
+    pub(crate) lake: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ExplainArgs {
+    #[command(flatten)]
+    pub(crate) model: ModelSource,
     /// The rows to explain.
     #[arg(long)]
     pub(crate) data: PathBuf,
@@ -106,9 +119,8 @@ pub(crate) struct ExplainArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct EvaluateArgs {
-    /// The model file.
-    #[arg(long)]
-    pub(crate) model: PathBuf,
+    #[command(flatten)]
+    pub(crate) model: ModelSource,
     /// Rows with the target.
     #[arg(long)]
     pub(crate) data: PathBuf,

@@ -9,14 +9,14 @@ use serde_json::{Map, Value, json};
 
 use crate::cli::EvaluateArgs;
 use crate::output::{self, Outcome};
-use crate::prepared::Prepared;
+use crate::registered;
 use crate::table_file::require;
 
 /// What rows without a value in the grouping column are called.
 const MISSING: &str = "<missing>";
 
 pub(crate) fn run(args: &EvaluateArgs) -> anyhow::Result<Outcome> {
-    let model = Prepared::load(&args.model)?;
+    let model = registered::find(&args.model.model, &args.model.lake)?.0;
     require(&args.data, args.by.as_deref())?;
     let table = model.read_with_target(&args.data, &args.read)?;
     let mut result = Map::new();

@@ -8,10 +8,10 @@ use serde_json::{Map, json};
 
 use crate::cli::ExplainArgs;
 use crate::output::{self, Outcome};
-use crate::prepared::Prepared;
+use crate::registered;
 
 pub(crate) fn run(args: &ExplainArgs) -> anyhow::Result<Outcome> {
-    let model = Prepared::load(&args.model)?;
+    let model = registered::find(&args.model.model, &args.model.lake)?.0;
     let table = model.read(&args.data, &args.read)?;
     let started = Instant::now();
     let explained = model.explain(&table)?;

@@ -3,18 +3,19 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, bail, ensure};
 use chrono::{DateTime, TimeDelta, Utc};
-use med_schema::{Fingerprint, RunId, ValueType, Version};
+use med_schema::{Column, Fingerprint, Kind, RunId, Schema, ValueType, Version};
 use med_store::blocking::{FeatureGroup, Lakehouse};
 use med_store::{ArtifactKind, Compaction, LineageStep, ResultKind, StoreError, Vacuum, Value, open_lineage};
 use serde_json::json;
 
 use crate::cli::{LakeArgs, LakeCommand};
+use crate::encryption;
 use crate::output::{self, Outcome};
 
 pub(crate) fn run(args: &LakeArgs) -> anyhow::Result<Outcome> {
-    let lake = open(&args.lake)?;
+    let lake = encryption::unlock(open(&args.lake)?, encryption::of_file(args.config.as_deref())?.as_ref())?;
     match &args.command {
         LakeCommand::Ls => {
             let runs = lake.results().runs(ResultKind::Runs)?;
@@ -50,6 +51,16 @@ pub(crate) fn run(args: &LakeArgs) -> anyhow::Result<Outcome> {
             let commit = table.compact(&run, Compaction { target_bytes: target_mib << 20 })?;
             let after = table.files()?.len();
             output::json(&json!({ "version": commit.version, "files_before": before, "files": after }))?;
+        }
+        LakeCommand::Evolve { group, add, widen, nullable } => {
+            let group = lake.open_feature_group(group, None)?;
+            let schema = evolved(&group.definition().schema, add, widen, nullable)?;
+            let now = group.table().version()?.to_string();
+            let wanted = serde_json::to_string(&schema)?;
+            let run = named("evolve", [&group.definition().id(), wanted.as_str(), now.as_str()]);
+            let group = group.evolve(&run, &schema)?;
+            let version = group.table().version()?;
+            output::json(&json!({ "version": version, "columns": group.definition().schema.columns() }))?;
         }
         LakeCommand::Forget { group, client } => {
             let group = lake.open_feature_group(group, None)?;
@@ -98,9 +109,51 @@ fn vacuumed(lake: &Lakehouse, steps: &[LineageStep]) -> anyhow::Result<Vec<serde
 }
 
 /// A run id for a deed: what it does, and a digest of what it does it to.
-fn named(deed: &str, parts: [&str; 3]) -> RunId {
+pub(super) fn named<const N: usize>(deed: &str, parts: [&str; N]) -> RunId {
     let derived = RunId::derived_from(std::iter::once(&deed).chain(&parts).map(Fingerprint::of));
     format!("{deed}-{}", derived.as_str().trim_start_matches("run-")).parse().unwrap_or(derived)
+}
+
+/// The schema with these columns more, wider or nullable.
+fn evolved(schema: &Schema, add: &[String], widen: &[String], nullable: &[String]) -> anyhow::Result<Schema> {
+    ensure!(add.len() + widen.len() + nullable.len() > 0, "nothing to change: expected --add, --widen or --nullable");
+    let mut schema = schema.clone();
+    for text in add {
+        let (name, value_type, kind) = column(text)?;
+        ensure!(!schema.contains(name), "--add {text}: there is a column {name:?} already");
+        let kind = kind.unwrap_or(match value_type {
+            ValueType::Boolean => Kind::Binary,
+            ValueType::Integer => Kind::Count,
+            ValueType::Float => Kind::Continuous,
+            ValueType::Text => Kind::Nominal,
+            ValueType::Date => Kind::Date,
+            ValueType::Timestamp => Kind::Timestamp,
+        });
+        schema = schema.with_column(Column::new(name, kind, value_type).nullable(true))?;
+    }
+    for text in widen {
+        let (name, value_type, kind) = column(text)?;
+        let before = schema.column(name)?;
+        let follows = if value_type == ValueType::Timestamp { Kind::Timestamp } else { before.kind };
+        let wider = Column { value_type, kind: kind.unwrap_or(follows), ..before.clone() };
+        schema = schema.with_column(wider)?;
+    }
+    for name in nullable {
+        let column = schema.column(name)?.clone().nullable(true);
+        schema = schema.with_column(column)?;
+    }
+    Ok(schema)
+}
+
+/// A column as it is written on the command line.
+fn column(text: &str) -> anyhow::Result<(&str, ValueType, Option<Kind>)> {
+    let mut parts = text.split(':');
+    let (Some(name), Some(value_type), kind, None) = (parts.next(), parts.next(), parts.next(), parts.next()) else {
+        bail!("expected NAME:TYPE or NAME:TYPE:KIND, found {text:?}");
+    };
+    let value_type = serde_json::from_value(value_type.into()).with_context(|| format!("type of {text:?}"))?;
+    let kind = kind.map(|kind| serde_json::from_value(kind.into())).transpose();
+    Ok((name, value_type, kind.with_context(|| format!("kind of {text:?}"))?))
 }
 
 /// The client as a value of the group's one key column.

@@ -7,16 +7,17 @@ use med_schema::{Column, Kind, Table, ValueType};
 use polars::prelude::{Column as Values, DataFrame};
 use serde_json::json;
 
-use crate::cli::PredictArgs;
+use crate::cli::{DEFAULT_LAKE, PredictArgs};
 use crate::output::{self, Outcome};
 use crate::prepared::Prepared;
+use crate::registered;
 
 pub(crate) fn run(args: &PredictArgs) -> anyhow::Result<Outcome> {
     if let Some(cut_off) = args.cutoff {
         return crate::run::scoring::run(args, cut_off);
     }
     let (Some(model), Some(rows)) = (&args.model, &args.data) else { bail!("expected --model and --data") };
-    let model = Prepared::load(model)?;
+    let (model, version) = registered::find(model, args.lake.as_deref().unwrap_or(DEFAULT_LAKE))?;
     let table = model.read(rows, &args.read)?;
     let started = Instant::now();
     let predicted = model.predict(&table)?;
@@ -24,7 +25,11 @@ pub(crate) fn run(args: &PredictArgs) -> anyhow::Result<Outcome> {
     let predictions = with_intervals(&model, &table, &model.keys(&table), predicted, args.interval)?;
     predictions.write(&args.out)?;
     let exposure = model.exposure().filter(|name| table.schema().contains(name));
-    output::json(&json!({ "rows": predictions.n_rows(), "exposure": exposure, "seconds": seconds }))?;
+    let mut printed = json!({ "rows": predictions.n_rows(), "exposure": exposure, "seconds": seconds });
+    if let Some(version) = version {
+        printed["model"] = json!({ "name": version.name, "version": version.version });
+    }
+    output::json(&printed)?;
     Ok(Outcome::Passed)
 }
 

@@ -168,19 +168,7 @@ pub(super) fn load(
     config: &Config,
     record: &mut Record,
 ) -> anyhow::Result<Admitted<Table>> {
-    let group = record.lake.feature_group(FeatureGroupDefinition {
-        name: config.feature_group.clone(),
-        version: 1,
-        primary_key: vec![CLIENT_ID.to_owned()],
-        event_time: EVENT_TIME.to_owned(),
-        partition_by: Vec::new(),
-        suite: None,
-        description: match config.claims {
-            Some(_) => "Client-years: what was known of a client at a cut-off, and the cost after it.".to_owned(),
-            None => "Clients with the cost of their year, one row a client and batch.".to_owned(),
-        },
-        schema: batch.value().schema().clone(),
-    })?;
+    let group = group_gated_by(&suites.transformed, batch.value(), config, record)?;
     let commit = group.replace_batch(&record.id, batch)?;
     let (commit, stored) = match commit.outcome {
         Outcome::AlreadyDone => of_a_former_commit(&group, commit, batch.value(), || {
@@ -212,6 +200,43 @@ pub(super) fn load(
         checked,
         &MetaSuite::standard("checks of clients_loaded", required),
     )
+}
+
+/// The feature group, which takes rows that this suite has admitted, and no others. Where it was made with another suite, or with none,
+/// this one is attached from here on; versions before it keep the one they came by.
+fn group_gated_by(suite: &Suite, batch: &Table, config: &Config, record: &Record) -> anyhow::Result<FeatureGroup> {
+    let suite = suite.document()?;
+    let there = match record.lake.open_feature_group(&config.feature_group, Some(1)) {
+        Ok(group) => group.definition().suite.clone(),
+        Err(StoreError::NotFound { .. }) => Some(suite.clone()),
+        Err(error) => return Err(error.into()),
+    };
+    let group = record.lake.feature_group(FeatureGroupDefinition {
+        name: config.feature_group.clone(),
+        version: 1,
+        primary_key: vec![CLIENT_ID.to_owned()],
+        event_time: EVENT_TIME.to_owned(),
+        partition_by: Vec::new(),
+        suite: there,
+        description: match config.claims {
+            Some(_) => "Client-years: what was known of a client at a cut-off, and the cost after it.".to_owned(),
+            None => "Clients with the cost of their year, one row a client and batch.".to_owned(),
+        },
+        schema: batch.schema().clone(),
+    })?;
+    if group.definition().suite.as_ref() == Some(&suite) {
+        return Ok(group);
+    }
+    let now = format!("{} {}", group.definition().id(), group.table().version()?);
+    let attaching = RunId::derived_from([Fingerprint::of("suite"), suite.fingerprint(), Fingerprint::of(now)]);
+    match group.attach_suite(attaching, suite.clone()) {
+        Err(error @ StoreError::Definition { .. }) => {
+            // Another run may have been faster, and wanted the same.
+            let group = record.lake.open_feature_group(&config.feature_group, Some(1))?;
+            if group.definition().suite.as_ref() == Some(&suite) { Ok(group) } else { Err(error.into()) }
+        }
+        attached => Ok(attached?),
+    }
 }
 
 /// The version that holds the rows of a run which was in the table before, and all its rows. The database may have gone from these rows

@@ -25,13 +25,14 @@ use med_store::blocking::Lakehouse;
 
 use crate::cli::RunArgs;
 use crate::config::Config;
+use crate::encryption;
 use crate::feed;
 use crate::output::{self, Outcome};
 use crate::progress::Steps;
 use record::{GateClosed, Record};
 use restart::VersionGone;
 
-const CODE: &str = concat!("med ", env!("CARGO_PKG_VERSION"));
+pub(crate) const CODE: &str = concat!("med ", env!("CARGO_PKG_VERSION"));
 const STEPS: u64 = 10;
 
 pub(crate) fn run(args: &RunArgs) -> anyhow::Result<Outcome> {
@@ -60,6 +61,7 @@ fn attempt(
     let fingerprints =
         [extracted.fingerprint(), suites.fingerprint()?, config.fingerprint(specs)?, Fingerprint::of(CODE)];
     let lake = Lakehouse::open_with(&config.lake, crate::command::lake::environment())?;
+    let lake = encryption::unlock(lake, config.encryption.as_ref())?;
     let (id, restarted) = restart::present_name(&lake, RunId::derived_from(fingerprints))?;
     let lineage = Lineage {
         run: id.clone(),

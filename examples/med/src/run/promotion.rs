@@ -3,7 +3,6 @@
 use anyhow::Context;
 use med_quality::MetaSuite;
 use med_schema::{GatePolicy, Version};
-use med_store::blocking::ModelRegistry;
 use med_store::{ModelVersion, ResultKind, Stage, StoreError};
 use serde::{Deserialize, Serialize};
 
@@ -14,6 +13,7 @@ use crate::command::predict::predictions;
 use crate::config::Config;
 use crate::output;
 use crate::prepared::Prepared;
+use crate::registered;
 
 /// The file in which a run notes its decision before it acts on it: killed and run again, it decides the same, whatever
 /// became of the registry in between.
@@ -62,7 +62,7 @@ pub(super) fn choose(
         return Ok(Chosen::Candidate(best));
     };
     let version = registry.version(&config.registered_model, kept)?;
-    Ok(Chosen::Production(Box::new(model_of(&registry, &version)?)))
+    Ok(Chosen::Production(Box::new(registered::load(&registry, &version)?)))
 }
 
 /// The model in production and its R² on the held-back part, if the comparison is fair: a model that was trained on other clients may
@@ -76,7 +76,7 @@ fn rival(parts: &Parts, config: &Config, record: &Record) -> anyhow::Result<Opti
     };
     let fair = |p: &ModelVersion| p.lineage.run != record.id && p.lineage.inputs.contains(&parts.trained_on);
     let Some(production) = production.filter(fair) else { return Ok(None) };
-    let model = model_of(&registry, &production)?;
+    let model = registered::load(&registry, &production)?;
     match model.evaluate(&parts.test) {
         Ok(metrics) => {
             let r2 = metrics.r2.unwrap_or(f64::NEG_INFINITY);
@@ -90,11 +90,6 @@ fn rival(parts: &Parts, config: &Config, record: &Record) -> anyhow::Result<Opti
             Ok(None)
         }
     }
-}
-
-pub(super) fn model_of(registry: &ModelRegistry, version: &ModelVersion) -> anyhow::Result<Prepared> {
-    let bytes = registry.load(version)?;
-    Prepared::from_json(std::str::from_utf8(&bytes)?).with_context(|| format!("{} {}", version.name, version.version))
 }
 
 impl Chosen {

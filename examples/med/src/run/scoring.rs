@@ -5,19 +5,19 @@ use std::time::Instant;
 use anyhow::Context;
 use chrono::{NaiveDate, NaiveTime, Utc};
 use med_etl::client_year::RollUp;
-use med_schema::{Fingerprint, Input, RunId, Version};
-use med_store::blocking::Lakehouse;
-use med_store::{Artifact, ArtifactKind, LineageStep, ResultKind, StoreError};
+use med_schema::{Fingerprint, Input, RunId};
+use med_store::{Artifact, ArtifactKind, LineageStep, ResultKind};
 use serde_json::json;
 
-use super::{CODE, clients, lineage, promotion};
+use super::{CODE, clients, lineage};
 use crate::cli::{PredictArgs, RunArgs};
 use crate::command::{lake, predict};
 use crate::config::Config;
+use crate::encryption;
 use crate::feed::{self, RolledUp};
 use crate::output::{self, Outcome};
-use crate::prepared::Prepared;
 use crate::progress::Steps;
+use crate::registered;
 
 const STEPS: u64 = 3;
 
@@ -32,12 +32,11 @@ pub(crate) fn run(args: &PredictArgs, cut_off: NaiveDate) -> anyhow::Result<Outc
     })?;
     let claims = config.claims.as_ref().context("--cutoff is for feeds of transactions: there is no [claims]")?;
     let suites = clients::Suites::read(&config)?;
-    let (model, registered) = match &args.model {
-        Some(path) => (Prepared::load(path)?, None),
+    let (model, version) = match &args.model {
+        Some(model) => registered::find(model, &config.lake)?,
         None => {
-            let lake = lake::open(&config.lake)?;
-            let (model, version, bytes) = production(&lake, &config.registered_model)?;
-            (model, Some((lake, version, bytes)))
+            let (model, version) = registered::production(&lake::open(&config.lake)?, &config.registered_model)?;
+            (model, Some(version))
         }
     };
     let began = Utc::now();
@@ -65,13 +64,14 @@ pub(crate) fn run(args: &PredictArgs, cut_off: NaiveDate) -> anyhow::Result<Outc
         "exposure": null,
         "seconds": seconds,
         "cut_off": cut_off,
-        "model": registered.as_ref().map(|(_, version, _)| json!({ "name": config.registered_model, "version": version })),
+        "model": version.as_ref().map(|model| json!({ "name": model.name, "version": model.version })),
     });
-    if let (Some((lake, version, bytes)), true) = (&registered, reasons.is_empty()) {
-        let id = RunId::derived_from([fingerprint, *bytes, Fingerprint::of(cut_off.to_string())]);
+    if let (Some(version), true) = (&version, reasons.is_empty()) {
+        let id = RunId::derived_from([fingerprint, version.fingerprint, Fingerprint::of(cut_off.to_string())]);
+        let lake = encryption::unlock(lake::open(&config.lake)?, config.encryption.as_ref())?;
         lake.results().put_table(ResultKind::Predictions, &id, "predictions.parquet", checked.value())?;
         let source = |table: &Input| Artifact::new(ArtifactKind::Source, &table.name).fingerprint(table.fingerprint);
-        let model = Artifact::new(ArtifactKind::Model, &config.registered_model).version(*version);
+        let model = Artifact::new(ArtifactKind::Model, &version.name).version(version.version);
         let step = LineageStep::new(id.clone(), lineage::PREDICT, cut_off.and_time(NaiveTime::MIN).and_utc(), CODE)
             .inputs(std::iter::once(model).chain(tables.iter().map(source)))
             .outputs([Artifact::new(ArtifactKind::Predictions, id.as_str())])
@@ -81,18 +81,4 @@ pub(crate) fn run(args: &PredictArgs, cut_off: NaiveDate) -> anyhow::Result<Outc
     }
     output::json(&printed)?;
     Ok(Outcome::of(reasons.is_empty()))
-}
-
-/// The model in production, its version, and the fingerprint of its file.
-fn production(lake: &Lakehouse, name: &str) -> anyhow::Result<(Prepared, Version, Fingerprint)> {
-    let registry = lake.registry();
-    let found = match registry.production(name) {
-        Err(StoreError::NotFound { .. }) => None,
-        other => other?,
-    };
-    let version = found.with_context(|| {
-        format!("no version of {name} is in production: `med run` or `med model promote` puts one there, --model FILE names another")
-    })?;
-    let fingerprint = Fingerprint::of(registry.load(&version)?);
-    Ok((promotion::model_of(&registry, &version)?, version.version, fingerprint))
 }

@@ -57,12 +57,88 @@ pub(crate) fn brings_what_is_new(lake: &str) {
     // Rows 1, 4 and 5 are new; 2 and 3 were read again within the lag.
     assert_eq!((&second["rows"], &second["inserted"], &second["updated"]), (&5.into(), &3.into(), &0.into()));
     assert_eq!(bring(&[]).passed()["rows"], 0);
+    // Where each version comes from is told, once: the extractions that brought rows.
+    let lineage = med(folder, &["lake", "--lake", lake, "lineage"]).passed();
+    let events = lineage["events"].as_array().unwrap().iter().filter(|e| e["job"]["name"] == "extract");
+    let events: Vec<_> = events.collect();
+    let of = |side: &str| -> Vec<String> {
+        let names = events.iter().filter(|e| e["eventType"] == "COMPLETE").map(|e| &e[side][0]);
+        names.map(|d| format!("{} {}", d["name"], d["facets"]["version"]["datasetVersion"]).replace('"', "")).collect()
+    };
+    assert_eq!(events.len(), 4, "{lineage}");
+    assert_eq!(of("outputs"), ["feature_group/claims_v1 1", "feature_group/claims_v1 2"]);
+    assert!(of("inputs").iter().all(|name| name.starts_with("source/table claims ")), "{lineage}");
     let out = ["lake", "--lake", lake, "read", "claims", "--out", "all.csv"];
     med(folder, &out).passed();
     let text = std::fs::read_to_string(folder.join("all.csv")).unwrap();
     assert_eq!(text.lines().count(), 7, "both versions of row 1, each at its time:\n{text}");
     assert!(text.contains("1230") && text.contains("1300") && text.contains("-5"), "{text}");
     assert!(extract(folder, lake, "kind", &[]).refused().contains("key"));
+}
+
+#[test]
+fn rows_without_a_cursor_need_an_event_time_of_their_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    claims(folder);
+    change(folder, "INSERT INTO claims VALUES (4, 1, 'lab', NULL)");
+    for more in [&["--null-cursor", "include"][..], &["--null-cursor", "include", "--event-time", "updated_at"]] {
+        let told = extract(folder, "lake", "id", more).refused();
+        assert!(told.contains("\"updated_at\"") && told.contains("--event-time"), "{told}");
+    }
+    assert!(!folder.join("lake").exists(), "refused before anything is done");
+    change(folder, "ALTER TABLE claims ADD COLUMN incurred TEXT; UPDATE claims SET incurred = '2024-01-01 00:00:00'");
+    let done = extract(folder, "lake", "id", &["--null-cursor", "include", "--event-time", "incurred"]).passed();
+    assert_eq!(done["rows"], 4);
+}
+
+#[test]
+fn what_a_killed_extraction_left_is_written_over() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    claims(folder);
+    std::fs::write(folder.join("c.parquet.partial"), "the beginning of a file that was never finished").unwrap();
+    let done = med(folder, &["extract", "--database-url", URL, "--table", "claims", "--out", "c.parquet"]);
+    assert_eq!(done.passed()["rows"], 3);
+    assert!(folder.join("c.parquet").is_file() && !folder.join("c.parquet.partial").exists());
+}
+
+#[test]
+fn a_group_grows_with_its_source() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    claims(folder);
+    let bring = || extract(folder, "lake", "id", &["--cents", "paid"]);
+    bring().passed();
+    let evolve = |more: &[&str]| med(folder, &[&["lake", "evolve", "claims"][..], more].concat());
+    for (wrong, told) in [
+        (&[][..], "--add"),
+        (&["--add", "kind:text"], "already"),
+        (&["--add", "site"], "NAME:TYPE"),
+        (&["--add", "site:string"], "string"),
+        (&["--widen", "kind:float"], "kind"),
+        (&["--nullable", "kin"], "kind"),
+    ] {
+        let refused = evolve(wrong).refused();
+        assert!(refused.contains(told), "{wrong:?}: {refused}");
+    }
+    let grown = evolve(&["--add", "site:text", "--add", "units:integer"]).passed();
+    assert_eq!(grown["version"], 2);
+    let last = grown["columns"].as_array().unwrap().last().unwrap();
+    assert_eq!((&last["name"], &last["kind"], &last["nullable"]), (&"units".into(), &"count".into(), &true.into()));
+    change(
+        folder,
+        "ALTER TABLE claims ADD COLUMN site TEXT; ALTER TABLE claims ADD COLUMN units INTEGER;
+         INSERT INTO claims VALUES (9, 1, 'lab', '2024-01-03 09:00:00', 'north', 2)",
+    );
+    assert_eq!(bring().passed()["rows"], 1);
+    assert_eq!(evolve(&["--widen", "units:float"]).passed()["version"], 4);
+    med(folder, &["lake", "read", "claims", "--out", "all.csv"]).passed();
+    let text = std::fs::read_to_string(folder.join("all.csv")).unwrap();
+    assert!(text.contains("north,2.0") && text.lines().count() == 5, "{text}");
+    // The version before it is as it was.
+    med(folder, &["lake", "read", "claims", "--version", "1", "--out", "old.csv"]).passed();
+    assert_eq!(std::fs::read_to_string(folder.join("old.csv")).unwrap().lines().count(), 4);
 }
 
 #[test]

@@ -3,6 +3,7 @@
 
 mod claims;
 mod drift;
+mod encrypted;
 mod explain;
 mod extract;
 mod files;

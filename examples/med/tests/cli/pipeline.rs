@@ -4,7 +4,9 @@ use std::path::Path;
 
 use diesel::connection::SimpleConnection;
 use diesel::{Connection, SqliteConnection};
-use med_schema::{CsvOptions, Table};
+use med_schema::{CheckResult, Checked, CsvOptions, GatePolicy, Report, RunId, Table};
+use med_store::StoreError;
+use med_store::blocking::Lakehouse;
 
 use super::{med, tree};
 
@@ -207,6 +209,98 @@ fn models_are_promoted_and_rolled_back_by_hand() {
     promote("2", "production").passed();
     med(folder.path(), &["run"]).passed();
     assert_eq!(med(folder.path(), &["model", "ls"]).passed()["models"][0]["production"], 2);
+}
+
+#[test]
+fn a_model_is_called_by_an_alias() {
+    let folder = filled();
+    let folder = folder.path();
+    let alias = |deed: &[&str]| med(folder, &[&["model", "alias"][..], deed].concat());
+    let set = |alias_name: &str, version: &str| alias(&["set", "annual_medical_cost", alias_name, version]);
+    assert_eq!(set("champion", "4").passed()["aliases"], serde_json::json!({ "champion": 4 }));
+    assert_eq!(set("challenger", "1").passed()["aliases"], serde_json::json!({ "challenger": 1, "champion": 4 }));
+    assert!(set("champion", "9").refused().contains('9'));
+    for reserved in ["7", "production"] {
+        assert!(set(reserved, "1").refused().contains(reserved));
+    }
+
+    std::fs::copy(super::fixture("clients.csv"), folder.join("clients.csv")).unwrap();
+    let predict = |model: &str| {
+        let done = med(folder, &["predict", "--model", model, "--data", "clients.csv", "--out", "p.csv"]);
+        (done, std::fs::read_to_string(folder.join("p.csv")).unwrap_or_default())
+    };
+    let (done, by_alias) = predict("annual_medical_cost@champion");
+    assert_eq!(done.passed()["model"], serde_json::json!({ "name": "annual_medical_cost", "version": 4 }));
+    for same in ["annual_medical_cost@4", "annual_medical_cost@production"] {
+        assert_eq!(predict(same).1, by_alias, "{same}");
+    }
+    let evaluate = ["evaluate", "--model", "annual_medical_cost@challenger", "--data", "clients.csv"];
+    let linear = med(folder, &evaluate).passed()["metrics"]["r2"].as_f64().unwrap();
+    assert!((0.85..0.95).contains(&linear), "{linear}");
+
+    // Moved, it means another one; taken away, none.
+    set("champion", "1").passed();
+    let (done, moved) = predict("annual_medical_cost@champion");
+    assert_eq!(done.passed()["model"]["version"], 1);
+    assert_ne!(moved, by_alias);
+    let left = alias(&["remove", "annual_medical_cost", "champion"]).passed();
+    assert_eq!(left["aliases"], serde_json::json!({ "challenger": 1 }));
+    assert_eq!(alias(&["ls", "annual_medical_cost"]).passed(), left);
+    let gone = predict("annual_medical_cost@champion").0.refused();
+    assert!(gone.contains("\"champion\"") && gone.contains("there is challenger"), "{gone}");
+    assert!(alias(&["remove", "annual_medical_cost", "champion"]).refused().contains("there is challenger"));
+    assert!(predict("annual_medical_costs@champion").0.refused().contains("annual_medical_cost"));
+    // Set again to what it was in between: a move of its own.
+    set("champion", "1").passed();
+
+    let history = med(folder, &["model", "history", "annual_medical_cost"]).passed();
+    let moves = history["aliases"]["champion"].as_array().unwrap().clone();
+    let moves: Vec<_> = moves.iter().map(|entry| (entry["from"].as_u64(), entry["to"].as_u64())).collect();
+    assert_eq!(moves, [(None, Some(4)), (Some(4), Some(1)), (Some(1), None), (None, Some(1))]);
+    assert_eq!(history["production"], 4);
+    let promoted = history["stages"].as_array().unwrap().last().unwrap();
+    assert_eq!((&promoted["version"], &promoted["to"]), (&4.into(), &"production".into()));
+    assert!(promoted["admitted_by"].as_str().unwrap().contains("gbdt"), "{promoted}");
+    let listed = &med(folder, &["model", "ls"]).passed()["models"][0]["aliases"];
+    assert_eq!(*listed, serde_json::json!({ "challenger": 1, "champion": 1 }));
+
+    // A file of that name goes before the registry.
+    std::fs::write(folder.join("annual_medical_cost@champion"), "no model").unwrap();
+    assert!(predict("annual_medical_cost@champion").0.refused().contains("model annual_medical_cost@champion"));
+}
+
+#[test]
+fn each_insert_is_gated_by_the_suite_of_the_group() {
+    let folder = filled();
+    let folder = folder.path();
+    let lake = Lakehouse::open(folder.join("lake").to_str().unwrap()).unwrap();
+    let open = || lake.open_feature_group("medical_costs", None).unwrap();
+    let run = |summary: &serde_json::Value| summary["run_id"].as_str().unwrap().parse().unwrap();
+    let id = run(&med(folder, &["run"]).passed());
+    let group = open();
+    let first = group.definition().suite.clone().unwrap();
+    let kept = group.insert_record(&id).unwrap().unwrap();
+    assert_eq!(kept.report.suite, Some(first.fingerprint()));
+    assert!(kept.report.results.len() > 10, "the checks of the suite are in it");
+    // Whoever has not gone through that suite does not get in.
+    let report = Report::new("another suite").with(CheckResult::judged("looked_at", true));
+    let stranger = Checked::new(group.read(None).unwrap(), report).gate(&GatePolicy::default()).unwrap();
+    let refused = group.insert("stranger".parse::<RunId>().unwrap(), &stranger).unwrap_err();
+    assert!(matches!(refused, StoreError::OtherSuite { .. }), "{refused}");
+
+    // Another suite in the configuration takes its place from here on, in a commit of its own.
+    let text = std::fs::read_to_string(super::fixture("suites/clients_transformed.json")).unwrap();
+    let mut suite: serde_json::Value = serde_json::from_str(&text).unwrap();
+    suite["name"] = "stricter".into();
+    std::fs::write(folder.join("stricter.json"), suite.to_string()).unwrap();
+    std::fs::write(folder.join("med.toml"), "[suites]\ntransformed = \"stricter.json\"\n").unwrap();
+    let configured = ["run", "--config", "med.toml"];
+    med(folder, &configured).passed();
+    assert_eq!(open().definition().suite.as_ref().unwrap().name(), "stricter");
+    let versions = || open().history().unwrap().len();
+    assert_eq!(versions(), 3);
+    med(folder, &configured).passed();
+    assert_eq!(versions(), 3, "attached once");
 }
 
 #[test]

@@ -1,18 +1,24 @@
 //! What is new in a table, into a feature group, with the watermark in the same commit.
 
 use anyhow::{Context, ensure};
+use chrono::{DateTime, Utc};
 use med_etl::transform::{Cast, Transform};
 use med_etl::{Connection, Extract, Extracted, ExtractionReport, Incremental};
 use med_quality::Suite;
 use med_schema::{Fingerprint, GatePolicy, RunId, Schema, Table, ValueType};
 use med_store::blocking::{FeatureGroup, Lakehouse};
-use med_store::{Batch, FeatureGroupDefinition, ResultKind, StoreError};
+use med_store::{
+    Artifact, ArtifactKind, Batch, FeatureGroupDefinition, LineageStep, Outcome as Written, ResultKind, StoreError,
+};
+use polars::prelude::{DataType, TimeUnit};
 use serde_json::json;
 
 use super::{Pace, unfit};
 use crate::cli::{ExtractArgs, NullCursor};
 use crate::command::lake::environment;
+use crate::encryption;
 use crate::output::{self, Outcome};
+use crate::run::CODE;
 
 pub(super) fn bring(
     args: &ExtractArgs,
@@ -24,7 +30,13 @@ pub(super) fn bring(
         anyhow::bail!("--lake needs --group and --incremental")
     };
     let event_time = args.event_time.as_ref().unwrap_or(cursor);
-    let lake = Lakehouse::open_with(location, environment())?;
+    ensure!(
+        event_time != cursor || !matches!(args.null_cursor, NullCursor::Include),
+        "--null-cursor include brings rows without a value of {cursor:?}, which is their event time, too, and has to be there; \
+         expected --event-time with another column"
+    );
+    let keys = encryption::of_file(args.config.as_deref())?;
+    let lake = encryption::unlock(Lakehouse::open_with(location, environment())?, keys.as_ref())?;
     let known = match lake.open_feature_group(name, None) {
         Ok(group) => Some(group),
         Err(StoreError::NotFound { .. }) => None,
@@ -45,11 +57,16 @@ pub(super) fn bring(
     if let Some(group) = &known {
         extract = extract.with_schema(group.definition().schema.clone());
     }
-    let pace = Pace::start();
+    let (began, pace) = (Utc::now(), Pace::start());
     let Extracted { table, quarantined, report } = connection.collect_with(&extract, |done| pace.told(done))?;
     let took = pace.end(report.rows);
     let table = if known.is_some() { table } else { prepared(table, event_time)? };
-    let run = run_id(&report, &table, &domain)?;
+    let read = match report.fingerprint {
+        Some(fingerprint) => fingerprint,
+        None => table.fingerprint()?,
+    };
+    let run = run_id(&report, read, &domain)?;
+    let source = domain.clone();
     set_aside(args, &lake, &run, quarantined)?;
     let rows = table.n_rows();
     let checked = suite(&args.key, event_time)?.check(table);
@@ -81,6 +98,12 @@ pub(super) fn bring(
         batch = batch.with_watermark(domain, serde_json::to_value(covered)?);
     }
     let commit = group.insert(batch, &admitted)?;
+    if let (Some(at), true) = (latest(admitted.value(), event_time)?, commit.outcome != Written::Unchanged) {
+        let source = Artifact::new(ArtifactKind::Source, &source).fingerprint(read);
+        let group = Artifact::new(ArtifactKind::FeatureGroup, group.definition().id()).version(commit.version);
+        let step = LineageStep::new(run.clone(), "extract", at, CODE).inputs([source]).outputs([group]);
+        lake.lineage().record(&step.done(began, Utc::now()))?;
+    }
     let mut summary = json!({
         "rows": rows,
         "seconds": took.as_secs_f64(),
@@ -141,13 +164,16 @@ fn prepared(table: Table, event_time: &str) -> anyhow::Result<Table> {
 }
 
 /// The same rows, read up to the same watermark, are the same run: bringing them again changes nothing.
-fn run_id(report: &ExtractionReport, table: &Table, domain: &str) -> anyhow::Result<RunId> {
-    let rows = match report.fingerprint {
-        Some(fingerprint) => fingerprint,
-        None => table.fingerprint()?,
-    };
+fn run_id(report: &ExtractionReport, rows: Fingerprint, domain: &str) -> anyhow::Result<RunId> {
     let up_to = serde_json::to_vec(&report.watermark)?;
     Ok(RunId::derived_from([rows, Fingerprint::of(&up_to), Fingerprint::of(domain.as_bytes())]))
+}
+
+/// The time of the last row: that of the batch. `None` when there is no row.
+fn latest(rows: &Table, event_time: &str) -> anyhow::Result<Option<DateTime<Utc>>> {
+    let times = rows.frame().column(event_time)?.cast(&DataType::Datetime(TimeUnit::Microseconds, None))?;
+    let latest = times.datetime()?.physical().iter().flatten().max();
+    Ok(latest.and_then(DateTime::from_timestamp_micros))
 }
 
 fn set_aside(
