@@ -314,3 +314,19 @@ pub enum StoreError {
         source: Cause,
     },
 }
+
+impl StoreError {
+    /// This error once more, if it says that an object is not what was written: found far below, in a log, it comes up through
+    /// libraries that know nothing of it.
+    pub(crate) fn damage(&self) -> Option<Self> {
+        match self {
+            Self::Corrupt { object, expected, found } => {
+                Some(Self::Corrupt { object: object.clone(), expected: *expected, found: *found })
+            }
+            Self::Malformed { object, source } => {
+                Some(Self::Malformed { object: object.clone(), source: source.to_string().into() })
+            }
+            _ => None,
+        }
+    }
+}

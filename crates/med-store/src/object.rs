@@ -10,7 +10,21 @@ use crate::{Result, StoreError};
 
 pub(crate) fn failed(action: &'static str, object: &Path) -> impl Fn(object_store::Error) -> StoreError {
     let object = object.to_string();
-    move |source| StoreError::Object { action, object: object.clone(), source: Box::new(source) }
+    move |source| {
+        damage(&source).unwrap_or_else(|| StoreError::Object {
+            action,
+            object: object.clone(),
+            source: Box::new(source),
+        })
+    }
+}
+
+/// What the log said of a damaged object of it.
+pub(crate) fn damage(error: &object_store::Error) -> Option<StoreError> {
+    match error {
+        object_store::Error::Generic { source, .. } => source.downcast_ref::<StoreError>()?.damage(),
+        _ => None,
+    }
 }
 
 /// The content, or `None` when there is no such object.

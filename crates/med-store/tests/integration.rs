@@ -16,6 +16,8 @@ mod faulty;
 mod feature_groups;
 #[path = "integration/interop.rs"]
 mod interop;
+#[path = "integration/log.rs"]
+mod log;
 #[path = "integration/maintenance.rs"]
 mod maintenance;
 #[path = "integration/race.rs"]

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::commit::run_of;
 use super::engine::DeltaEngine;
+use super::log_store::log_of;
 use crate::{Cause, Result, StoreError, layout, object};
 
 /// One commit.
@@ -51,9 +52,9 @@ struct Transaction {
 }
 
 pub(super) fn history(engine: &DeltaEngine, table: &Path) -> Result<Vec<TableVersion>> {
-    let log = table.clone().join("_delta_log");
+    let log = log_of(table);
     engine.block_on(async {
-        let store = &**engine.store();
+        let store = engine.logs();
         let mut versions = Vec::new();
         for meta in object::objects(store, &log).await? {
             if meta.location.parts_count() != log.parts_count() + 1 {

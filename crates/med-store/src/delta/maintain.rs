@@ -12,6 +12,7 @@ use serde::Deserialize;
 
 use super::change::{Change, Part, Plan, Removed, Stored};
 use super::engine::DeltaEngine;
+use super::log_store::log_of;
 use super::{history, read};
 use crate::{Cause, Result, StoreError, layout, object};
 
@@ -177,9 +178,9 @@ struct Add {
 
 /// Files that a commit added.
 fn added_by(engine: &DeltaEngine, table: &Path, version: u64) -> Result<Vec<String>> {
-    let commit = layout::numbered(&table.clone().join("_delta_log"), version);
+    let commit = layout::numbered(&log_of(table), version);
     let failed = |source: Cause| StoreError::Malformed { object: commit.to_string(), source };
-    let Some(bytes) = engine.block_on(object::get(&**engine.store(), &commit))? else {
+    let Some(bytes) = engine.block_on(object::get(engine.logs(), &commit))? else {
         return Err(failed("the commit is gone, and what it needs cannot be told".into()));
     };
     let mut files = Vec::new();

@@ -9,7 +9,7 @@
 //!
 //! **Crashes.** A data file is named after its run and its content (`part-<run id>-<blake3>.parquet`). A run killed
 //! between file and commit leaves a file no reader sees; run again, it writes the same file under the same name.
-//! On reading, files with such names are verified against their digest.
+//! On reading, files with such names are verified against their digest, and so is the log ([`log_store`]).
 //!
 //! Tables use no feature beyond the plain format (no deletion vectors, no column mapping), so that every Delta reader
 //! opens them. Columns are nullable in Delta, whatever the schema says, because a column that is not would ask for the
@@ -22,10 +22,11 @@ mod data_file;
 mod engine;
 mod evolve;
 mod history;
+mod log_store;
 mod maintain;
 mod read;
+mod sealed_log;
 mod skip;
-mod sorted;
 mod table;
 mod table_schema;
 mod watermark;
