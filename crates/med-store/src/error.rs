@@ -1,7 +1,7 @@
 //! What can go wrong with stored things.
 
 use chrono::{DateTime, Utc};
-use med_schema::{Fingerprint, Reason, SchemaDifference, TableError, Version};
+use med_schema::{Fingerprint, Reason, RunId, SchemaDifference, TableError, Version};
 
 use crate::Stage;
 
@@ -70,6 +70,16 @@ pub enum StoreError {
         expected: Fingerprint,
         /// The fingerprint of what is there.
         found: Fingerprint,
+    },
+    /// Rows of it had to be forgotten.
+    #[error(
+        "object {object} was erased by {run}: it held rows that had to be forgotten, and cannot be read or made again"
+    )]
+    Erased {
+        /// The object.
+        object: String,
+        /// The run that erased it.
+        run: RunId,
     },
     /// An object that cannot be understood.
     #[error("object {object} is not of the expected form: {source}")]

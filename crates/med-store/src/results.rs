@@ -15,6 +15,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::encryption::ColumnKeys;
+use crate::erasure::Erasure;
 use crate::layout::{self, DIGEST};
 use crate::{Result, StoreError, object, parquet};
 
@@ -133,6 +134,10 @@ impl ResultFolder {
             && let Some(bytes) = object::get(&*self.store, &path).await?
             && Fingerprint::of(&bytes) == fingerprint
         {
+            // Of rows that were erased no digest tells which they were.
+            if Erasure::of(&*self.store, &path).await?.is_some() {
+                return Ok(Written { path: path.to_string(), fingerprint, existed: true });
+            }
             let there = parquet::read_table(&path, bytes, &self.keys)?;
             if there.schema() == table.schema() && there.frame().equals_missing(table.frame()) {
                 return Ok(Written { path: path.to_string(), fingerprint, existed: true });
@@ -150,6 +155,12 @@ impl ResultFolder {
         let fingerprint = Fingerprint::of(&bytes);
         let written = |existed| Written { path: path.to_string(), fingerprint, existed };
         if let Some(recorded) = self.recorded(&digest_path).await? {
+            let erasure = Erasure::of(&*self.store, &path).await?;
+            if let Some(erasure) = erasure.filter(|erasure| erasure.former.contains(&fingerprint)) {
+                // What was forgotten is not brought back by a run that comes again.
+                let fingerprint = erasure.now.unwrap_or(recorded);
+                return Ok(Written { path: path.to_string(), fingerprint, existed: true });
+            }
             self.refuse_other(&path, recorded, fingerprint)?;
             let there = object::get(&*self.store, &path).await?;
             if there.is_some_and(|there| Fingerprint::of(there) == fingerprint) {
@@ -195,12 +206,51 @@ impl ResultFolder {
     pub async fn get_bytes(&self, kind: ResultKind, run: &RunId, name: &str) -> Result<Bytes> {
         let (path, digest_path) = self.paths(kind, run, name)?;
         if let Some(recorded) = self.recorded(&digest_path).await?
-            && let Some(bytes) = object::get_verified(&*self.store, &path, recorded).await?
+            && let Some(bytes) = object::get(&*self.store, &path).await?
         {
-            return Ok(bytes);
+            return match object::verify(&path, &bytes, recorded) {
+                Ok(()) => Ok(bytes),
+                // An erasure that was killed before its last step.
+                Err(error) => match Erasure::of(&*self.store, &path).await? {
+                    Some(erasure) if erasure.now == Some(Fingerprint::of(&bytes)) => Ok(bytes),
+                    _ => Err(error),
+                },
+            };
         }
         let near = self.names(kind, run).await?;
         Err(StoreError::NotFound { what: "result", name: path.to_string(), near })
+    }
+
+    /// Puts what `keep` leaves of a table in its place; `None` leaves it alone. How many rows went. The former content is noted
+    /// first, so that the new one is not taken for damaged and the former is not written again.
+    pub(crate) async fn erase(
+        &self,
+        kind: ResultKind,
+        run: &RunId,
+        name: &str,
+        deed: &RunId,
+        keep: impl Fn(&Table) -> Result<Option<Table>>,
+    ) -> Result<u64> {
+        let (path, digest_path) = self.paths(kind, run, name)?;
+        let bytes = self.get_bytes(kind, run, name).await?;
+        let former = Fingerprint::of(&bytes);
+        let table = parquet::read_table(&path, bytes, &self.keys)?;
+        let kept = keep(&table)?;
+        let (rows, now) = match &kept {
+            Some(kept) => {
+                let rows = (table.n_rows() - kept.n_rows()) as u64;
+                let left = parquet::write_table(kept, &self.keys)?;
+                let now = Fingerprint::of(&left);
+                Erasure::note(&*self.store, &path, deed, rows, former, Some(now)).await?;
+                object::put(&*self.store, &path, left).await?;
+                (rows, now)
+            }
+            // Whose digest a killed deed left behind.
+            None if self.recorded(&digest_path).await? != Some(former) => (0, former),
+            None => return Ok(0),
+        };
+        object::put(&*self.store, &digest_path, format!("{now}  {name}\n").into()).await?;
+        Ok(rows)
     }
 
     /// The runs that left results of this kind, in ascending order.

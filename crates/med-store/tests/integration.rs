@@ -14,6 +14,8 @@ mod evolution;
 mod faulty;
 #[path = "integration/feature_groups.rs"]
 mod feature_groups;
+#[path = "integration/forget.rs"]
+mod forget;
 #[path = "integration/interop.rs"]
 mod interop;
 #[path = "integration/log.rs"]

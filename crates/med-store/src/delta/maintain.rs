@@ -13,7 +13,7 @@ use serde::Deserialize;
 use super::change::{Change, Part, Plan, Removed, Stored};
 use super::engine::DeltaEngine;
 use super::log_store::log_of;
-use super::{history, read};
+use super::{history, read, watermark};
 use crate::{Cause, Result, StoreError, layout, object};
 
 /// How files are put together.
@@ -123,7 +123,7 @@ fn groups(files: &[ScanFile], target: u64) -> Vec<&[ScanFile]> {
     found
 }
 
-/// Takes away files that no version from the retained time on needs.
+/// Takes away files, and watermarks, that no version from the retained time on needs.
 pub(super) fn vacuum(engine: &DeltaEngine, table: &Path, now: DateTime<Utc>, options: Vacuum) -> Result<Vacuumed> {
     let cutoff = now - options.retain;
     let latest = engine.snapshot(table, None)?;
@@ -135,8 +135,9 @@ pub(super) fn vacuum(engine: &DeltaEngine, table: &Path, now: DateTime<Utc>, opt
     };
     let snapshot = engine.snapshot(table, Some(oldest))?;
     let mut needed: HashSet<String> = read::file_paths(engine, table, &snapshot, None)?.into_iter().collect();
+    let mut watermarks = HashSet::new();
     for version in oldest.0 + 1..=latest.version() {
-        needed.extend(added_by(engine, table, version)?);
+        named_by(engine, table, version, &mut needed, &mut watermarks)?;
     }
     let mut vacuumed = Vacuumed { oldest_version: oldest, files: Vec::new(), bytes: 0 };
     let mut unneeded = Vec::new();
@@ -149,6 +150,11 @@ pub(super) fn vacuum(engine: &DeltaEngine, table: &Path, now: DateTime<Utc>, opt
             vacuumed.files.push(path);
             unneeded.push(meta.location);
         }
+    }
+    for meta in watermark::unneeded(engine, table, &snapshot, &watermarks, cutoff)? {
+        vacuumed.bytes += meta.size;
+        vacuumed.files.push(meta.location.to_string());
+        unneeded.push(meta.location);
     }
     if !options.dry_run {
         for path in &unneeded {
@@ -169,6 +175,7 @@ fn first_version(engine: &DeltaEngine, table: &Path) -> Result<Version> {
 #[derive(Deserialize)]
 struct Action {
     add: Option<Add>,
+    txn: Option<Transaction>,
 }
 
 #[derive(Deserialize)]
@@ -176,19 +183,34 @@ struct Add {
     path: String,
 }
 
-/// Files that a commit added.
-fn added_by(engine: &DeltaEngine, table: &Path, version: u64) -> Result<Vec<String>> {
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Transaction {
+    app_id: String,
+    version: i64,
+}
+
+/// Files that a commit added, and numbers of watermarks that it names.
+fn named_by(
+    engine: &DeltaEngine,
+    table: &Path,
+    version: u64,
+    files: &mut HashSet<String>,
+    watermarks: &mut HashSet<i64>,
+) -> Result<()> {
     let commit = layout::numbered(&log_of(table), version);
     let failed = |source: Cause| StoreError::Malformed { object: commit.to_string(), source };
     let Some(bytes) = engine.block_on(object::get(engine.logs(), &commit))? else {
         return Err(failed("the commit is gone, and what it needs cannot be told".into()));
     };
-    let mut files = Vec::new();
     for line in bytes.split(|&b| b == b'\n').filter(|line| !line.trim_ascii().is_empty()) {
         let action: Action = serde_json::from_slice(line).map_err(|e| failed(e.into()))?;
         if let Some(add) = action.add {
-            files.push(read::in_lake(table, &add.path)?.to_string());
+            files.insert(read::in_lake(table, &add.path)?.to_string());
+        }
+        if let Some(txn) = action.txn.filter(|txn| watermark::is_watermark(&txn.app_id)) {
+            watermarks.insert(txn.version);
         }
     }
-    Ok(files)
+    Ok(())
 }
