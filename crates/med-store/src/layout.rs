@@ -9,7 +9,7 @@
 //! training_sets/<view>_v<version>/<number>.json   the manifest of a training set, and data/<blake3>.parquet
 //! lineage/<run id>/<blake3>.json               one step of a run
 //! tables/<name>/                               a Delta table without keys
-//! <result kind>/<run id>/<name>                a result, and <name>.blake3 beside it; <name>.erased once rows of it were forgotten
+//! <result kind>/<run id>/<name>                a result, and <name>.blake3 beside it; <name>.erased/ once rows of it were forgotten
 //! registry/<name>/versions/<number>.json       a model version
 //! registry/<name>/artifacts/<blake3>           the bytes of a model
 //! registry/<name>/aliases/<alias>/<number>.json   one move of an alias

@@ -63,6 +63,14 @@ pub(crate) async fn put_new(store: &dyn ObjectStore, path: &Path, bytes: Bytes) 
     }
 }
 
+/// Takes the object away, if it is there.
+pub(crate) async fn delete(store: &dyn ObjectStore, path: &Path) -> Result<()> {
+    match store.delete(path).await {
+        Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
+        Err(error) => Err(failed("delete", path)(error)),
+    }
+}
+
 /// Names of the folders directly under this one, in ascending order.
 pub(crate) async fn folders(store: &dyn ObjectStore, path: &Path) -> Result<Vec<String>> {
     let listed = store.list_with_delimiter(Some(path)).await.map_err(failed("list", path))?;

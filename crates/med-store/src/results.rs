@@ -135,7 +135,7 @@ impl ResultFolder {
             && Fingerprint::of(&bytes) == fingerprint
         {
             // Of rows that were erased no digest tells which they were.
-            if Erasure::of(&*self.store, &path).await?.is_some() {
+            if !Erasure::all(&*self.store, &path).await?.is_empty() {
                 return Ok(Written { path: path.to_string(), fingerprint, existed: true });
             }
             let there = parquet::read_table(&path, bytes, &self.keys)?;
@@ -155,11 +155,10 @@ impl ResultFolder {
         let fingerprint = Fingerprint::of(&bytes);
         let written = |existed| Written { path: path.to_string(), fingerprint, existed };
         if let Some(recorded) = self.recorded(&digest_path).await? {
-            let erasure = Erasure::of(&*self.store, &path).await?;
-            if let Some(erasure) = erasure.filter(|erasure| erasure.former.contains(&fingerprint)) {
+            let erased = Erasure::all(&*self.store, &path).await?;
+            if erased.iter().any(|deed| deed.former == fingerprint) {
                 // What was forgotten is not brought back by a run that comes again.
-                let fingerprint = erasure.now.unwrap_or(recorded);
-                return Ok(Written { path: path.to_string(), fingerprint, existed: true });
+                return Ok(Written { path: path.to_string(), fingerprint: recorded, existed: true });
             }
             self.refuse_other(&path, recorded, fingerprint)?;
             let there = object::get(&*self.store, &path).await?;
@@ -211,10 +210,7 @@ impl ResultFolder {
             return match object::verify(&path, &bytes, recorded) {
                 Ok(()) => Ok(bytes),
                 // An erasure that was killed before its last step.
-                Err(error) => match Erasure::of(&*self.store, &path).await? {
-                    Some(erasure) if erasure.now == Some(Fingerprint::of(&bytes)) => Ok(bytes),
-                    _ => Err(error),
-                },
+                Err(error) => Erasure::completed(&*self.store, &path, &bytes).await?.ok_or(error),
             };
         }
         let near = self.names(kind, run).await?;
@@ -234,22 +230,26 @@ impl ResultFolder {
         let (path, digest_path) = self.paths(kind, run, name)?;
         let bytes = self.get_bytes(kind, run, name).await?;
         let former = Fingerprint::of(&bytes);
-        let table = parquet::read_table(&path, bytes, &self.keys)?;
-        let kept = keep(&table)?;
-        let (rows, now) = match &kept {
+        let table = parquet::read_table(&path, bytes.clone(), &self.keys)?;
+        let recorded = object::get(&*self.store, &digest_path).await?;
+        let line = |content: &[u8]| Bytes::from(format!("{}  {name}\n", Fingerprint::of(content)));
+        let (rows, left) = match keep(&table)? {
             Some(kept) => {
+                let left = parquet::write_table(&kept, &self.keys)?;
                 let rows = (table.n_rows() - kept.n_rows()) as u64;
-                let left = parquet::write_table(kept, &self.keys)?;
-                let now = Fingerprint::of(&left);
-                Erasure::note(&*self.store, &path, deed, rows, former, Some(now)).await?;
-                object::put(&*self.store, &path, left).await?;
-                (rows, now)
+                let deed = Erasure { run: deed.clone(), rows, former, now: Some(Fingerprint::of(&left)) };
+                deed.note(&*self.store, &path, Some(&left)).await?;
+                (rows, Some(left))
             }
-            // Whose digest a killed deed left behind.
-            None if self.recorded(&digest_path).await? != Some(former) => (0, former),
-            None => return Ok(0),
+            // A killed deed left the former digest, and perhaps half of the content.
+            None => (0, (recorded.as_ref() != Some(&line(&bytes))).then_some(bytes)),
         };
-        object::put(&*self.store, &digest_path, format!("{now}  {name}\n").into()).await?;
+        if let Some(left) = left {
+            let line = line(&left);
+            object::put(&*self.store, &path, left).await?;
+            object::put(&*self.store, &digest_path, line).await?;
+        }
+        Erasure::done(&*self.store, &path).await?;
         Ok(rows)
     }
 
@@ -283,7 +283,15 @@ impl ResultFolder {
         let malformed = |source| StoreError::Malformed { object: digest_path.to_string(), source };
         let text = std::str::from_utf8(&line).map_err(|e| malformed(e.into()))?;
         let digest = text.split_whitespace().next().unwrap_or_default();
-        Ok(Some(digest.parse().map_err(|e: med_schema::SchemaError| malformed(e.into()))?))
+        match digest.parse::<Fingerprint>() {
+            Ok(digest) => Ok(Some(digest)),
+            // Half a digest of an erasure, which is completed when it is done again.
+            Err(error) => {
+                let object = digest_path.as_ref().strip_suffix(DIGEST).unwrap_or_default();
+                let erased = Erasure::all(&*self.store, &Path::from(object)).await?;
+                erased.iter().find_map(|deed| deed.now).map(Some).ok_or_else(|| malformed(error.into()))
+            }
+        }
     }
 
     fn refuse_other(&self, path: &Path, expected: Fingerprint, found: Fingerprint) -> Result<()> {

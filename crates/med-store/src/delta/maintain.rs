@@ -6,7 +6,6 @@ use chrono::{DateTime, TimeDelta, Utc};
 use delta_kernel::scan::state::ScanFile;
 use delta_kernel::transaction::UpdateTableOperation;
 use med_schema::Version;
-use object_store::ObjectStoreExt;
 use object_store::path::Path;
 use serde::Deserialize;
 
@@ -158,10 +157,7 @@ pub(super) fn vacuum(engine: &DeltaEngine, table: &Path, now: DateTime<Utc>, opt
     }
     if !options.dry_run {
         for path in &unneeded {
-            match engine.block_on(engine.store().delete(path)) {
-                Ok(()) | Err(object_store::Error::NotFound { .. }) => {}
-                Err(error) => return Err(object::failed("delete", path)(error)),
-            }
+            engine.block_on(object::delete(&**engine.store(), path))?;
         }
     }
     Ok(vacuumed)

@@ -39,16 +39,14 @@ impl Frozen {
     /// Deletes the file, and leaves a note of it. The manifests stay: they hold no key.
     pub(crate) async fn erase(&self, engine: &DeltaEngine, run: &RunId) -> Result<()> {
         let store = &**engine.store();
-        Erasure::note(store, &self.path, run, self.rows, self.content, None).await?;
-        match store.delete(&self.path).await {
-            Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
-            Err(error) => Err(object::failed("delete", &self.path)(error)),
-        }
+        let deed = Erasure { run: run.clone(), rows: self.rows, former: self.content, now: None };
+        deed.note(store, &self.path, None).await?;
+        object::delete(store, &self.path).await
     }
 
     /// The error that says so, if the file was erased.
     pub(crate) async fn erased(&self, engine: &DeltaEngine) -> Result<Option<StoreError>> {
-        let erasure = Erasure::of(&**engine.store(), &self.path).await?;
+        let erasure = Erasure::all(&**engine.store(), &self.path).await?.pop();
         Ok(erasure.map(|erasure| StoreError::Erased { object: self.path.to_string(), run: erasure.run }))
     }
 
