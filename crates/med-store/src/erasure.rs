@@ -6,8 +6,8 @@
 
 use bytes::Bytes;
 use med_schema::{Fingerprint, RunId};
+use object_store::ObjectStore;
 use object_store::path::Path;
-use object_store::{ObjectStore, ObjectStoreExt};
 use serde::{Deserialize, Serialize};
 
 use crate::{Result, layout, object, sealed};
