@@ -235,6 +235,24 @@ pub enum StoreError {
         /// Its repetition.
         second: usize,
     },
+    /// Another program brought rows whose key was there.
+    #[error(
+        "feature group {group}, version {version}: {rows} rows repeat a key ({}), which Med does not write; the log has {foreign}; \
+         take the rows away there, restore the version before, or forget these clients and load them again",
+        list(.columns)
+    )]
+    RepeatedKeys {
+        /// The group.
+        group: String,
+        /// The version that was read.
+        version: Version,
+        /// The columns of the key.
+        columns: Vec<String>,
+        /// Rows beyond the first of each key.
+        rows: usize,
+        /// The versions that other programs made.
+        foreign: String,
+    },
     /// The table layer failed.
     #[error("table {table}: cannot {action}: {source}")]
     Delta {

@@ -38,6 +38,7 @@ pub(crate) use change::{Change, Plan, Removed, Stored};
 pub(crate) use engine::DeltaEngine;
 pub(crate) use evolve::refused as evolution_refused;
 pub use history::TableVersion;
+pub(crate) use history::foreign;
 pub use maintain::{Compaction, Vacuum, Vacuumed};
 pub use table::DeltaTable;
 

@@ -179,9 +179,17 @@ pub(super) fn load(
     let mut commit = group.replace_batch(&record.id, batch)?;
     let mut stored = batch_of(&group.read(Some(commit.version))?, batch.value())?;
     if commit.outcome == Outcome::AlreadyDone {
-        // The database may have gone from these rows to others and back: then the latest version has the others.
+        // The database may have gone from these rows to others and back: then the latest version has the others. Rows that other
+        // programs brought beside these stay.
         let latest = group.table().version()?;
-        if group.read(Some(latest))?.fingerprint()? != group.read(Some(commit.version))?.fingerprint()? {
+        let now = group.read(Some(latest))?;
+        let foreign = group.history()?.iter().filter(|v| v.version > commit.version).all(|v| v.is_foreign());
+        let as_before = if foreign {
+            batch_of(&now, batch.value())?.fingerprint()? == stored.fingerprint()?
+        } else {
+            now.fingerprint()? == group.read(Some(commit.version))?.fingerprint()?
+        };
+        if !as_before {
             let again = RunId::derived_from([Fingerprint::of(record.id.as_str()), Fingerprint::of(latest.to_string())]);
             commit = group.replace_batch(&again, batch)?;
             stored = batch_of(&group.read(Some(commit.version))?, batch.value())?;
