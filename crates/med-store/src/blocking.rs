@@ -23,9 +23,9 @@ use serde::de::DeserializeOwned;
 use crate::delta::DeltaEngine;
 use crate::{
     AliasEntry, Artifact, Batch, Commit, Compaction, FeatureGroupDefinition, FeatureGroupListing,
-    FeatureViewDefinition, Filter, GroupVersions, InsertRecord, LineageStep, LogEntry, ModelArtifact, ModelHistory,
-    ModelVersion, Result, ResultKind, Split, Stage, StagedVersion, TableVersion, TrainingSetManifest, Transition,
-    Vacuum, Vacuumed, Value, Written,
+    FeatureViewDefinition, Filter, Forget, Forgotten, GroupVersions, InsertRecord, LineageStep, LogEntry,
+    ModelArtifact, ModelHistory, ModelVersion, Result, ResultKind, Split, Stage, StagedVersion, TableVersion,
+    TrainingSetManifest, Transition, Vacuum, Vacuumed, Value, Written,
 };
 
 /// [`crate::Lakehouse`], waiting.
@@ -205,6 +205,14 @@ impl Lakehouse {
     pub fn open_feature_view(&self, name: &str, version: u32) -> Result<FeatureView> {
         let view = self.engine().block_on(self.0.open_feature_view(name, version))?;
         Ok(FeatureView { view, engine: self.engine() })
+    }
+
+    /// [`crate::Lakehouse::forget`], waiting.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn forget(&self, run: &RunId, asked: &Forget) -> Result<Forgotten> {
+        self.engine().block_on(self.0.forget(run, asked))
     }
 
     /// The lineage of what is in the lake.

@@ -1,7 +1,7 @@
 //! What can go wrong with stored things.
 
 use chrono::{DateTime, Utc};
-use med_schema::{Fingerprint, Reason, SchemaDifference, TableError, Version};
+use med_schema::{Fingerprint, Reason, RunId, SchemaDifference, TableError, Version};
 
 use crate::Stage;
 
@@ -70,6 +70,16 @@ pub enum StoreError {
         expected: Fingerprint,
         /// The fingerprint of what is there.
         found: Fingerprint,
+    },
+    /// Rows of it had to be forgotten.
+    #[error(
+        "object {object} was erased by {run}: it held rows that had to be forgotten, and cannot be read or made again"
+    )]
+    Erased {
+        /// The object.
+        object: String,
+        /// The run that erased it.
+        run: RunId,
     },
     /// An object that cannot be understood.
     #[error("object {object} is not of the expected form: {source}")]
@@ -225,6 +235,24 @@ pub enum StoreError {
         /// Its repetition.
         second: usize,
     },
+    /// Another program brought rows whose key was there.
+    #[error(
+        "feature group {group}, version {version}: {rows} rows repeat a key ({}), which Med does not write; the log has {foreign}; \
+         take the rows away there, restore the version before, or forget these clients and load them again",
+        list(.columns)
+    )]
+    RepeatedKeys {
+        /// The group.
+        group: String,
+        /// The version that was read.
+        version: Version,
+        /// The columns of the key.
+        columns: Vec<String>,
+        /// Rows beyond the first of each key.
+        rows: usize,
+        /// The versions that other programs made.
+        foreign: String,
+    },
     /// The table layer failed.
     #[error("table {table}: cannot {action}: {source}")]
     Delta {
@@ -326,4 +354,20 @@ pub enum StoreError {
         /// Why.
         source: Cause,
     },
+}
+
+impl StoreError {
+    /// This error once more, if it says that an object is not what was written: found far below, in a log, it comes up through
+    /// libraries that know nothing of it.
+    pub(crate) fn damage(&self) -> Option<Self> {
+        match self {
+            Self::Corrupt { object, expected, found } => {
+                Some(Self::Corrupt { object: object.clone(), expected: *expected, found: *found })
+            }
+            Self::Malformed { object, source } => {
+                Some(Self::Malformed { object: object.clone(), source: source.to_string().into() })
+            }
+            _ => None,
+        }
+    }
 }

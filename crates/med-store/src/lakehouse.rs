@@ -3,7 +3,7 @@
 use std::path::Path as FsPath;
 use std::sync::Arc;
 
-use med_schema::Schema;
+use med_schema::{RunId, Schema};
 use object_store::ObjectStore;
 use object_store::local::LocalFileSystem;
 use object_store::memory::InMemory;
@@ -13,6 +13,7 @@ use url::Url;
 use crate::delta::DeltaEngine;
 use crate::encryption::ColumnKeys;
 use crate::feature_group::{self, FeatureGroup, FeatureGroupDefinition, FeatureGroupListing};
+use crate::forget::{self, Forget, Forgotten};
 use crate::{
     DeltaTable, FeatureView, FeatureViewDefinition, LineageLog, ModelRegistry, Result, ResultFolder, StoreError, layout,
 };
@@ -165,6 +166,17 @@ impl Lakehouse {
     /// When it is not there; the error lists those that are.
     pub async fn open_feature_view(&self, name: &str, version: u32) -> Result<FeatureView> {
         FeatureView::open(Arc::clone(&self.engine), name, version).await
+    }
+
+    /// Forgets a client: takes the client's rows from the feature group, from predictions and from quarantine, and, if asked for,
+    /// erases frozen training sets that hold them. What is listed is everything that holds the client still, or did; the lake is
+    /// read once for it. Former versions of the group keep the rows until a [`DeltaTable::vacuum`].
+    ///
+    /// # Errors
+    /// When there is no such group, the client is not named by its primary key, or an object cannot be read: then what is before it
+    /// is done, and doing it again completes it.
+    pub async fn forget(&self, run: &RunId, asked: &Forget) -> Result<Forgotten> {
+        forget::forget(&self.engine, run, asked).await
     }
 
     /// The lineage of what is in the lake.

@@ -4,11 +4,12 @@
 //! feature_groups/<name>_v<version>/            a Delta table
 //! feature_groups/<name>_v<version>/_med/group.json   its definition
 //! feature_groups/<name>_v<version>/_med/inserts/<run id>.json   report and statistics of an insert
+//! feature_groups/<name>_v<version>/_med/checkpoints/<checkpoint>/<size>-<blake3>   digest of a checkpoint
 //! feature_views/<name>_v<version>.json         a view over groups
 //! training_sets/<view>_v<version>/<number>.json   the manifest of a training set, and data/<blake3>.parquet
 //! lineage/<run id>/<blake3>.json               one step of a run, named after all but its times
 //! tables/<name>/                               a Delta table without keys
-//! <result kind>/<run id>/<name>                a result, and <name>.blake3 beside it
+//! <result kind>/<run id>/<name>                a result, and <name>.blake3 beside it; <name>.erased/ once rows of it were forgotten
 //! registry/<name>/versions/<number>.json       a model version
 //! registry/<name>/artifacts/<blake3>           the bytes of a model
 //! registry/<name>/aliases/<alias>/<number>.json   one move of an alias
@@ -23,15 +24,19 @@ use crate::{Result, ResultKind, StoreError};
 pub(crate) const FEATURE_GROUPS: &str = "feature_groups";
 pub(crate) const FEATURE_VIEWS: &str = "feature_views";
 pub(crate) const LINEAGE: &str = "lineage";
+pub(crate) const TRAINING_SETS: &str = "training_sets";
 pub(crate) const REGISTRY: &str = "registry";
 /// Ending of the object that holds the digest of the one beside it, in the format of `b3sum`.
 pub(crate) const DIGEST: &str = ".blake3";
+/// Ending of the object that tells of rows that were erased from the one beside it.
+pub(crate) const ERASED: &str = ".erased";
 
 /// Checks a name that becomes part of a path.
 pub(crate) fn check_name(what: &'static str, name: &str) -> Result<()> {
     let safe = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
     let starts_well = name.chars().next().is_some_and(|c| c.is_ascii_alphanumeric());
-    if starts_well && name.len() <= 128 && name.chars().all(safe) && !name.ends_with(DIGEST) {
+    if starts_well && name.len() <= 128 && name.chars().all(safe) && !name.ends_with(DIGEST) && !name.ends_with(ERASED)
+    {
         Ok(())
     } else {
         Err(StoreError::Name { what, found: name.to_owned() })
@@ -59,7 +64,7 @@ pub(crate) fn view(name: &str, version: u32) -> Path {
 }
 
 pub(crate) fn training_sets(view: &str, version: u32) -> Path {
-    Path::from_iter(["training_sets", &group_id(view, version)])
+    Path::from_iter([TRAINING_SETS, &group_id(view, version)])
 }
 
 pub(crate) fn lineage(run: &RunId) -> Path {
@@ -121,7 +126,7 @@ mod tests {
         for good in ["medical_costs", "linear.json", "A-1"] {
             assert!(check_name("name", good).is_ok(), "{good}");
         }
-        for bad in ["", ".", "..", "a/b", "_delta_log", "a b", "é", "x.blake3", &"x".repeat(129)] {
+        for bad in ["", ".", "..", "a/b", "_delta_log", "a b", "é", "x.blake3", "x.erased", &"x".repeat(129)] {
             assert!(check_name("name", bad).is_err(), "{bad}");
         }
     }

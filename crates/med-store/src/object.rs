@@ -10,7 +10,21 @@ use crate::{Result, StoreError};
 
 pub(crate) fn failed(action: &'static str, object: &Path) -> impl Fn(object_store::Error) -> StoreError {
     let object = object.to_string();
-    move |source| StoreError::Object { action, object: object.clone(), source: Box::new(source) }
+    move |source| {
+        damage(&source).unwrap_or_else(|| StoreError::Object {
+            action,
+            object: object.clone(),
+            source: Box::new(source),
+        })
+    }
+}
+
+/// What the log said of a damaged object of it.
+pub(crate) fn damage(error: &object_store::Error) -> Option<StoreError> {
+    match error {
+        object_store::Error::Generic { source, .. } => source.downcast_ref::<StoreError>()?.damage(),
+        _ => None,
+    }
 }
 
 /// The content, or `None` when there is no such object.
@@ -46,6 +60,14 @@ pub(crate) async fn put_new(store: &dyn ObjectStore, path: &Path, bytes: Bytes) 
         Ok(_) => Ok(true),
         Err(object_store::Error::AlreadyExists { .. }) => Ok(false),
         Err(error) => Err(failed("create", path)(error)),
+    }
+}
+
+/// Takes the object away, if it is there.
+pub(crate) async fn delete(store: &dyn ObjectStore, path: &Path) -> Result<()> {
+    match store.delete(path).await {
+        Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
+        Err(error) => Err(failed("delete", path)(error)),
     }
 }
 

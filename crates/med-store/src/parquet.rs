@@ -223,6 +223,15 @@ fn may_be(filter: &Sbbf, physical: PhysicalType, value: &Value) -> bool {
     }
 }
 
+/// All rows of any Parquet file.
+pub(crate) fn read_any(object: &Path, bytes: Bytes, secrets: &ColumnKeys) -> Result<Vec<RecordBatch>> {
+    let failed = |source: Cause| StoreError::Malformed { object: object.to_string(), source };
+    let builder = open(object, bytes, ArrowReaderOptions::new(), secrets)?;
+    check_keys(object, &builder, |_| true, secrets)?;
+    let reader = builder.build().map_err(|e| failed(e.into()))?;
+    reader.collect::<Result<Vec<_>, _>>().map_err(|e| failed(e.into()))
+}
+
 /// The table of a file that was written with its schema.
 pub(crate) fn read_table(object: &Path, bytes: Bytes, secrets: &ColumnKeys) -> Result<Table> {
     let failed = |source: Cause| StoreError::Malformed { object: object.to_string(), source };

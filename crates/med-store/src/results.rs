@@ -15,6 +15,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::encryption::ColumnKeys;
+use crate::erasure::Erasure;
 use crate::layout::{self, DIGEST};
 use crate::{Result, StoreError, object, parquet};
 
@@ -133,6 +134,10 @@ impl ResultFolder {
             && let Some(bytes) = object::get(&*self.store, &path).await?
             && Fingerprint::of(&bytes) == fingerprint
         {
+            // Of rows that were erased no digest tells which they were.
+            if !Erasure::all(&*self.store, &path).await?.is_empty() {
+                return Ok(Written { path: path.to_string(), fingerprint, existed: true });
+            }
             let there = parquet::read_table(&path, bytes, &self.keys)?;
             if there.schema() == table.schema() && there.frame().equals_missing(table.frame()) {
                 return Ok(Written { path: path.to_string(), fingerprint, existed: true });
@@ -150,6 +155,11 @@ impl ResultFolder {
         let fingerprint = Fingerprint::of(&bytes);
         let written = |existed| Written { path: path.to_string(), fingerprint, existed };
         if let Some(recorded) = self.recorded(&digest_path).await? {
+            let erased = Erasure::all(&*self.store, &path).await?;
+            if erased.iter().any(|deed| deed.former == fingerprint) {
+                // What was forgotten is not brought back by a run that comes again.
+                return Ok(Written { path: path.to_string(), fingerprint: recorded, existed: true });
+            }
             self.refuse_other(&path, recorded, fingerprint)?;
             let there = object::get(&*self.store, &path).await?;
             if there.is_some_and(|there| Fingerprint::of(there) == fingerprint) {
@@ -195,12 +205,52 @@ impl ResultFolder {
     pub async fn get_bytes(&self, kind: ResultKind, run: &RunId, name: &str) -> Result<Bytes> {
         let (path, digest_path) = self.paths(kind, run, name)?;
         if let Some(recorded) = self.recorded(&digest_path).await?
-            && let Some(bytes) = object::get_verified(&*self.store, &path, recorded).await?
+            && let Some(bytes) = object::get(&*self.store, &path).await?
         {
-            return Ok(bytes);
+            return match object::verify(&path, &bytes, recorded) {
+                Ok(()) => Ok(bytes),
+                // An erasure that was killed before its last step.
+                Err(error) => Erasure::completed(&*self.store, &path, &bytes).await?.ok_or(error),
+            };
         }
         let near = self.names(kind, run).await?;
         Err(StoreError::NotFound { what: "result", name: path.to_string(), near })
+    }
+
+    /// Puts what `keep` leaves of a table in its place; `None` leaves it alone. How many rows went. The former content is noted
+    /// first, so that the new one is not taken for damaged and the former is not written again.
+    pub(crate) async fn erase(
+        &self,
+        kind: ResultKind,
+        run: &RunId,
+        name: &str,
+        deed: &RunId,
+        keep: impl Fn(&Table) -> Result<Option<Table>>,
+    ) -> Result<u64> {
+        let (path, digest_path) = self.paths(kind, run, name)?;
+        let bytes = self.get_bytes(kind, run, name).await?;
+        let former = Fingerprint::of(&bytes);
+        let table = parquet::read_table(&path, bytes.clone(), &self.keys)?;
+        let recorded = object::get(&*self.store, &digest_path).await?;
+        let line = |content: &[u8]| Bytes::from(format!("{}  {name}\n", Fingerprint::of(content)));
+        let (rows, left) = match keep(&table)? {
+            Some(kept) => {
+                let left = parquet::write_table(&kept, &self.keys)?;
+                let rows = (table.n_rows() - kept.n_rows()) as u64;
+                let deed = Erasure { run: deed.clone(), rows, former, now: Some(Fingerprint::of(&left)) };
+                deed.note(&*self.store, &path, Some(&left)).await?;
+                (rows, Some(left))
+            }
+            // A killed deed left the former digest, and perhaps half of the content.
+            None => (0, (recorded.as_ref() != Some(&line(&bytes))).then_some(bytes)),
+        };
+        if let Some(left) = left {
+            let line = line(&left);
+            object::put(&*self.store, &path, left).await?;
+            object::put(&*self.store, &digest_path, line).await?;
+        }
+        Erasure::done(&*self.store, &path).await?;
+        Ok(rows)
     }
 
     /// The runs that left results of this kind, in ascending order.
@@ -233,7 +283,15 @@ impl ResultFolder {
         let malformed = |source| StoreError::Malformed { object: digest_path.to_string(), source };
         let text = std::str::from_utf8(&line).map_err(|e| malformed(e.into()))?;
         let digest = text.split_whitespace().next().unwrap_or_default();
-        Ok(Some(digest.parse().map_err(|e: med_schema::SchemaError| malformed(e.into()))?))
+        match digest.parse::<Fingerprint>() {
+            Ok(digest) => Ok(Some(digest)),
+            // Half a digest of an erasure, which is completed when it is done again.
+            Err(error) => {
+                let object = digest_path.as_ref().strip_suffix(DIGEST).unwrap_or_default();
+                let erased = Erasure::all(&*self.store, &Path::from(object)).await?;
+                erased.iter().find_map(|deed| deed.now).map(Some).ok_or_else(|| malformed(error.into()))
+            }
+        }
     }
 
     fn refuse_other(&self, path: &Path, expected: Fingerprint, found: Fingerprint) -> Result<()> {

@@ -14,8 +14,12 @@ mod evolution;
 mod faulty;
 #[path = "integration/feature_groups.rs"]
 mod feature_groups;
+#[path = "integration/forget.rs"]
+mod forget;
 #[path = "integration/interop.rs"]
 mod interop;
+#[path = "integration/log.rs"]
+mod log;
 #[path = "integration/maintenance.rs"]
 mod maintenance;
 #[path = "integration/race.rs"]

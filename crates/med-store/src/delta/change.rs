@@ -6,13 +6,13 @@ use delta_kernel::scan::state::ScanFile;
 use delta_kernel::schema::DataType as DeltaType;
 use delta_kernel::snapshot::SnapshotRef;
 use delta_kernel::transaction::UpdateTableOperation;
-use med_schema::ValueType;
+use med_schema::{ValueType, Version};
 use object_store::path::Path;
 use polars::prelude::{DataFrame, IntoColumn, Series};
 
 use super::engine::DeltaEngine;
 use super::read::{self, FileReader, Request};
-use super::{evolve, watermark};
+use super::{evolve, history, watermark};
 use crate::filter::Filter;
 use crate::row_key::{KeyValues, bounds, row_keys};
 use crate::{Result, StoreError, parquet};
@@ -151,6 +151,11 @@ impl Stored<'_> {
             }
         }
         Ok(Some(files))
+    }
+
+    /// The number of this state, and the versions up to now that other programs made.
+    pub(crate) fn origin(&self) -> Result<(Version, String)> {
+        Ok((Version(self.snapshot.version()), history::foreign(&history::history(self.engine, self.table)?)))
     }
 
     /// The watermark of a domain in this state.

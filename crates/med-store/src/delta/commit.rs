@@ -17,10 +17,10 @@ use object_store::path::Path;
 
 use super::change::{Change, Plan, Removed, Stored};
 use super::engine::{DeltaEngine, failed, url};
+use super::sealed_log::ENGINE;
 use super::{Batch, Commit, Outcome, data_file, evolve, read, table_schema, watermark};
 use crate::{Result, StoreError, encryption, object};
 
-const ENGINE: &str = concat!("med-store/", env!("CARGO_PKG_VERSION"));
 /// A commit takes milliseconds, and each conflict means that somebody else got through.
 const ATTEMPTS: u32 = 100;
 /// A checkpoint sums up the log so that opening the table stays quick.

@@ -7,6 +7,7 @@ use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
 
+use ::parquet::errors::ParquetError;
 use delta_kernel::snapshot::SnapshotRef;
 use delta_kernel::{KernelError, Snapshot};
 use delta_kernel_default_engine::executor::tokio::TokioMultiThreadExecutor;
@@ -17,9 +18,9 @@ use object_store::path::Path;
 use tokio::runtime::{Builder, Runtime};
 use url::Url;
 
-use super::sorted::Sorted;
+use super::log_store::{LogStore, log_of};
 use crate::encryption::ColumnKeys;
-use crate::{Result, StoreError};
+use crate::{Result, StoreError, object};
 
 /// A request is a few small files; two threads keep a reader and a writer going.
 const WORKERS: usize = 2;
@@ -27,6 +28,8 @@ const WORKERS: usize = 2;
 pub(crate) struct DeltaEngine {
     kernel: Arc<DefaultEngine<TokioMultiThreadExecutor>>,
     store: Arc<dyn ObjectStore>,
+    /// The same store, through which logs are read and written.
+    logs: Arc<LogStore>,
     /// `Some` until dropped.
     runtime: Option<Runtime>,
     handle: tokio::runtime::Handle,
@@ -60,12 +63,13 @@ impl DeltaEngine {
         let executor = Arc::new(TokioMultiThreadExecutor::new(handle.clone()));
         let batch = std::num::NonZero::new(65_536).unwrap_or(std::num::NonZero::<usize>::MIN);
         let files = std::num::NonZero::new(16).unwrap_or(std::num::NonZero::<usize>::MIN);
-        let kernel = DefaultEngineBuilder::new(Arc::new(Sorted(Arc::clone(&store))))
+        let logs = Arc::new(LogStore::new(Arc::clone(&store)));
+        let kernel = DefaultEngineBuilder::new(Arc::clone(&logs) as Arc<dyn ObjectStore>)
             .with_task_executor(executor)
             .with_batch_size(batch)
             .with_buffer_size(files)
             .build();
-        Ok(Arc::new(Self { kernel: Arc::new(kernel), store, runtime: Some(runtime), handle, keys }))
+        Ok(Arc::new(Self { kernel: Arc::new(kernel), store, logs, runtime: Some(runtime), handle, keys }))
     }
 
     /// Runs blocking work on a thread made for it.
@@ -91,6 +95,11 @@ impl DeltaEngine {
         &self.store
     }
 
+    /// The store with verified logs.
+    pub(crate) fn logs(&self) -> &LogStore {
+        &self.logs
+    }
+
     /// The keys of encrypted columns; of none when nothing is encrypted.
     pub(crate) fn keys(&self) -> &ColumnKeys {
         &self.keys
@@ -114,8 +123,7 @@ impl DeltaEngine {
 
     /// Whether there is a table.
     pub(crate) fn has_table(&self, table: &Path) -> Result<bool> {
-        let log = table.clone().join("_delta_log");
-        let listed = self.block_on(crate::object::objects(&*self.store, &log))?;
+        let listed = self.block_on(object::objects(&*self.store, &log_of(table)))?;
         Ok(!listed.is_empty())
     }
 }
@@ -129,5 +137,17 @@ pub(crate) fn url(table: &Path) -> Result<Url> {
 
 pub(crate) fn failed(table: &Path, action: &'static str) -> impl Fn(KernelError) -> StoreError {
     let table = table.to_string();
-    move |source| StoreError::Delta { table: table.clone(), action, source: source.into() }
+    move |source| {
+        damage(&source).unwrap_or_else(|| StoreError::Delta { table: table.clone(), action, source: source.into() })
+    }
+}
+
+/// A damaged object of the log, under what the kernel made of it.
+fn damage(error: &KernelError) -> Option<StoreError> {
+    match error {
+        KernelError::ObjectStore(error) => object::damage(error),
+        KernelError::Parquet(ParquetError::External(error)) => object::damage(error.downcast_ref()?),
+        KernelError::Backtraced { source, .. } => damage(source),
+        _ => None,
+    }
 }

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::commit::run_of;
 use super::engine::DeltaEngine;
+use super::log_store::log_of;
 use crate::{Cause, Result, StoreError, layout, object};
 
 /// One commit.
@@ -20,6 +21,8 @@ pub struct TableVersion {
     pub timestamp: DateTime<Utc>,
     /// What was done: `CREATE TABLE`, `WRITE`, `MERGE`, or what another writer calls it.
     pub operation: String,
+    /// The program that made it, as it calls itself: `med-store/...`, `delta-rs:...`, `Apache-Spark/...`.
+    pub engine: Option<String>,
     /// The run that made it, if it was a run of ours.
     pub run: Option<RunId>,
     /// What it amounted to: `numTargetRowsInserted`, `numTargetRowsUpdated`, `numOutputRows` and the like.
@@ -40,6 +43,7 @@ struct CommitInfo {
     timestamp: Option<i64>,
     in_commit_timestamp: Option<i64>,
     operation: Option<String>,
+    engine_info: Option<String>,
     #[serde(default)]
     operation_metrics: BTreeMap<String, serde_json::Value>,
 }
@@ -51,9 +55,9 @@ struct Transaction {
 }
 
 pub(super) fn history(engine: &DeltaEngine, table: &Path) -> Result<Vec<TableVersion>> {
-    let log = table.clone().join("_delta_log");
+    let log = log_of(table);
     engine.block_on(async {
-        let store = &**engine.store();
+        let store = engine.logs();
         let mut versions = Vec::new();
         for meta in object::objects(store, &log).await? {
             if meta.location.parts_count() != log.parts_count() + 1 {
@@ -87,14 +91,21 @@ pub(super) fn version_as_of(engine: &DeltaEngine, table: &Path, asked: DateTime<
 }
 
 fn parse(version: Version, bytes: &[u8], modified: DateTime<Utc>) -> Result<TableVersion, Cause> {
-    let mut found =
-        TableVersion { version, timestamp: modified, operation: String::new(), run: None, metrics: BTreeMap::new() };
+    let mut found = TableVersion {
+        version,
+        timestamp: modified,
+        operation: String::new(),
+        engine: None,
+        run: None,
+        metrics: BTreeMap::new(),
+    };
     for line in bytes.split(|&b| b == b'\n').filter(|line| !line.trim_ascii().is_empty()) {
         let action: Action = serde_json::from_slice(line)?;
         if let Some(info) = action.commit_info {
             let millis = info.in_commit_timestamp.or(info.timestamp);
             found.timestamp = millis.and_then(DateTime::from_timestamp_millis).unwrap_or(modified);
             found.operation = info.operation.unwrap_or_default();
+            found.engine = info.engine_info;
             found.metrics = info.operation_metrics.into_iter().filter_map(|(k, v)| Some((k, count(&v)?))).collect();
         }
         if let Some(txn) = action.txn {
@@ -102,6 +113,23 @@ fn parse(version: Version, bytes: &[u8], modified: DateTime<Utc>) -> Result<Tabl
         }
     }
     Ok(found)
+}
+
+impl TableVersion {
+    /// Whether another program made it.
+    pub fn is_foreign(&self) -> bool {
+        self.run.is_none() && !self.engine.as_deref().is_some_and(|engine| engine.starts_with("med-store/"))
+    }
+}
+
+/// Which versions other programs made, for people.
+pub(crate) fn foreign(versions: &[TableVersion]) -> String {
+    let foreign = versions.iter().filter(|version| version.is_foreign()).map(|version| {
+        let engine = version.engine.as_deref().unwrap_or("a program without a name");
+        format!("version {} ({} by {engine})", version.version, version.operation)
+    });
+    let foreign: Vec<String> = foreign.collect();
+    if foreign.is_empty() { "no version of another program".to_owned() } else { foreign.join(", ") }
 }
 
 /// Spark writes numbers as text, Python as numbers.
@@ -115,13 +143,15 @@ mod tests {
 
     #[test]
     fn a_commit_of_another_writer_is_read() {
-        let text = br#"{"commitInfo":{"timestamp":1700000000000,"operation":"WRITE","operationMetrics":{"num_added_rows":3,"note":"x"}}}
+        let text = br#"{"commitInfo":{"timestamp":1700000000000,"operation":"WRITE","engineInfo":"delta-rs:1","operationMetrics":{"num_added_rows":3,"note":"x"}}}
 {"add":{"path":"x.parquet"}}
 {"txn":{"appId":"somebody","version":3}}
 "#;
         let parsed = parse(Version(7), text, DateTime::UNIX_EPOCH).unwrap();
         assert_eq!((parsed.version, parsed.operation.as_str(), parsed.run), (Version(7), "WRITE", None));
         assert_eq!(parsed.metrics, BTreeMap::from([("num_added_rows".to_owned(), 3)]));
+        assert!(parsed.is_foreign());
+        assert_eq!(foreign(&[parsed.clone()]), "version 7 (WRITE by delta-rs:1)");
         assert_eq!(parsed.timestamp.timestamp(), 1_700_000_000);
     }
 }

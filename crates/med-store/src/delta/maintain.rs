@@ -6,13 +6,13 @@ use chrono::{DateTime, TimeDelta, Utc};
 use delta_kernel::scan::state::ScanFile;
 use delta_kernel::transaction::UpdateTableOperation;
 use med_schema::Version;
-use object_store::ObjectStoreExt;
 use object_store::path::Path;
 use serde::Deserialize;
 
 use super::change::{Change, Part, Plan, Removed, Stored};
 use super::engine::DeltaEngine;
-use super::{history, read};
+use super::log_store::log_of;
+use super::{history, read, watermark};
 use crate::{Cause, Result, StoreError, layout, object};
 
 /// How files are put together.
@@ -122,7 +122,7 @@ fn groups(files: &[ScanFile], target: u64) -> Vec<&[ScanFile]> {
     found
 }
 
-/// Takes away files that no version from the retained time on needs.
+/// Takes away files, and watermarks, that no version from the retained time on needs.
 pub(super) fn vacuum(engine: &DeltaEngine, table: &Path, now: DateTime<Utc>, options: Vacuum) -> Result<Vacuumed> {
     let cutoff = now - options.retain;
     let latest = engine.snapshot(table, None)?;
@@ -134,8 +134,9 @@ pub(super) fn vacuum(engine: &DeltaEngine, table: &Path, now: DateTime<Utc>, opt
     };
     let snapshot = engine.snapshot(table, Some(oldest))?;
     let mut needed: HashSet<String> = read::file_paths(engine, table, &snapshot, None)?.into_iter().collect();
+    let mut watermarks = HashSet::new();
     for version in oldest.0 + 1..=latest.version() {
-        needed.extend(added_by(engine, table, version)?);
+        named_by(engine, table, version, &mut needed, &mut watermarks)?;
     }
     let mut vacuumed = Vacuumed { oldest_version: oldest, files: Vec::new(), bytes: 0 };
     let mut unneeded = Vec::new();
@@ -149,12 +150,14 @@ pub(super) fn vacuum(engine: &DeltaEngine, table: &Path, now: DateTime<Utc>, opt
             unneeded.push(meta.location);
         }
     }
+    for meta in watermark::unneeded(engine, table, &snapshot, &watermarks, cutoff)? {
+        vacuumed.bytes += meta.size;
+        vacuumed.files.push(meta.location.to_string());
+        unneeded.push(meta.location);
+    }
     if !options.dry_run {
         for path in &unneeded {
-            match engine.block_on(engine.store().delete(path)) {
-                Ok(()) | Err(object_store::Error::NotFound { .. }) => {}
-                Err(error) => return Err(object::failed("delete", path)(error)),
-            }
+            engine.block_on(object::delete(&**engine.store(), path))?;
         }
     }
     Ok(vacuumed)
@@ -168,6 +171,7 @@ fn first_version(engine: &DeltaEngine, table: &Path) -> Result<Version> {
 #[derive(Deserialize)]
 struct Action {
     add: Option<Add>,
+    txn: Option<Transaction>,
 }
 
 #[derive(Deserialize)]
@@ -175,19 +179,34 @@ struct Add {
     path: String,
 }
 
-/// Files that a commit added.
-fn added_by(engine: &DeltaEngine, table: &Path, version: u64) -> Result<Vec<String>> {
-    let commit = layout::numbered(&table.clone().join("_delta_log"), version);
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Transaction {
+    app_id: String,
+    version: i64,
+}
+
+/// Files that a commit added, and numbers of watermarks that it names.
+fn named_by(
+    engine: &DeltaEngine,
+    table: &Path,
+    version: u64,
+    files: &mut HashSet<String>,
+    watermarks: &mut HashSet<i64>,
+) -> Result<()> {
+    let commit = layout::numbered(&log_of(table), version);
     let failed = |source: Cause| StoreError::Malformed { object: commit.to_string(), source };
-    let Some(bytes) = engine.block_on(object::get(&**engine.store(), &commit))? else {
+    let Some(bytes) = engine.block_on(object::get(engine.logs(), &commit))? else {
         return Err(failed("the commit is gone, and what it needs cannot be told".into()));
     };
-    let mut files = Vec::new();
     for line in bytes.split(|&b| b == b'\n').filter(|line| !line.trim_ascii().is_empty()) {
         let action: Action = serde_json::from_slice(line).map_err(|e| failed(e.into()))?;
         if let Some(add) = action.add {
-            files.push(read::in_lake(table, &add.path)?.to_string());
+            files.insert(read::in_lake(table, &add.path)?.to_string());
+        }
+        if let Some(txn) = action.txn.filter(|txn| watermark::is_watermark(&txn.app_id)) {
+            watermarks.insert(txn.version);
         }
     }
-    Ok(files)
+    Ok(())
 }

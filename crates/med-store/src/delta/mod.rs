@@ -9,7 +9,7 @@
 //!
 //! **Crashes.** A data file is named after its run and its content (`part-<run id>-<blake3>.parquet`). A run killed
 //! between file and commit leaves a file no reader sees; run again, it writes the same file under the same name.
-//! On reading, files with such names are verified against their digest.
+//! On reading, files with such names are verified against their digest, and so is the log ([`log_store`]).
 //!
 //! Tables use no feature beyond the plain format (no deletion vectors, no column mapping), so that every Delta reader
 //! opens them. Columns are nullable in Delta, whatever the schema says, because a column that is not would ask for the
@@ -23,10 +23,11 @@ mod engine;
 mod evolve;
 mod gone;
 mod history;
+mod log_store;
 mod maintain;
 mod read;
+mod sealed_log;
 mod skip;
-mod sorted;
 mod table;
 mod table_schema;
 mod watermark;
@@ -38,6 +39,7 @@ pub(crate) use change::{Change, Plan, Removed, Stored};
 pub(crate) use engine::DeltaEngine;
 pub(crate) use evolve::refused as evolution_refused;
 pub use history::TableVersion;
+pub(crate) use history::foreign;
 pub use maintain::{Compaction, Vacuum, Vacuumed};
 pub use table::DeltaTable;
 

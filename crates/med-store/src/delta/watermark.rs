@@ -6,8 +6,12 @@
 //! `med-watermark/<domain>` with that number. The document is written first; it counts from the commit on that names
 //! it, and checkpoints keep the id as they keep any other.
 
+use std::collections::HashSet;
+
+use chrono::{DateTime, Utc};
 use delta_kernel::snapshot::SnapshotRef;
 use med_schema::Fingerprint;
+use object_store::ObjectMeta;
 use object_store::path::Path;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -63,8 +67,43 @@ pub(super) fn are_there(engine: &DeltaEngine, table: &Path, snapshot: &SnapshotR
     Ok(true)
 }
 
+/// Documents that no version from this one on names, and that are older than `cutoff`: one may belong to a writer who has not
+/// committed yet.
+pub(super) fn unneeded(
+    engine: &DeltaEngine,
+    table: &Path,
+    oldest: &SnapshotRef,
+    named_later: &HashSet<i64>,
+    cutoff: DateTime<Utc>,
+) -> Result<Vec<ObjectMeta>> {
+    let mut unneeded = Vec::new();
+    for meta in engine.block_on(object::objects(&**engine.store(), &folder(table)))? {
+        let number =
+            meta.location.filename().and_then(|name| i64::from_str_radix(name.strip_suffix(".json")?, 16).ok());
+        let Some(number) = number.filter(|number| meta.last_modified <= cutoff && !named_later.contains(number)) else {
+            continue;
+        };
+        let Some(bytes) = engine.block_on(object::get(&**engine.store(), &meta.location))? else { continue };
+        let document: Document = sealed::unseal(&meta.location, &bytes)?;
+        let named = oldest
+            .get_app_id_version(&app_id(&document.domain), &**engine.kernel())
+            .map_err(failed(table, "look up a watermark in"))?;
+        if named != Some(number) {
+            unneeded.push(meta);
+        }
+    }
+    Ok(unneeded)
+}
+
+/// Whether a transaction id is that of a watermark.
+pub(super) fn is_watermark(app_id: &str) -> bool {
+    app_id.starts_with(APP)
+}
+
+const APP: &str = "med-watermark/";
+
 fn app_id(domain: &str) -> String {
-    format!("med-watermark/{domain}")
+    format!("{APP}{domain}")
 }
 
 /// The first 63 bits of the digest.
@@ -75,5 +114,9 @@ fn number(bytes: &[u8]) -> i64 {
 }
 
 fn path(table: &Path, number: i64) -> Path {
-    table.clone().join("_med").join("watermarks").join(format!("{number:016x}.json"))
+    folder(table).join(format!("{number:016x}.json"))
+}
+
+fn folder(table: &Path) -> Path {
+    table.clone().join("_med").join("watermarks")
 }

@@ -14,7 +14,7 @@ use polars::prelude::{DataFrame, PolarsError, SortMultipleOptions};
 pub use definition::FeatureGroupDefinition;
 pub use record::InsertRecord;
 
-use crate::delta::{Change, DeltaEngine, DeltaTable, Plan, Removed};
+use crate::delta::{Change, DeltaEngine, DeltaTable, Plan, Removed, foreign};
 use crate::filter::{Filter, Value};
 use crate::{Batch, Commit, Result, StoreError, TableVersion, layout, object, sealed};
 use upsert::Merged;
@@ -187,6 +187,11 @@ impl FeatureGroup {
                     }
                 };
                 let merged = merge(&rows, &incoming, &keys)?;
+                if merged.repeated > 0 {
+                    let (version, foreign) = stored.origin()?;
+                    let (group, columns, rows) = (id.clone(), keys.clone(), merged.repeated);
+                    return Err(StoreError::RepeatedKeys { group, version, columns, rows, foreign });
+                }
                 let change = match (merged.inserted, merged.updated + merged.removed) {
                     (0, 0) => None,
                     (_, 0) => Some(Change::append(merged.new_rows.clone())),
@@ -253,10 +258,22 @@ impl FeatureGroup {
     /// All rows of the latest version, or of the one asked for, sorted by primary key and event time.
     ///
     /// # Errors
-    /// When there is no such version, a file is damaged, or the rows are not of the schema.
+    /// When there is no such version, a file is damaged, or the rows are not of the schema. When another program brought rows whose key
+    /// was there; `table().read` has them all.
     pub async fn read(&self, version: Option<Version>) -> Result<Table> {
         let table = self.table.read(version).await?;
-        self.table.parse(sort(table.frame(), &self.definition.row_key())?)
+        let keys = self.definition.row_key();
+        let rows = sort(table.frame(), &keys)?;
+        let repeated = upsert::repeated(&rows, &keys)?;
+        if repeated > 0 {
+            let version = match version {
+                Some(version) => version,
+                None => self.table.version().await?,
+            };
+            let (group, foreign) = (self.definition.id(), foreign(&self.history().await?));
+            return Err(StoreError::RepeatedKeys { group, version, columns: keys, rows: repeated, foreign });
+        }
+        self.table.parse(rows)
     }
 
     /// All rows as they were at this time, by the clocks of those who wrote.

@@ -22,6 +22,8 @@ pub(super) struct Merged {
     pub(super) unchanged: u64,
     /// Stored rows of the incoming times that are not among the incoming ones.
     pub(super) removed: u64,
+    /// Stored rows whose key another stored row has.
+    pub(super) repeated: usize,
 }
 
 impl Merged {
@@ -59,7 +61,7 @@ fn failed(source: PolarsError) -> StoreError {
 }
 
 /// Finds, for each incoming row, the stored one of its key, and compares their content. Keys of either side must be
-/// unique and without nulls. Linear in both.
+/// unique and without nulls; stored rows of which that is not true are counted. Linear in both.
 pub(super) fn merge(stored: &DataFrame, incoming: &DataFrame, keys: &[String]) -> Result<Merged> {
     let stored = stored.select(incoming.get_column_names()).map_err(failed)?;
     let stored_keys = row_keys(&stored, keys)?;
@@ -84,6 +86,7 @@ pub(super) fn merge(stored: &DataFrame, incoming: &DataFrame, keys: &[String]) -
         updated: changed.len() as u64,
         unchanged: (pairs.len() - changed.len()) as u64,
         removed: 0,
+        repeated: stored_keys.len() - places.len(),
         new_rows: take(incoming, new.into_iter())?,
         stored,
         stays,
@@ -125,6 +128,20 @@ fn rows_differ(stored: &DataFrame, incoming: &DataFrame, pairs: &[(usize, usize)
         }
     }
     Ok(differs)
+}
+
+/// Rows of a frame sorted by `keys` that have the key of the row before.
+pub(super) fn repeated(sorted: &DataFrame, keys: &[String]) -> Result<usize> {
+    let Some(last) = sorted.height().checked_sub(1) else { return Ok(0) };
+    let mut same = vec![true; last];
+    for name in keys {
+        let column = sorted.column(name).map_err(failed)?.as_materialized_series();
+        let differs = column.head(Some(last)).not_equal_missing(&column.tail(Some(last))).map_err(failed)?;
+        for (same, differs) in same.iter_mut().zip(differs.iter()) {
+            *same &= differs == Some(false);
+        }
+    }
+    Ok(same.iter().filter(|same| **same).count())
 }
 
 /// Checks that key columns have no nulls and that no key is there twice.
@@ -215,6 +232,16 @@ mod tests {
         assert_eq!(ids, [Some(3), Some(1), Some(4)]);
         let again = replace(&merged.all_rows().unwrap(), &frame(&incoming), &keys(), "text").unwrap();
         assert_eq!((again.inserted, again.updated, again.removed), (0, 0, 0));
+    }
+
+    #[test]
+    fn repeated_rows_are_counted() {
+        let rows =
+            [(1, "a", None), (1, "a", Some(1.0)), (1, "b", None), (2, "b", None), (2, "b", None), (2, "b", None)];
+        assert_eq!(repeated(&frame(&rows), &keys()).unwrap(), 3);
+        assert_eq!(repeated(&frame(&rows[..1]), &keys()).unwrap(), 0);
+        assert_eq!(repeated(&frame(&[]), &keys()).unwrap(), 0);
+        assert_eq!(merge(&frame(&rows), &frame(&[(2, "b", None)]), &keys()).unwrap().repeated, 3);
     }
 
     #[test]

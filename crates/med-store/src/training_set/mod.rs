@@ -4,6 +4,7 @@
 //! and statistics. Parts are Parquet files under their own digest. A set can be read back years later, verified; and it can be
 //! made again from the groups' versions, which must give the same bytes.
 
+mod frozen;
 mod split;
 
 use std::sync::Arc;
@@ -13,6 +14,7 @@ use object_store::path::Path;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+pub(crate) use frozen::Frozen;
 use split::Keys;
 pub use split::Split;
 
@@ -191,6 +193,9 @@ impl FeatureView {
     /// When a version can no longer be read, or a part has other content.
     pub async fn reproduce(&self, set: &TrainingSet) -> Result<Fingerprint> {
         let manifest = set.manifest();
+        for part in &manifest.parts {
+            Frozen::of(manifest, part).is_there(&self.engine).await?;
+        }
         let view = self.at(&manifest.versions).await?;
         let mut given = Vec::new();
         if matches!(manifest.split, Split::Given { .. }) {
@@ -265,6 +270,7 @@ impl TrainingSet {
         let path = data(&layout::training_sets(&manifest.view, manifest.view_version), found.fingerprint);
         match object::get_verified(&**self.engine.store(), &path, found.fingerprint).await? {
             Some(bytes) => parquet::read_table(&path, bytes, self.engine.keys()),
+            None if let Some(erased) = Frozen::of(manifest, found).erased(&self.engine).await? => Err(erased),
             None => Err(StoreError::NotFound { what: "training data", name: path.to_string(), near: Vec::new() }),
         }
     }

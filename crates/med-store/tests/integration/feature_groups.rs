@@ -3,7 +3,7 @@ use med_schema::{
     Admitted, CheckResult, Checked, Column, GatePolicy, Kind, Report, Role, Schema, SuiteDocument, Table, ValueType,
     Version,
 };
-use med_store::{FeatureGroupDefinition, Outcome, StoreError};
+use med_store::{FeatureGroupDefinition, Outcome, StoreError, Value};
 use polars::prelude::{DataFrame, IdxCa, NamedFrom};
 use url::Url;
 
@@ -362,5 +362,25 @@ fn an_upsert_reads_and_writes_the_files_of_its_keys() {
         assert_eq!((commit.updated, commit.inserted), (0, 1));
         let kept = group.table().files().unwrap().iter().filter(|f| files.contains(f)).count();
         assert_eq!(kept, 3);
+    }
+}
+
+/// Keys that are there twice come from other programs, or from an append that looks at no key.
+#[test]
+fn repeated_keys_are_an_error_where_the_key_counts() {
+    for lake in lakes() {
+        let group = lake.lake.feature_group(definition()).unwrap();
+        group.insert(run("a"), &admit(clients(0..5, 1.0))).unwrap();
+        group.table().append(run("b"), &admit(clients(3..6, 2.0))).unwrap();
+        let error = group.read(None).unwrap_err();
+        assert!(matches!(&error, StoreError::RepeatedKeys { rows: 2, version: Version(2), .. }), "{error}");
+        let error = group.insert(run("c"), &admit(clients(4..5, 3.0))).unwrap_err().to_string();
+        assert!(error.contains("version 2: ") && error.contains("no version of another program"), "{error}");
+        assert_eq!(group.table().read(None).unwrap().n_rows(), 8, "looked at without the key");
+        assert_eq!(group.read(Some(Version(1))).unwrap().n_rows(), 5);
+        let gone = [3, 4].map(|n| vec![Value::from(&*format!("client-{n:05}"))]);
+        assert_eq!(group.forget(run("d"), &gone).unwrap().removed, 4);
+        assert_eq!(group.insert(run("e"), &admit(clients(3..5, 1.0))).unwrap().inserted, 2);
+        assert_eq!(group.read(None).unwrap().n_rows(), 6);
     }
 }

@@ -67,12 +67,19 @@ pub(crate) enum LakeCommand {
         #[arg(long, value_name = "NAME")]
         nullable: Vec<String>,
     },
-    /// Takes away a client's rows, whatever their time. Former versions keep them until a vacuum.
+    /// Takes away a client's rows, whatever their time, from a feature group, from predictions and from quarantine, and lists what
+    /// else holds the client. Former versions of the group keep the rows until a vacuum.
+    #[command(
+        after_help = "Example:\n  med lake forget medical_costs client-00042 --training-sets\n  med lake vacuum medical_costs --retain-days 0"
+    )]
     Forget {
         /// The feature group.
         group: String,
         /// The client, as its primary key column has it.
         client: String,
+        /// Erase frozen training sets that hold the client: they can be neither read nor made again.
+        #[arg(long)]
+        training_sets: bool,
     },
     /// Takes away files that only older versions need.
     Vacuum {

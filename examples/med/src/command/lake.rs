@@ -7,7 +7,7 @@ use anyhow::{Context, bail, ensure};
 use chrono::{DateTime, TimeDelta, Utc};
 use med_schema::{Column, Fingerprint, Kind, RunId, Schema, ValueType, Version};
 use med_store::blocking::{FeatureGroup, Lakehouse};
-use med_store::{ArtifactKind, Compaction, LineageStep, ResultKind, StoreError, Vacuum, Value, open_lineage};
+use med_store::{ArtifactKind, Compaction, Forget, LineageStep, ResultKind, StoreError, Vacuum, Value, open_lineage};
 use serde_json::json;
 
 use crate::cli::{LakeArgs, LakeCommand};
@@ -62,12 +62,18 @@ pub(crate) fn run(args: &LakeArgs) -> anyhow::Result<Outcome> {
             let version = group.table().version()?;
             output::json(&json!({ "version": version, "columns": group.definition().schema.columns() }))?;
         }
-        LakeCommand::Forget { group, client } => {
+        LakeCommand::Forget { group, client, training_sets } => {
             let group = lake.open_feature_group(group, None)?;
             let value = key_value(&group, client)?;
             let run = named("forget", [&group.definition().id(), client, &group.table().version()?.to_string()]);
-            let commit = group.forget(&run, &[vec![value]])?;
-            output::json(&json!({ "version": commit.version, "removed": commit.removed }))?;
+            let definition = group.definition();
+            let asked = Forget {
+                group: definition.name.clone(),
+                version: Some(definition.version),
+                client: vec![value],
+                training_sets: *training_sets,
+            };
+            output::json(&lake.forget(&run, &asked)?)?;
         }
         LakeCommand::Vacuum { group, retain_days, dry_run } => {
             let table = lake.open_feature_group(group, None)?.table();

@@ -1,12 +1,137 @@
 //! `med lake` beyond reading, and `med report`.
 
+use std::path::{Path, PathBuf};
+
 use chrono::{DateTime, Duration, Utc};
+use med_schema::{CsvOptions, Table};
 use med_store::blocking::Lakehouse;
 use med_store::{Artifact, ArtifactKind};
-use serde_json::Value;
+use polars::prelude::{DataFrame, IntoColumn, NamedFrom, Series};
+use serde_json::{Value, json};
 
 use crate::med;
 use crate::pipeline::{change, filled};
+
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    entries.flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] }).collect()
+}
+
+fn ids(file: &Path) -> Vec<String> {
+    let table = Table::read(file, &CsvOptions::default()).unwrap();
+    let Ok(column) = table.frame().column("client_id") else { return Vec::new() };
+    column.str().unwrap().iter().flatten().map(str::to_owned).collect()
+}
+
+/// Files of a lake that hold a client, as bytes or as a row of a Parquet file, by their path in the lake.
+fn holding(lake: &Path, client: &str) -> Vec<String> {
+    let holds = |path: &PathBuf| {
+        let bytes = std::fs::read(path).unwrap();
+        let data = path.extension().is_some_and(|e| e == "parquet") && !path.to_str().unwrap().contains("_delta_log");
+        bytes.windows(client.len()).any(|window| window == client.as_bytes())
+            || data && ids(path).iter().any(|id| id == client)
+    };
+    let mut found: Vec<String> = files(lake)
+        .iter()
+        .filter(|path| holds(path))
+        .map(|path| path.strip_prefix(lake).unwrap().to_str().unwrap().replace('\\', "/"))
+        .collect();
+    found.sort();
+    found
+}
+
+/// What a forgetting lists of these kinds: objects, and whether they are erased.
+fn listed(forgotten: &Value, kinds: &[&str]) -> Vec<(String, bool)> {
+    let places = forgotten["places"].as_array().unwrap().iter();
+    places
+        .filter(|place| kinds.contains(&place["place"].as_str().unwrap()))
+        .map(|place| (place["object"].as_str().unwrap().to_owned(), place["erased"].as_bool().unwrap()))
+        .collect()
+}
+
+#[test]
+fn a_client_is_forgotten_everywhere_or_the_place_is_named() {
+    let folder = filled();
+    let lake = folder.path().join("lake");
+    let run = med(folder.path(), &["lake", "ls"]).passed()["runs"][0].as_str().unwrap().to_owned();
+    let predictions = format!("predictions/{run}/predictions.parquet");
+    let client = ids(&lake.join(&predictions)).swap_remove(3);
+
+    let first = med(folder.path(), &["lake", "forget", "medical_costs", &client]).passed();
+    assert_eq!(first["removed"], 1);
+    assert_eq!(listed(&first, &["feature_group"]), [("medical_costs_v1".to_owned(), true)]);
+    assert_eq!(listed(&first, &["predictions"]), [(predictions.clone(), true)]);
+    assert_eq!(ids(&lake.join(&predictions)).len(), 999);
+    let sets = listed(&first, &["training_set"]);
+    assert!(matches!(&sets[..], [(_, false)]), "{first}");
+    assert_eq!(
+        listed(&first, &["model"]).len(),
+        med(folder.path(), &["model", "show", "annual_medical_cost"]).passed()["versions"].as_array().unwrap().len()
+    );
+
+    let second = med(folder.path(), &["lake", "forget", "medical_costs", &client, "--training-sets"]).passed();
+    assert_eq!(listed(&second, &["training_set"]), [(sets[0].0.clone(), true)]);
+    assert!(!lake.join(&sets[0].0).exists());
+    med(folder.path(), &["lake", "vacuum", "medical_costs", "--retain-days", "0"]).passed();
+    let third = med(folder.path(), &["lake", "forget", "medical_costs", &client]).passed();
+    let left: Vec<String> =
+        listed(&third, &["former_version", "other_table", "training_set", "watermark", "log", "other"])
+            .into_iter()
+            .map(|(object, _)| object)
+            .collect();
+    assert_eq!(holding(&lake, &client), left, "{third}");
+    assert!(left.iter().all(|object| object.contains("/_delta_log/")), "{third}");
+
+    // The source has the client still: the run says what stands in its way, and brings nothing back by itself.
+    let refused = med(folder.path(), &["run"]).refused();
+    assert!(refused.contains("was erased by forget-"), "{refused}");
+}
+
+/// Appends rows to a group as another program would: a file, and an entry of the log without digests.
+fn append_as_another_program(lake: &Path, group: &str, rows: &Table) {
+    let table = lake.join("feature_groups").join(group);
+    let log = table.join("_delta_log");
+    let versions = files(&log).iter().filter(|path| path.extension().is_some_and(|e| e == "json")).count();
+    let name = format!("part-{versions}.parquet");
+    let size = rows.write(&table.join(&name)).unwrap();
+    let entry = [
+        json!({"add": {"path": name, "partitionValues": {}, "size": size, "modificationTime": 1, "dataChange": true}}),
+        json!({"commitInfo": {"operation": "WRITE", "engineInfo": "delta-rs:py-1.6.6"}}),
+    ];
+    std::fs::write(log.join(format!("{versions:020}.json")), entry.map(|line| line.to_string()).join("\n")).unwrap();
+}
+
+#[test]
+fn rows_of_another_program_stay_and_repeated_keys_are_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let printed = med(folder.path(), &["run"]);
+    let first = printed.stdout.clone();
+    printed.passed();
+    med(folder.path(), &["lake", "read", "medical_costs", "--out", "all.parquet"]).passed();
+    let all = Table::read(&folder.path().join("all.parquet"), &CsvOptions::default()).unwrap();
+    let ours = all.take(&[0]).unwrap();
+    let mut columns = ours.frame().columns().to_vec();
+    let at = columns.iter().position(|column| column.name() == "client_id").unwrap();
+    columns[at] = Series::new("client_id".into(), ["client-of-another-program"]).into_column();
+    let theirs = Table::parse(DataFrame::new(1, columns).unwrap(), ours.schema().clone()).unwrap();
+    let lake = folder.path().join("lake");
+    append_as_another_program(&lake, "medical_costs_v1", &theirs);
+
+    let again = med(folder.path(), &["run"]);
+    assert_eq!(again.code, 0, "{}", again.stderr);
+    assert_eq!(again.stdout, first, "the run is what it was");
+    let read = med(folder.path(), &["lake", "read", "medical_costs", "--out", "more.parquet"]).passed();
+    assert_eq!(read["rows"], 5001, "and the rows beside its own stay");
+
+    append_as_another_program(&lake, "medical_costs_v1", &ours);
+    for arguments in [vec!["run"], vec!["lake", "read", "medical_costs", "--out", "more.parquet"]] {
+        let refused = med(folder.path(), &arguments).refused();
+        for part in ["medical_costs_v1, version 3: 1 rows repeat a key", "version 3 (WRITE by delta-rs:py-1.6.6)"] {
+            assert!(refused.contains(part), "{part}: {refused}");
+        }
+    }
+    med(folder.path(), &["lake", "read", "medical_costs", "--version", "2", "--out", "more.parquet"]).passed();
+}
 
 #[test]
 fn a_client_is_forgotten_and_the_files_of_former_versions_go() {
