@@ -175,6 +175,14 @@ pub enum StoreError {
         /// Everything that forbids it.
         differences: Vec<String>,
     },
+    /// A table that another program set up in a way that Med does not write.
+    #[error("table {table} cannot be written: {reason}")]
+    Unwritable {
+        /// The table.
+        table: String,
+        /// What stands in the way.
+        reason: String,
+    },
     /// A key column that cannot be one.
     #[error("feature group {group}: column {column:?} cannot be a key: {reason}")]
     Key {

@@ -14,6 +14,8 @@ mod evolution;
 mod faulty;
 #[path = "integration/feature_groups.rs"]
 mod feature_groups;
+#[path = "integration/foreign.rs"]
+mod foreign;
 #[path = "integration/forget.rs"]
 mod forget;
 #[path = "integration/interop.rs"]

@@ -101,6 +101,7 @@ pub(super) fn commit(
         if let Some(version) = committed_by(engine, table, &snapshot, run)? {
             return Ok(Commit::without_effect(version, Outcome::AlreadyDone));
         }
+        data_file::check_names(table, &snapshot)?;
         let Plan { change, inserted, updated, unchanged, removed } =
             plan(&Stored { engine, table, snapshot: &snapshot })?;
         let change = match change {

@@ -6,6 +6,8 @@ use arrow_array::StructArray;
 use delta_kernel::FileMeta;
 use delta_kernel::expressions::{ColumnName, Scalar};
 use delta_kernel::schema::{DataType as DeltaType, StructType};
+use delta_kernel::snapshot::SnapshotRef;
+use delta_kernel::table_features::ColumnMappingMode;
 use delta_kernel::transaction::{BoundWriteContext, Transaction};
 use delta_kernel_default_engine::build_add_file_metadata;
 use delta_kernel_default_engine::parquet::DataFileMetadata;
@@ -13,7 +15,7 @@ use delta_kernel_default_engine::stats::FileStatsAccumulator;
 use med_schema::{Fingerprint, RunId};
 use object_store::ObjectStoreExt;
 use object_store::path::Path;
-use polars::prelude::{AnyValue, DataFrame, DataType, IdxCa, IdxSize, NamedFrom};
+use polars::prelude::{AnyValue, DataFrame, DataType, IdxCa, IdxSize, NamedFrom, PolarsResult};
 use url::Url;
 
 use super::change::Part;
@@ -29,6 +31,52 @@ pub(super) struct Writer<'a> {
     /// Columns with Bloom filters.
     pub(super) keys: &'a [String],
 }
+
+/// Refuses tables whose files name columns otherwise than the table does: what is written here would be read as missing values.
+pub(super) fn check_names(table: &Path, snapshot: &SnapshotRef) -> Result<()> {
+    match snapshot.table_configuration().column_mapping_mode() {
+        ColumnMappingMode::None => Ok(()),
+        mode => Err(StoreError::Unwritable {
+            table: table.to_string(),
+            reason: format!(
+                "version {} maps its columns to other names in files (delta.columnMapping.mode {mode:?}), expected none; \
+                 it can be read, and copied into a new table",
+                snapshot.version()
+            ),
+        }),
+    }
+}
+
+/// Refuses missing values where another program said that there are none.
+fn check_nulls(table: &Path, schema: &StructType, rows: &DataFrame) -> Result<()> {
+    for field in schema.fields().filter(|field| !field.is_nullable()) {
+        let missing = rows.column(field.name()).map_or(0, |column| column.null_count());
+        if missing > 0 {
+            let (name, height) = (field.name(), rows.height());
+            let reason = format!("its column {name:?} takes no missing values, found {missing} of {height} rows");
+            return Err(StoreError::Unwritable { table: table.to_string(), reason });
+        }
+    }
+    Ok(())
+}
+
+/// Whether bounds of this column can be in the log: readers know no years but 1 to 9999 there.
+fn has_bounds(rows: &DataFrame, name: &str) -> bool {
+    let Ok(column) = rows.column(name) else { return true };
+    let range = match column.dtype() {
+        DataType::Date => FIRST_DAY..=LAST_DAY,
+        DataType::Datetime(..) => FIRST_DAY * MICROS_A_DAY..=(LAST_DAY + 1) * MICROS_A_DAY - 1,
+        _ => return true,
+    };
+    let physical = column.to_physical_repr();
+    let bound = |value: PolarsResult<polars::prelude::Scalar>| value.ok().and_then(|v| v.value().extract::<i64>());
+    [bound(physical.min_reduce()), bound(physical.max_reduce())].into_iter().flatten().all(|v| range.contains(&v))
+}
+
+/// Days from 1970-01-01 of 0001-01-01 and of 9999-12-31.
+const FIRST_DAY: i64 = -719_162;
+const LAST_DAY: i64 = 2_932_896;
+const MICROS_A_DAY: i64 = 86_400_000_000;
 
 /// Writes the rows, a file for each partition, and stages the files. `widened` is the schema that comes with them, if it has
 /// other types than the one the table has. A file whose time is not given counts as written when the store says so, and after the
@@ -166,8 +214,10 @@ fn write_one(
     let batch = arrow::to_batch(rows)?;
     let failed = failed(table, "write a data file of");
     let schema = widened.unwrap_or_else(|| context.physical_data_schema());
+    check_nulls(table, schema, rows)?;
     // The log is plain: it has no bounds of encrypted columns.
-    let told = |column: &&ColumnName| !column.path().iter().any(|name| engine.keys().has(name));
+    let told =
+        |column: &&ColumnName| column.path().iter().all(|name| !engine.keys().has(name) && has_bounds(rows, name));
     let told: Vec<ColumnName> = context.stats_columns().iter().filter(told).cloned().collect();
     let mut statistics = FileStatsAccumulator::new(&told, schema);
     statistics.merge(&batch).map_err(&failed)?;

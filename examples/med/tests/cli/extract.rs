@@ -76,6 +76,22 @@ pub(crate) fn brings_what_is_new(lake: &str) {
     assert!(extract(folder, lake, "kind", &[]).refused().contains("key"));
 }
 
+/// Within the lag a row is read again and again; what it was once says nothing of what the lake has now.
+#[test]
+fn a_row_that_goes_back_to_what_it_was_is_followed() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    claims(folder);
+    for kind in ["visit", "lab", "visit"] {
+        change(folder, &format!("UPDATE claims SET kind = '{kind}' WHERE id = 1"));
+        extract(folder, "lake", "id", &["--cents", "paid", "--lag", "86400"]).passed();
+        med(folder, &["lake", "read", "claims", "--out", "all.csv"]).passed();
+        let text = std::fs::read_to_string(folder.join("all.csv")).unwrap();
+        let row = text.lines().find(|line| line.starts_with("1,")).unwrap();
+        assert!(row.contains(kind), "{row}, expected {kind}");
+    }
+}
+
 #[test]
 fn rows_without_a_cursor_need_an_event_time_of_their_own() {
     let folder = tempfile::tempdir().unwrap();

@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 use med_etl::transform::{Cast, Transform};
 use med_etl::{Connection, Extract, Extracted, ExtractionReport, Incremental};
 use med_quality::Suite;
-use med_schema::{Fingerprint, GatePolicy, RunId, Schema, Table, ValueType};
+use med_schema::{Fingerprint, GatePolicy, RunId, Schema, Table, ValueType, Version};
 use med_store::blocking::{FeatureGroup, Lakehouse};
 use med_store::{
     Artifact, ArtifactKind, Batch, FeatureGroupDefinition, LineageStep, Outcome as Written, ResultKind, StoreError,
@@ -43,6 +43,7 @@ pub(super) fn bring(
         Err(error) => return Err(error.into()),
     };
     let domain = domain(args);
+    let at = known.as_ref().map(|group| group.table().version()).transpose()?;
     let incremental = Incremental::new(cursor, &args.key)?.lag(args.lag).null_cursor(match args.null_cursor {
         NullCursor::Fail => med_etl::NullCursor::Fail,
         NullCursor::Include => med_etl::NullCursor::Include,
@@ -65,7 +66,7 @@ pub(super) fn bring(
         Some(fingerprint) => fingerprint,
         None => table.fingerprint()?,
     };
-    let run = run_id(&report, read, &domain)?;
+    let run = run_id(&report, read, &domain, at)?;
     let source = domain.clone();
     set_aside(args, &lake, &run, quarantined)?;
     let rows = table.n_rows();
@@ -163,9 +164,10 @@ fn prepared(table: Table, event_time: &str) -> anyhow::Result<Table> {
     Ok(table.with_schema(schema)?)
 }
 
-/// The same rows, read up to the same watermark, are the same run: bringing them again changes nothing.
-fn run_id(report: &ExtractionReport, rows: Fingerprint, domain: &str) -> anyhow::Result<RunId> {
-    let up_to = serde_json::to_vec(&report.watermark)?;
+/// The same rows, read up to the same watermark for the same version of the group, are the same run: two that are at it at once bring them
+/// once. For another version they are another run, since a row that went from one value to another and back has to follow.
+fn run_id(report: &ExtractionReport, rows: Fingerprint, domain: &str, at: Option<Version>) -> anyhow::Result<RunId> {
+    let up_to = serde_json::to_vec(&(&report.watermark, at))?;
     Ok(RunId::derived_from([rows, Fingerprint::of(&up_to), Fingerprint::of(domain.as_bytes())]))
 }
 
