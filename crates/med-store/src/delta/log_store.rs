@@ -196,17 +196,16 @@ impl LogStore {
     }
 
     async fn put_entry(&self, to: &Path, number: u64, bytes: PutPayload, how: PutOptions) -> Result<PutResult> {
-        let previous = match neighbour(to, number.checked_sub(1)) {
-            None => None,
-            Some(before) => {
-                let known = self.seen().link(&before).found;
-                match known {
-                    Some(found) => Some(found),
-                    // It lies behind a checkpoint and was not read; it may also have been cleared away.
-                    None => self.bytes(&before).await?.map(Fingerprint::of),
-                }
-            }
-        };
+        let mut previous = None;
+        // Read anew: what is remembered may be of a table that is no more. Behind a checkpoint it may have been cleared away.
+        if let Some(before) = neighbour(to, number.checked_sub(1))
+            && let Some(entry) = self.bytes(&before).await?
+        {
+            let found = Fingerprint::of(&entry);
+            let known = self.seen().link(&before).found.replace(found);
+            compare(&before, known, found)?;
+            previous = Some(found);
+        }
         let entry = sealed_log::seal_entry(to, &Bytes::from(bytes), previous).map_err(refused)?;
         self.inner.put_opts(to, entry.into(), how).await
     }

@@ -60,18 +60,10 @@ fn fill(lake: &Lakehouse) {
         .unwrap();
     let set = view.training_set(&run("load"), Split::Client { seed: 1, test_share: 0.3 }).unwrap();
     let manifest = set.manifest();
-    lake.lineage()
-        .record(&LineageStep {
-            run: run("load"),
-            job: "train".to_owned(),
-            at: DateTime::UNIX_EPOCH,
-            code: "test".to_owned(),
-            inputs: vec![
-                Artifact::new(ArtifactKind::TrainingSet, "cost_v1").version(Version(1)).fingerprint(manifest.digest),
-            ],
-            outputs: vec![Artifact::new(ArtifactKind::Model, "cost").version(Version(3))],
-        })
-        .unwrap();
+    let set = Artifact::new(ArtifactKind::TrainingSet, "cost_v1").version(Version(1)).fingerprint(manifest.digest);
+    let model = Artifact::new(ArtifactKind::Model, "cost").version(Version(3));
+    let step = LineageStep::new(run("load"), "train", DateTime::UNIX_EPOCH, "test").inputs([set]).outputs([model]);
+    lake.lineage().record(&step).unwrap();
 }
 
 fn kinds(forgotten: &Forgotten) -> Vec<(PlaceKind, Option<u64>, bool)> {
