@@ -148,7 +148,7 @@ mod tests {
 {"txn":{"appId":"somebody","version":3}}
 "#;
         let parsed = parse(Version(7), text, DateTime::UNIX_EPOCH).unwrap();
-        assert_eq!((parsed.version, parsed.operation.as_str(), parsed.run), (Version(7), "WRITE", None));
+        assert_eq!((parsed.version, parsed.operation.as_str(), parsed.run.clone()), (Version(7), "WRITE", None));
         assert_eq!(parsed.metrics, BTreeMap::from([("num_added_rows".to_owned(), 3)]));
         assert!(parsed.is_foreign());
         assert_eq!(foreign(&[parsed.clone()]), "version 7 (WRITE by delta-rs:1)");
