@@ -9,7 +9,7 @@ use rayon::prelude::*;
 
 use super::binning::{Binned, Tracks};
 use super::derivatives::{Derivatives, Units, to_integer};
-use crate::kernel::{prefetch, vectorised};
+use crate::kernel::{add_both, prefetch, vectorised};
 
 /// Cells of a track: one for each value of a byte.
 pub(super) const CELLS: usize = 256;
@@ -76,6 +76,7 @@ pub(super) struct Narrow(u64);
 
 /// Gradient; Hessian above count. Rows without derivatives (weight zero) do not count.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[repr(align(16))]
 pub(super) struct Wide([u64; 2]);
 
 #[cfg(test)]
@@ -126,8 +127,7 @@ impl Cell for Wide {
 
     #[inline(always)]
     fn add(&mut self, other: Self) {
-        self.0[0] = self.0[0].wrapping_add(other.0[0]);
-        self.0[1] = self.0[1].wrapping_add(other.0[1]);
+        add_both(&mut self.0, other.0);
     }
 
     #[inline(always)]
