@@ -112,9 +112,9 @@ impl<'a> Rounds<'a> {
     ) -> Self {
         let n = part.y.len();
         let hessians = match (loss.has_constant_hessian(), part.weights) {
-            (true, None) => Hessians::One,
-            (true, Some(weights)) => Hessians::Fixed(weights.iter().map(|&w| w as f32).collect()),
-            (false, _) => Hessians::Each(vec![0.0; n]),
+            (true, None) => None,
+            (true, Some(_)) => Some(Hessians::Fixed),
+            (false, _) => Some(Hessians::Each),
         };
         Self {
             part,
@@ -122,19 +122,15 @@ impl<'a> Rounds<'a> {
             metric: Metric::new(loss, part),
             learning_rate,
             grower: Grower::new(binned, growth),
-            derivatives: Derivatives { gradients: vec![0.0; n], hessians },
+            derivatives: Derivatives::zero(n, hessians),
             scores: part.scores(base),
         }
     }
 
     /// Derivatives at the present scores; gives the metric there.
     pub(super) fn refresh(&mut self) -> Result<f64, FitError> {
-        let hessians = match &mut self.derivatives.hessians {
-            Hessians::Each(hessians) => Some(hessians.as_mut_slice()),
-            Hessians::One | Hessians::Fixed(_) => None,
-        };
         let rows = Rows { y: self.part.y, scores: &self.scores, weights: self.part.weights };
-        let sum = self.metric.pass.derivatives(rows, &mut self.derivatives.gradients, hessians);
+        let sum = self.metric.pass.derivatives(rows, &mut self.derivatives);
         Ok(self.metric.mean(sum.map_err(|_| overflow("a gradient"))?))
     }
 

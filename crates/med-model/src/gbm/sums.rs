@@ -42,10 +42,11 @@ const LANES: usize = 8;
 impl GridSum {
     /// Adds these terms. Meant for vectors: call it within `vectorised`.
     #[inline(always)]
-    pub(super) fn add(&mut self, terms: &[f64], grid: Grid) {
+    pub(super) fn add<T: Copy + Into<f64>>(&mut self, terms: &[T], grid: Grid) {
         let (mut sums, mut magnitudes, mut largest) = ([0.0; LANES], [0.0; LANES], [0.0_f64; LANES]);
         let whole = terms.chunks_exact(LANES);
         for (lane, &term) in whole.remainder().iter().enumerate() {
+            let term = term.into();
             let rounded = (term + grid.magic) - grid.magic;
             sums[lane] += rounded;
             magnitudes[lane] += rounded.abs();
@@ -53,7 +54,7 @@ impl GridSum {
         }
         for eight in whole {
             for lane in 0..LANES {
-                let term = eight[lane];
+                let term = eight[lane].into();
                 let rounded = (term + grid.magic) - grid.magic;
                 sums[lane] += rounded;
                 magnitudes[lane] += rounded.abs();
@@ -72,6 +73,11 @@ impl GridSum {
         self.sum += other.sum;
         self.magnitude += other.magnitude;
         self.largest = self.largest.max(other.largest);
+    }
+
+    /// A little above the sum of the absolute values of these `n` terms before they were rounded.
+    pub(super) fn bound(&self, grid: Grid, n: usize) -> f64 {
+        self.magnitude + n as f64 * (grid.limit / FIT)
     }
 
     /// The grid to sum on again where this one was too narrow.
