@@ -27,6 +27,8 @@ const TASK: usize = 1 << 15;
 const SCORES: usize = 1 << 16;
 /// Rows compared at once.
 const WORD: usize = 64;
+/// Room behind the rows of a list, to write a word's before it is known how many there are.
+const ROOM: usize = WORD + 8;
 /// Shorter columns stay in a cache.
 const WORTH_FETCHING: usize = 1 << 18;
 /// How many rows ahead the bin of one is fetched.
@@ -69,7 +71,7 @@ pub(super) enum Place {
 #[derive(Debug)]
 pub(super) struct Partition {
     slots: Vec<u8>,
-    /// Room for each row once, and a word more.
+    /// Room for each row once, and [`ROOM`].
     lists: Vec<u32>,
     /// Rows in the lists.
     n_listed: usize,
@@ -82,7 +84,7 @@ pub(super) struct Partition {
 impl Partition {
     pub(super) fn new(n_rows: usize) -> Self {
         let slots = if n_rows >= SLOTTED { vec![0; n_rows] } else { Vec::new() };
-        Self { slots, lists: vec![0; n_rows + WORD], n_listed: 0, spare: Vec::new(), free: Vec::new(), sampled: false }
+        Self { slots, lists: vec![0; n_rows + ROOM], n_listed: 0, spare: Vec::new(), free: Vec::new(), sampled: false }
     }
 
     /// Puts all rows, or those given, into the root.
@@ -157,7 +159,7 @@ impl Partition {
             self.n_listed += shift.scan(&mut self.slots, 0, list.then_some(&mut self.lists[start..]));
         } else {
             let task = |(t, slots): (usize, &mut [u8])| {
-                let mut found = if list { vec![0; slots.len() + WORD] } else { Vec::new() };
+                let mut found = if list { vec![0; slots.len() + ROOM] } else { Vec::new() };
                 let n = shift.scan(slots, t * TASK, list.then_some(&mut found));
                 found.truncate(n);
                 found
@@ -306,7 +308,7 @@ fn split_rows(rows: &mut [u32], spare: &mut [u32], column: &[u8], goes_left: imp
 
 /// The rows of a slot.
 fn list_slot(slots: &[u8], slot: u8, first: u32) -> Vec<u32> {
-    let mut rows = vec![0; slots.len() + WORD];
+    let mut rows = vec![0; slots.len() + ROOM];
     let n = vectorised(
         #[inline(always)]
         || {
@@ -341,23 +343,24 @@ static PLACES: [[u8; 8]; 256] = {
     places
 };
 
-/// Writes the rows of a word that are hit behind the `n` there are; eight places are written at a time, those that are no
-/// hits to be written over. The number of rows then.
+/// Writes the rows of a word that are hit behind the `n` there are. Eight places are written at a time, those that are no
+/// hits to be written over, and no branch asks whether there is one: it would be guessed wrong too often. The number of rows
+/// then; behind the last there must be [`ROOM`].
 #[inline(always)]
-fn list_hits(hits: &[u8; WORD], first: u32, rows: &mut [u32], mut n: usize) -> usize {
+fn list_hits(hits: &[u8; WORD], first: u32, rows: &mut [u32], n: usize) -> usize {
     let (eights, _) = hits.as_chunks::<8>();
+    let Some(rows) = rows[n..].first_chunk_mut::<ROOM>() else { return n };
+    let mut found = 0;
     for (e, eight) in eights.iter().enumerate() {
         let bits = low_bits(eight);
-        if bits == 0 {
-            continue;
-        }
         let base = first + e as u32 * 8;
-        if let Some(out) = rows[n..].first_chunk_mut::<8>() {
+        // Fewer than 64 before the last eight; the remainder spares a check.
+        if let Some(out) = rows[found % WORD..].first_chunk_mut::<8>() {
             *out = PLACES[bits as usize].map(|place| base + u32::from(place));
         }
-        n += bits.count_ones() as usize;
+        found += bits.count_ones() as usize;
     }
-    n
+    n + found
 }
 
 /// Rows of a slot, for which a rule gives one side, go to another slot.
