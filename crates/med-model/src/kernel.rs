@@ -4,9 +4,10 @@
 //! compiles its closure again for newer ones and picks at run time. The compiler reorders no sum and fuses no
 //! multiplication with an addition on its own, so all versions give the same bits.
 //!
-//! All `unsafe` of the crate is here, three calls; elsewhere the compiler refuses it. None of them reads or writes memory
+//! All `unsafe` of the crate is here, five calls; elsewhere the compiler refuses it. None of them reads or writes memory
 //! by an index or pointer, so no bounds can be missed: two call a function compiled for features that were just
-//! detected, one is a prefetch, which is defined for any address. The kernels themselves are safe code with its checks.
+//! detected, one adds numbers by instructions that every processor of the architecture has, one is a prefetch, which is
+//! defined for any address, and one is an advice on pages. The kernels themselves are safe code with its checks.
 
 pub(crate) mod exp;
 
@@ -75,7 +76,8 @@ pub(crate) fn add_both(to: &mut [u64; 2], value: [u64; 2]) {
         use std::arch::x86_64::{_mm_add_epi64, _mm_cvtsi128_si64, _mm_set_epi64x, _mm_unpackhi_epi64};
         // SAFETY: these instructions of SSE2 are on every processor of this architecture, and take and give numbers only.
         *to = unsafe {
-            let (to, value) = (_mm_set_epi64x(to[1] as i64, to[0] as i64), _mm_set_epi64x(value[1] as i64, value[0] as i64));
+            let (to, value) =
+                (_mm_set_epi64x(to[1] as i64, to[0] as i64), _mm_set_epi64x(value[1] as i64, value[0] as i64));
             let sum = _mm_add_epi64(to, value);
             [_mm_cvtsi128_si64(sum) as u64, _mm_cvtsi128_si64(_mm_unpackhi_epi64(sum, sum)) as u64]
         };
@@ -97,6 +99,29 @@ pub(crate) fn prefetch<T>(values: &[T], at: usize) {
     }
     #[cfg(not(target_arch = "x86_64"))]
     let _ = (values, at);
+}
+
+/// These zeros in large pages, where the system has any: of small ones there are so many that to look up where they are takes
+/// longer than to read them. Not to be called on memory that was written to: that stays where it is.
+pub(crate) fn paged<T>(values: Vec<T>) -> Vec<T> {
+    #[cfg(target_os = "linux")]
+    {
+        /// What pages begin at a multiple of, on all systems.
+        const PAGE: usize = 1 << 16;
+        /// Of fewer bytes there is no large page.
+        const LARGE: usize = 1 << 21;
+        let bytes = std::mem::size_of_val(values.as_slice());
+        if bytes < LARGE {
+            return values;
+        }
+        let start = values.as_ptr().cast::<u8>();
+        let skipped = start.align_offset(PAGE);
+        let len = bytes.saturating_sub(skipped) / PAGE * PAGE;
+        // SAFETY: the whole pages of `len` bytes from there on lie within `values`. The advice changes how the system maps
+        // them and neither their content nor their address; where it does not know the advice it says so and does nothing.
+        let _ = unsafe { libc::madvise(start.wrapping_add(skipped).cast_mut().cast(), len, libc::MADV_HUGEPAGE) };
+    }
+    values
 }
 
 /// Sets of vector instructions that kernels are compiled for.
@@ -149,6 +174,27 @@ mod tests {
         let plain: Vec<f64> = x.iter().map(|v| v * 1.7 + v / 3.0).collect();
         let wide = vectorised(|| x.iter().map(|v| v * 1.7 + v / 3.0).collect::<Vec<_>>());
         assert_eq!(plain, wide);
+    }
+
+    #[test]
+    fn both_sums_wrap_on_their_own() {
+        for (mut to, value) in
+            [([3, 5], [4, u64::MAX - 1]), ([u64::MAX, 0], [2, u64::MAX]), ([1 << 63, 7], [1 << 63, 0])]
+        {
+            let expected = [0, 1].map(|k: usize| to[k].wrapping_add(value[k]));
+            add_both(&mut to, value);
+            assert_eq!(to, expected);
+        }
+    }
+
+    #[test]
+    fn paged_memory_is_zero_and_may_be_written_to() {
+        for n in [0, 5, (1 << 19) + 3, 3 << 20] {
+            let mut values = paged(vec![0_u32; n]);
+            assert!(values.len() == n && values.iter().all(|&v| v == 0));
+            values.iter_mut().zip(0..).for_each(|(v, i)| *v = i);
+            assert!(values.iter().zip(0..).all(|(&v, i)| v == i));
+        }
     }
 
     #[test]

@@ -4,6 +4,8 @@
 //! of two so small that the sum of the absolute values of all of them just fits: heavy tails lose nothing, for the units
 //! follow the sum and not a share of the largest value.
 
+use crate::kernel::paged;
+
 /// First and second derivatives of the objective, one a row.
 #[derive(Debug, Clone)]
 pub(crate) struct Derivatives {
@@ -41,8 +43,8 @@ impl Derivatives {
     /// Room for those of so many rows.
     pub(super) fn zero(n: usize, hessians: Option<Hessians>) -> Self {
         let values = match hessians {
-            None => Values::Gradients(vec![0.0; n]),
-            Some(hessians) => Values::Pairs(vec![[0.0; 2]; n], hessians),
+            None => Values::Gradients(paged(vec![0.0; n])),
+            Some(hessians) => Values::Pairs(paged(vec![[0.0; 2]; n]), hessians),
         };
         Self { values, bounds: Bounds::default() }
     }

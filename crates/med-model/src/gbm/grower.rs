@@ -155,16 +155,18 @@ impl<'a> Grower<'a> {
         leaves.clear();
         let (growth, total) = (&*growth, Sums::default());
         match derivatives.hessians() {
-            None => Round { source, growth, search, partition, pool: narrow, keep, total, rules, binned }
-                .grow(sample.rows, carried, path, leaves),
-            Some(_) => {
-                Round { source, growth, search, partition, pool: wide, keep, total, rules, binned }.grow(
-                    sample.rows,
-                    carried,
-                    path,
-                    leaves,
-                )
-            }
+            None => Round { source, growth, search, partition, pool: narrow, keep, total, rules, binned }.grow(
+                sample.rows,
+                carried,
+                path,
+                leaves,
+            ),
+            Some(_) => Round { source, growth, search, partition, pool: wide, keep, total, rules, binned }.grow(
+                sample.rows,
+                carried,
+                path,
+                leaves,
+            ),
         }
     }
 

@@ -11,7 +11,7 @@ use rayon::prelude::*;
 
 use super::binning::{BinSet, MISSING_BIN};
 use super::histogram::{CELLS, Cell, Source};
-use crate::kernel::{low_bits, prefetch, vectorised};
+use crate::kernel::{low_bits, paged, prefetch, vectorised};
 
 /// The slot of rows that are in a list.
 const LISTED: u8 = 254;
@@ -84,7 +84,14 @@ pub(super) struct Partition {
 impl Partition {
     pub(super) fn new(n_rows: usize) -> Self {
         let slots = if n_rows >= SLOTTED { vec![0; n_rows] } else { Vec::new() };
-        Self { slots, lists: vec![0; n_rows + ROOM], n_listed: 0, spare: Vec::new(), free: Vec::new(), sampled: false }
+        Self {
+            slots,
+            lists: paged(vec![0; n_rows + ROOM]),
+            n_listed: 0,
+            spare: Vec::new(),
+            free: Vec::new(),
+            sampled: false,
+        }
     }
 
     /// Puts all rows, or those given, into the root.

@@ -12,6 +12,7 @@ use super::params::GbdtParams;
 use super::sampling::Sampler;
 use super::sums::exact_sum;
 use crate::FitError;
+use crate::kernel::paged;
 use crate::parameters::Parameters;
 use crate::tree::Tree;
 
@@ -46,10 +47,12 @@ impl<'a> Part<'a> {
 
     /// The scores before the first tree.
     pub(super) fn scores(&self, base: f64) -> Vec<f64> {
+        let mut scores = paged(vec![0.0; self.y.len()]);
         match self.offset {
-            None => vec![base; self.y.len()],
-            Some(offset) => offset.iter().map(|o| base + o).collect(),
+            None => scores.fill(base),
+            Some(offset) => scores.iter_mut().zip(offset).for_each(|(score, o)| *score = base + o),
         }
+        scores
     }
 }
 
