@@ -3,7 +3,7 @@
 use rayon::prelude::*;
 
 use super::super::derivatives::{Bounds, Derivatives, Values};
-use super::super::sums::{Grid, GridSum};
+use super::super::sums::{Grid, GridSum, Magnitude};
 use super::{Loss, RowLoss, Terms, with_loss};
 use crate::kernel::vectorised;
 
@@ -52,16 +52,16 @@ struct Grids {
 #[derive(Debug, Clone, Copy, Default)]
 struct PassSums {
     loss: GridSum,
-    gradient: GridSum,
-    hessian: GridSum,
+    gradient: Magnitude,
+    hessian: Magnitude,
 }
 
 impl PassSums {
     /// Sums on a grid are the same in any order, so tasks may be joined as they end.
     fn merged(mut self, other: Self) -> Self {
         self.loss.merge(other.loss);
-        self.gradient.merge(other.gradient);
-        self.hessian.merge(other.hessian);
+        self.gradient.sum += other.gradient.sum;
+        self.hessian.sum += other.hessian.sum;
         self
     }
 }
@@ -82,9 +82,10 @@ impl Pass {
         loop {
             let (loss, grids) = (&self.loss, self.grids);
             let sums = with_loss!(loss, loss => write_derivatives(loss, rows, &mut derivatives.values, grids));
-            let gradients = settle(&mut self.grids.gradient, sums.gradient, n)?;
-            let hessians = settle(&mut self.grids.hessian, sums.hessian, n)?;
-            if settle(&mut self.grids.loss, sums.loss, n)? & gradients & hessians {
+            let (values, next) = (&derivatives.values, &mut self.grids);
+            let gradients = settle_magnitude(&mut next.gradient, sums.gradient, values, 0)?;
+            let hessians = settle_magnitude(&mut next.hessian, sums.hessian, values, 1)?;
+            if settle(&mut next.loss, sums.loss, n)? & gradients & hessians {
                 derivatives.bounds = Bounds {
                     gradients: sums.gradient.bound(grids.gradient, n),
                     hessians: sums.hessian.bound(grids.hessian, n),
@@ -116,19 +117,36 @@ fn settle(grid: &mut Grid, sum: GridSum, n: usize) -> Result<bool, NotFinite> {
     Ok(wider.is_none())
 }
 
+/// The same for the first or second derivatives.
+fn settle_magnitude(grid: &mut Grid, magnitude: Magnitude, values: &Values, which: usize) -> Result<bool, NotFinite> {
+    if !magnitude.sum.is_finite() {
+        return Err(NotFinite);
+    }
+    if magnitude.fits(*grid) {
+        *grid = Grid::below(4.0 * magnitude.sum);
+        return Ok(true);
+    }
+    let (largest, n) = match values {
+        Values::Gradients(gradients) => (gradients.iter().fold(0.0_f32, |m, g| m.max(g.abs())), gradients.len()),
+        Values::Pairs(pairs, _) => (pairs.iter().fold(0.0_f32, |m, pair| m.max(pair[which].abs())), pairs.len()),
+    };
+    *grid = Grid::below(2.0 * f64::from(largest) * (n + 1) as f64);
+    Ok(false)
+}
+
 fn write_derivatives<L: RowLoss>(loss: &L, rows: Rows<'_>, values: &mut Values, grids: Grids) -> PassSums {
     let gradients_of = |t: usize, gradients: &mut [f32]| {
         let rows = rows.part(t * TASK, gradients.len());
         vectorised(
             #[inline(always)]
-            || blocks(loss, rows, gradients, |to, gradients, _| to.copy_from_slice(gradients), grids),
+            || blocks::<_, _, false>(loss, rows, gradients, |to, gradients, _| to.copy_from_slice(gradients), grids),
         )
     };
     let pairs_of = |t: usize, pairs: &mut [[f32; 2]]| {
         let rows = rows.part(t * TASK, pairs.len());
         vectorised(
             #[inline(always)]
-            || blocks(loss, rows, pairs, side_by_side, grids),
+            || blocks::<_, _, true>(loss, rows, pairs, side_by_side, grids),
         )
     };
     match (rows.y.len() >= PARALLEL, values) {
@@ -154,9 +172,9 @@ fn side_by_side(pairs: &mut [[f32; 2]], gradients: &[f32], hessians: &[f32]) {
     }
 }
 
-/// Called within `vectorised`.
+/// With second derivatives or without. Called within `vectorised`.
 #[inline(always)]
-fn blocks<L: RowLoss, T>(
+fn blocks<L: RowLoss, T, const SECOND: bool>(
     loss: &L,
     rows: Rows<'_>,
     values: &mut [T],
@@ -178,7 +196,9 @@ fn blocks<L: RowLoss, T>(
         }
         sums.loss.add(losses, grids.loss);
         sums.gradient.add(gradients, grids.gradient);
-        sums.hessian.add(hessians, grids.hessian);
+        if SECOND {
+            sums.hessian.add(hessians, grids.hessian);
+        }
         write(values, gradients, hessians);
     }
     sums
