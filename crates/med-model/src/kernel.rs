@@ -4,9 +4,9 @@
 //! compiles its closure again for newer ones and picks at run time. The compiler reorders no sum and fuses no
 //! multiplication with an addition on its own, so all versions give the same bits.
 //!
-//! All `unsafe` of the crate is here, five calls; elsewhere the compiler refuses it. None of them reads or writes memory
+//! All `unsafe` of the crate is here, six calls; elsewhere the compiler refuses it. None of them reads or writes memory
 //! by an index or pointer, so no bounds can be missed: two call a function compiled for features that were just
-//! detected, one adds numbers by instructions that every processor of the architecture has, one is a prefetch, which is
+//! detected, two work on numbers by instructions that every processor of the architecture has, one is a prefetch, which is
 //! defined for any address, and one is an advice on pages. The kernels themselves are safe code with its checks.
 
 pub(crate) mod exp;
@@ -61,11 +61,30 @@ pub(crate) fn vectorised<R>(work: impl FnOnce() -> R) -> R {
     run(Closure(work))
 }
 
-/// The lowest bits of eight bytes, the first byte's lowest.
+/// The lowest bits of 64 bytes, which are 0 or 1, the first byte's lowest.
 #[inline(always)]
-pub(crate) fn low_bits(eight: &[u8; 8]) -> u64 {
-    // A product in which no two of them meet, and whose highest byte they are.
-    u64::from_le_bytes(*eight).wrapping_mul(0x0102_0408_1020_4080) >> 56
+pub(crate) fn bits(bytes: &[u8; 64]) -> u64 {
+    let (eights, _) = bytes.as_chunks::<8>();
+    let eight = |k: usize| u64::from_le_bytes(eights[k]);
+    #[cfg(target_arch = "x86_64")]
+    {
+        use std::arch::x86_64::{_mm_movemask_epi8, _mm_set_epi64x, _mm_slli_epi16};
+        (0..4).fold(0, |word, k| {
+            // SAFETY: these instructions of SSE2 are on every processor of this architecture, and take and give numbers only.
+            let sixteen = unsafe {
+                let bytes = _mm_set_epi64x(eight(2 * k + 1) as i64, eight(2 * k) as i64);
+                // The highest bit of each byte is what is gathered.
+                _mm_movemask_epi8(_mm_slli_epi16::<7>(bytes))
+            };
+            word | (sixteen as u64) << (16 * k)
+        })
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    {
+        // A product in which no two of them meet, and whose highest byte they are.
+        let gathered = |k: usize| eight(k).wrapping_mul(0x0102_0408_1020_4080) >> 56;
+        (0..8).fold(0, |word, k| word | gathered(k) << (8 * k))
+    }
 }
 
 /// Adds two numbers to two that stand together, as one: half the loads and stores of two additions.
@@ -198,10 +217,13 @@ mod tests {
     }
 
     #[test]
-    fn low_bits_of_eight_bytes_are_one_byte() {
-        for byte in 0..=255_u64 {
-            let eight: [u8; 8] = std::array::from_fn(|k| (byte >> k & 1) as u8);
-            assert_eq!(low_bits(&eight), byte);
+    fn bits_of_bytes_are_one_word() {
+        let mut word = 1_u64;
+        for _ in 0..1000 {
+            word = word.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            for word in [word, word & word >> 9 & word << 13, 0, u64::MAX] {
+                assert_eq!(bits(&std::array::from_fn(|k| (word >> k & 1) as u8)), word);
+            }
         }
     }
 }

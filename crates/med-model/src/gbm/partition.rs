@@ -11,7 +11,7 @@ use rayon::prelude::*;
 
 use super::binning::{BinSet, MISSING_BIN};
 use super::histogram::{CELLS, Cell, Source};
-use crate::kernel::{low_bits, paged, prefetch, vectorised};
+use crate::kernel::{bits, paged, prefetch, vectorised};
 
 /// The slot of rows that are in a list.
 const LISTED: u8 = 254;
@@ -355,12 +355,12 @@ static PLACES: [[u8; 8]; 256] = {
 /// then; behind the last there must be [`ROOM`].
 #[inline(always)]
 fn list_hits(hits: &[u8; WORD], first: u32, rows: &mut [u32], n: usize) -> usize {
-    let (eights, _) = hits.as_chunks::<8>();
+    let word = bits(hits);
     let Some(rows) = rows[n..].first_chunk_mut::<ROOM>() else { return n };
     let mut found = 0;
-    for (e, eight) in eights.iter().enumerate() {
-        let bits = low_bits(eight);
-        let base = first + e as u32 * 8;
+    for eight in 0..WORD / 8 {
+        let bits = word >> (8 * eight) & 0xff;
+        let base = first + eight as u32 * 8;
         // Fewer than 64 before the last eight; the remainder spares a check.
         if let Some(out) = rows[found % WORD..].first_chunk_mut::<8>() {
             *out = PLACES[bits as usize].map(|place| base + u32::from(place));
