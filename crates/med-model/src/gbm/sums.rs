@@ -109,9 +109,9 @@ impl Magnitude {
         self.sum < grid.limit
     }
 
-    /// A little above the sum of `n` terms before they were rounded.
+    /// A little above the sum of `n` terms before they were rounded; 0 where all were rounded to it.
     pub(super) fn bound(&self, grid: Grid, n: usize) -> f64 {
-        self.sum + n as f64 * (grid.limit / FIT)
+        if self.sum > 0.0 { self.sum + n as f64 * (grid.limit / FIT) } else { 0.0 }
     }
 }
 
@@ -169,6 +169,7 @@ mod tests {
         assert_eq!(of(&terms, grid), of(&turned, grid));
         let bound = of(&terms, grid).bound(grid, terms.len());
         assert!(bound >= sum && bound <= sum * (1.0 + 1e-9) && of(&terms, grid).fits(grid));
+        assert_eq!(of(&[0.0; 5], grid).bound(grid, 5), 0.0);
         assert!(!of(&terms, Grid::below(0.1 * sum)).fits(Grid::below(0.1 * sum)));
         assert!(!of(&[1.0, f32::INFINITY], grid).sum.is_finite() && of(&[f32::NAN, 1.0], grid).sum.is_nan());
     }
