@@ -4,9 +4,10 @@
 //! compiles its closure again for newer ones and picks at run time. The compiler reorders no sum and fuses no
 //! multiplication with an addition on its own, so all versions give the same bits.
 //!
-//! All `unsafe` of the crate is here, three calls; elsewhere the compiler refuses it. None of them reads or writes memory
+//! All `unsafe` of the crate is here, six calls; elsewhere the compiler refuses it. None of them reads or writes memory
 //! by an index or pointer, so no bounds can be missed: two call a function compiled for features that were just
-//! detected, one is a prefetch, which is defined for any address. The kernels themselves are safe code with its checks.
+//! detected, two work on numbers by instructions that every processor of the architecture has, one is a prefetch, which is
+//! defined for any address, and one is an advice on pages. The kernels themselves are safe code with its checks.
 
 pub(crate) mod exp;
 
@@ -60,11 +61,50 @@ pub(crate) fn vectorised<R>(work: impl FnOnce() -> R) -> R {
     run(Closure(work))
 }
 
-/// The lowest bits of eight bytes, the first byte's lowest.
+/// The lowest bits of 64 bytes, which are 0 or 1, the first byte's lowest.
 #[inline(always)]
-pub(crate) fn low_bits(eight: &[u8; 8]) -> u64 {
-    // A product in which no two of them meet, and whose highest byte they are.
-    u64::from_le_bytes(*eight).wrapping_mul(0x0102_0408_1020_4080) >> 56
+pub(crate) fn bits(bytes: &[u8; 64]) -> u64 {
+    let (eights, _) = bytes.as_chunks::<8>();
+    let eight = |k: usize| u64::from_le_bytes(eights[k]);
+    #[cfg(target_arch = "x86_64")]
+    {
+        use std::arch::x86_64::{_mm_movemask_epi8, _mm_set_epi64x, _mm_slli_epi16};
+        (0..4).fold(0, |word, k| {
+            // SAFETY: these instructions of SSE2 are on every processor of this architecture, and take and give numbers only.
+            let sixteen = unsafe {
+                let bytes = _mm_set_epi64x(eight(2 * k + 1) as i64, eight(2 * k) as i64);
+                // The highest bit of each byte is what is gathered.
+                _mm_movemask_epi8(_mm_slli_epi16::<7>(bytes))
+            };
+            word | (sixteen as u64) << (16 * k)
+        })
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    {
+        // A product in which no two of them meet, and whose highest byte they are.
+        let gathered = |k: usize| eight(k).wrapping_mul(0x0102_0408_1020_4080) >> 56;
+        (0..8).fold(0, |word, k| word | gathered(k) << (8 * k))
+    }
+}
+
+/// Adds two numbers to two that stand together, as one: half the loads and stores of two additions.
+#[inline(always)]
+pub(crate) fn add_both(to: &mut [u64; 2], value: [u64; 2]) {
+    #[cfg(target_arch = "x86_64")]
+    {
+        use std::arch::x86_64::{_mm_add_epi64, _mm_cvtsi128_si64, _mm_set_epi64x, _mm_unpackhi_epi64};
+        // SAFETY: these instructions of SSE2 are on every processor of this architecture, and take and give numbers only.
+        *to = unsafe {
+            let (to, value) =
+                (_mm_set_epi64x(to[1] as i64, to[0] as i64), _mm_set_epi64x(value[1] as i64, value[0] as i64));
+            let sum = _mm_add_epi64(to, value);
+            [_mm_cvtsi128_si64(sum) as u64, _mm_cvtsi128_si64(_mm_unpackhi_epi64(sum, sum)) as u64]
+        };
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    {
+        *to = [to[0].wrapping_add(value[0]), to[1].wrapping_add(value[1])];
+    }
 }
 
 /// Asks for the line of this value, which will be read soon. Random reads of many rows take a third of the time with it.
@@ -78,6 +118,29 @@ pub(crate) fn prefetch<T>(values: &[T], at: usize) {
     }
     #[cfg(not(target_arch = "x86_64"))]
     let _ = (values, at);
+}
+
+/// These zeros in large pages, where the system has any: of small ones there are so many that to look up where they are takes
+/// longer than to read them. Not to be called on memory that was written to: that stays where it is.
+pub(crate) fn paged<T>(values: Vec<T>) -> Vec<T> {
+    #[cfg(target_os = "linux")]
+    {
+        /// What pages begin at a multiple of, on all systems.
+        const PAGE: usize = 1 << 16;
+        /// Of fewer bytes there is no large page.
+        const LARGE: usize = 1 << 21;
+        let bytes = std::mem::size_of_val(values.as_slice());
+        if bytes < LARGE {
+            return values;
+        }
+        let start = values.as_ptr().cast::<u8>();
+        let skipped = start.align_offset(PAGE);
+        let len = bytes.saturating_sub(skipped) / PAGE * PAGE;
+        // SAFETY: the whole pages of `len` bytes from there on lie within `values`. The advice changes how the system maps
+        // them and neither their content nor their address; where it does not know the advice it says so and does nothing.
+        let _ = unsafe { libc::madvise(start.wrapping_add(skipped).cast_mut().cast(), len, libc::MADV_HUGEPAGE) };
+    }
+    values
 }
 
 /// Sets of vector instructions that kernels are compiled for.
@@ -133,10 +196,34 @@ mod tests {
     }
 
     #[test]
-    fn low_bits_of_eight_bytes_are_one_byte() {
-        for byte in 0..=255_u64 {
-            let eight: [u8; 8] = std::array::from_fn(|k| (byte >> k & 1) as u8);
-            assert_eq!(low_bits(&eight), byte);
+    fn both_sums_wrap_on_their_own() {
+        for (mut to, value) in
+            [([3, 5], [4, u64::MAX - 1]), ([u64::MAX, 0], [2, u64::MAX]), ([1 << 63, 7], [1 << 63, 0])]
+        {
+            let expected = [0, 1].map(|k: usize| to[k].wrapping_add(value[k]));
+            add_both(&mut to, value);
+            assert_eq!(to, expected);
+        }
+    }
+
+    #[test]
+    fn paged_memory_is_zero_and_may_be_written_to() {
+        for n in [0, 5, (1 << 19) + 3, 3 << 20] {
+            let mut values = paged(vec![0_u32; n]);
+            assert!(values.len() == n && values.iter().all(|&v| v == 0));
+            values.iter_mut().zip(0..).for_each(|(v, i)| *v = i);
+            assert!(values.iter().zip(0..).all(|(&v, i)| v == i));
+        }
+    }
+
+    #[test]
+    fn bits_of_bytes_are_one_word() {
+        let mut word = 1_u64;
+        for _ in 0..1000 {
+            word = word.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            for word in [word, word & word >> 9 & word << 13, 0, u64::MAX] {
+                assert_eq!(bits(&std::array::from_fn(|k| (word >> k & 1) as u8)), word);
+            }
         }
     }
 }

@@ -141,20 +141,15 @@ mod tests {
         let growth = Growth { num_leaves: 12, min_data_in_leaf: 20, ..Growth::default() };
         let mut grower = Grower::new(binned, growth);
         let hessians = match (loss.has_constant_hessian(), weights) {
-            (true, None) => Hessians::One,
-            (true, Some(w)) => Hessians::Fixed(w.iter().map(|&w| w as f32).collect()),
-            _ => Hessians::Each(vec![0.0; N]),
+            (true, None) => None,
+            (true, Some(_)) => Some(Hessians::Fixed),
+            _ => Some(Hessians::Each),
         };
-        let mut derivatives = Derivatives { gradients: vec![0.0; N], hessians };
+        let mut derivatives = Derivatives::zero(N, hessians);
         let base = loss.start(&Start { y, weights, offset: None });
         let (mut scores, mut trees) = (vec![base; N], Vec::new());
         for _ in 0..12 {
-            let each = match &mut derivatives.hessians {
-                Hessians::Each(h) => Some(h.as_mut_slice()),
-                _ => None,
-            };
-            let rows = Rows { y, scores: &scores, weights };
-            Pass::new(loss).derivatives(rows, &mut derivatives.gradients, each).unwrap();
+            Pass::new(loss).derivatives(Rows { y, scores: &scores, weights }, &mut derivatives).unwrap();
             let mut tree = grower.grow_and_keep(&derivatives, Sample::default(), keep).unwrap();
             tree.leaves.iter_mut().for_each(|leaf| leaf.value *= 0.3);
             grower.add_scores(&tree, &mut scores);

@@ -4,33 +4,87 @@
 //! of two so small that the sum of the absolute values of all of them just fits: heavy tails lose nothing, for the units
 //! follow the sum and not a share of the largest value.
 
-use rayon::prelude::*;
-
-use crate::kernel::vectorised;
+use crate::kernel::paged;
 
 /// First and second derivatives of the objective, one a row.
 #[derive(Debug, Clone)]
 pub(crate) struct Derivatives {
-    pub(crate) gradients: Vec<f32>,
-    pub(crate) hessians: Hessians,
+    pub(super) values: Values,
+    /// A little above the sums of their absolute values, the same in any order of the rows.
+    pub(super) bounds: Bounds,
 }
 
-/// Second derivatives.
+/// Derivatives row by row.
 #[derive(Debug, Clone)]
+pub(super) enum Values {
+    /// First ones; all second ones are one.
+    Gradients(Vec<f32>),
+    /// First and second ones side by side, so that a row of a list is one line of memory and not two.
+    Pairs(Vec<[f32; 2]>, Hessians),
+}
+
+/// Second derivatives that are not one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Hessians {
-    /// One for every row.
-    One,
     /// The same in all rounds: weights.
-    Fixed(Vec<f32>),
+    Fixed,
     /// New in each round.
-    Each(Vec<f32>),
+    Each,
+}
+
+/// Sums of absolute values, or a little more.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub(super) struct Bounds {
+    pub(super) gradients: f64,
+    pub(super) hessians: f64,
 }
 
 impl Derivatives {
-    pub(super) fn hessians(&self) -> Option<&[f32]> {
-        match &self.hessians {
-            Hessians::One => None,
-            Hessians::Fixed(h) | Hessians::Each(h) => Some(h),
+    /// Room for those of so many rows.
+    pub(super) fn zero(n: usize, hessians: Option<Hessians>) -> Self {
+        let values = match hessians {
+            None => Values::Gradients(paged(vec![0.0; n])),
+            Some(hessians) => Values::Pairs(paged(vec![[0.0; 2]; n]), hessians),
+        };
+        Self { values, bounds: Bounds::default() }
+    }
+
+    pub(super) fn n_rows(&self) -> usize {
+        match &self.values {
+            Values::Gradients(gradients) => gradients.len(),
+            Values::Pairs(pairs, _) => pairs.len(),
+        }
+    }
+
+    /// What second derivatives are; none where they are one.
+    pub(super) fn hessians(&self) -> Option<Hessians> {
+        match self.values {
+            Values::Gradients(_) => None,
+            Values::Pairs(_, hessians) => Some(hessians),
+        }
+    }
+}
+
+#[cfg(test)]
+impl Derivatives {
+    /// Of these values.
+    pub(super) fn of(gradients: &[f32], hessians: Option<(&[f32], Hessians)>) -> Self {
+        let sum = |values: &[f32]| 1.000_001 * values.iter().map(|v| f64::from(v.abs())).sum::<f64>();
+        let bounds = Bounds { gradients: sum(gradients), hessians: hessians.map_or(0.0, |(h, _)| sum(h)) };
+        let values = match hessians {
+            None => Values::Gradients(gradients.to_vec()),
+            Some((hessians, kind)) => {
+                Values::Pairs(gradients.iter().zip(hessians).map(|(&g, &h)| [g, h]).collect(), kind)
+            }
+        };
+        Self { values, bounds }
+    }
+
+    /// Those of one row.
+    pub(super) fn row(&self, row: usize) -> [f64; 2] {
+        match &self.values {
+            Values::Gradients(gradients) => [f64::from(gradients[row]), 1.0],
+            Values::Pairs(pairs, _) => pairs[row].map(f64::from),
         }
     }
 }
@@ -56,14 +110,14 @@ pub(super) struct Units {
 impl Units {
     /// For sums over any of these rows; `None` when all gradients are zero.
     pub(super) fn new(derivatives: &Derivatives) -> Option<Self> {
-        let n = derivatives.gradients.len();
+        let n = derivatives.n_rows();
         let count_bits = (usize::BITS - n.leading_zeros()).max(16);
         // Half of the range is for the terms, half for their rounding.
         let bits = 61 - count_bits as i32;
-        let gradient = per_unit(bound(&derivatives.gradients), bits)?;
+        let gradient = per_unit(derivatives.bounds.gradients, bits)?;
         let hessian = match derivatives.hessians() {
             None => 1.0,
-            Some(hessians) => per_unit(bound(hessians), bits)?,
+            Some(_) => per_unit(derivatives.bounds.hessians, bits)?,
         };
         Some(Self { gradient, hessian, count_bits })
     }
@@ -77,43 +131,6 @@ fn per_unit(bound: f64, bits: i32) -> Option<f64> {
 /// The `e` with `2^(e-1) <= value < 2^e`, from the bits.
 fn exponent(value: f64) -> i32 {
     ((value.to_bits() >> 52) & 0x7ff) as i32 - 1022
-}
-
-/// A little above the sum of absolute values, the same in any order.
-fn bound(values: &[f32]) -> f64 {
-    const TASK: usize = 1 << 15;
-    let parallel = values.len() >= 4 * TASK;
-    let largest_of = |values: &[f32]| {
-        vectorised(
-            #[inline(always)]
-            || {
-                let mut lanes = [0_u32; 32];
-                let whole = values.chunks_exact(32);
-                let rest = whole.remainder().iter().fold(0, |m: u32, v| m.max(v.abs().to_bits()));
-                for chunk in whole {
-                    // Positive floats are in the order of their bits.
-                    lanes.iter_mut().zip(chunk).for_each(|(m, v)| *m = (*m).max(v.abs().to_bits()));
-                }
-                lanes.into_iter().fold(rest, u32::max)
-            },
-        )
-    };
-    let largest =
-        if parallel { values.par_chunks(TASK).map(largest_of).reduce(|| 0, u32::max) } else { largest_of(values) };
-    let largest = f64::from(f32::from_bits(largest));
-    if !(largest > 0.0 && largest.is_finite()) {
-        return largest;
-    }
-    let unit = 2.0_f64.powi(exponent(largest) - 20);
-    let per_unit = 1.0 / unit;
-    let sum_of = |values: &[f32]| {
-        vectorised(
-            #[inline(always)]
-            || values.iter().fold(0_i64, |sum, &v| sum + to_integer(f64::from(v.abs()) * per_unit) + 1),
-        )
-    };
-    let sum: i64 = if parallel { values.par_chunks(TASK).map(sum_of).sum() } else { sum_of(values) };
-    sum as f64 * unit
 }
 
 #[cfg(test)]
@@ -133,19 +150,17 @@ mod tests {
     fn sums_of_all_rows_fit_and_small_ones_count_beside_large_ones() {
         let mut gradients = vec![0.5_f32; 100_000];
         gradients[17] = 7e6;
-        let derivatives = Derivatives { gradients, hessians: Hessians::One };
-        let units = Units::new(&derivatives).unwrap();
-        let sum: i64 = derivatives.gradients.iter().map(|&g| to_integer(f64::from(g) * units.gradient)).sum();
+        let units = Units::new(&Derivatives::of(&gradients, None)).unwrap();
+        let sum: i64 = gradients.iter().map(|&g| to_integer(f64::from(g) * units.gradient)).sum();
         assert!(sum.unsigned_abs() < 1 << (63 - units.count_bits));
         assert_eq!(sum as f64 / units.gradient, 7e6 + 99_999.0 * 0.5);
-        let still = Derivatives { gradients: vec![0.0; 9], hessians: Hessians::One };
-        assert!(Units::new(&still).is_none());
+        assert!(Units::new(&Derivatives::of(&[0.0; 9], None)).is_none());
     }
 
     #[test]
     fn tiny_and_huge_values_have_units() {
         for size in [1e-38_f32, 1e-44, 1.0, 3e38] {
-            let derivatives = Derivatives { gradients: vec![size, -size], hessians: Hessians::Each(vec![size; 2]) };
+            let derivatives = Derivatives::of(&[size, -size], Some((&[size; 2], Hessians::Each)));
             let units = Units::new(&derivatives).unwrap();
             let back = to_integer(f64::from(size) * units.gradient) as f64 / units.gradient;
             assert_eq!(back as f32, size);

@@ -154,17 +154,19 @@ impl<'a> Grower<'a> {
         rules.clear();
         leaves.clear();
         let (growth, total) = (&*growth, Sums::default());
-        match derivatives.hessians {
-            Hessians::One => Round { source, growth, search, partition, pool: narrow, keep, total, rules, binned }
-                .grow(sample.rows, carried, path, leaves),
-            Hessians::Fixed(_) | Hessians::Each(_) => {
-                Round { source, growth, search, partition, pool: wide, keep, total, rules, binned }.grow(
-                    sample.rows,
-                    carried,
-                    path,
-                    leaves,
-                )
-            }
+        match derivatives.hessians() {
+            None => Round { source, growth, search, partition, pool: narrow, keep, total, rules, binned }.grow(
+                sample.rows,
+                carried,
+                path,
+                leaves,
+            ),
+            Some(_) => Round { source, growth, search, partition, pool: wide, keep, total, rules, binned }.grow(
+                sample.rows,
+                carried,
+                path,
+                leaves,
+            ),
         }
     }
 
@@ -287,9 +289,9 @@ impl<C: Cell> Round<'_, '_, C> {
 
     /// The weights of the rows where they are the second derivatives, else their number.
     fn cover(&self, sums: Sums) -> f64 {
-        match self.source.derivatives.hessians {
-            Hessians::Fixed(_) => self.search.floats(sums).1,
-            Hessians::One | Hessians::Each(_) => f64::from(sums.count),
+        match self.source.derivatives.hessians() {
+            Some(Hessians::Fixed) => self.search.floats(sums).1,
+            None | Some(Hessians::Each) => f64::from(sums.count),
         }
     }
 

@@ -8,8 +8,8 @@
 use rayon::prelude::*;
 
 use super::binning::{Binned, Tracks};
-use super::derivatives::{Derivatives, Units, to_integer};
-use crate::kernel::{prefetch, vectorised};
+use super::derivatives::{Derivatives, Units, Values, to_integer};
+use crate::kernel::{add_both, prefetch, vectorised};
 
 /// Cells of a track: one for each value of a byte.
 pub(super) const CELLS: usize = 256;
@@ -76,6 +76,7 @@ pub(super) struct Narrow(u64);
 
 /// Gradient; Hessian above count. Rows without derivatives (weight zero) do not count.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[repr(align(16))]
 pub(super) struct Wide([u64; 2]);
 
 #[cfg(test)]
@@ -126,8 +127,7 @@ impl Cell for Wide {
 
     #[inline(always)]
     fn add(&mut self, other: Self) {
-        self.0[0] = self.0[0].wrapping_add(other.0[0]);
-        self.0[1] = self.0[1].wrapping_add(other.0[1]);
+        add_both(&mut self.0, other.0);
     }
 
     #[inline(always)]
@@ -170,7 +170,6 @@ impl Source<'_> {
     /// Adds the rows of a list.
     pub(super) fn add_list<C: Cell>(&self, rows: &[u32], cells: &mut [[C; CELLS]]) {
         let (stride, bytes) = (cells.len(), self.binned.rows());
-        let (gradients, hessians) = (&self.derivatives.gradients, self.derivatives.hessians().unwrap_or_default());
         if bytes.len() < WORTH_FETCHING {
             vectorised(
                 #[inline(always)]
@@ -184,8 +183,10 @@ impl Source<'_> {
                 (0..stride).step_by(LINE).for_each(|line| prefetch(bytes, row * stride + line));
                 // Few rows begin where a line does.
                 prefetch(bytes, row * stride + stride - 1);
-                prefetch(gradients, row);
-                prefetch(hessians, row);
+                match &self.derivatives.values {
+                    Values::Gradients(gradients) => prefetch(gradients, row),
+                    Values::Pairs(pairs, _) => prefetch(pairs, row),
+                }
             }
         };
         vectorised(
@@ -203,11 +204,13 @@ impl Source<'_> {
         fetch: impl Fn(usize),
         cells: &mut [[C; CELLS]],
     ) {
-        let gradients = &self.derivatives.gradients;
-        match self.derivatives.hessians() {
-            None => self.add_values(n, row, fetch, |row| C::new(gradients[row], 1.0, self.units), cells),
-            Some(hessians) => {
-                self.add_values(n, row, fetch, |row| C::new(gradients[row], hessians[row], self.units), cells);
+        match &self.derivatives.values {
+            Values::Gradients(gradients) => {
+                self.add_values(n, row, fetch, |row| C::new(gradients[row], 1.0, self.units), cells);
+            }
+            Values::Pairs(pairs, _) => {
+                let value = |row: usize| C::new(pairs[row][0], pairs[row][1], self.units);
+                self.add_values(n, row, fetch, value, cells);
             }
         }
     }
@@ -317,7 +320,7 @@ mod tests {
     use crate::gbm::derivatives::Hessians;
     use med_schema::{FeatureColumn, FeatureMatrix};
 
-    fn check<C: Cell + PartialEq>(hessians: Hessians, expected: impl Fn(usize) -> (f64, u32)) {
+    fn check<C: Cell + PartialEq>(hessians: Option<&[f32]>) {
         let n = 40_000;
         let columns = (0..11_usize).map(|j| {
             let values: Vec<f64> = (0..n).map(|i| ((i * (j + 3)) % (j * 40 + 2)) as f64).collect();
@@ -325,8 +328,8 @@ mod tests {
         });
         let x = FeatureMatrix::new(columns.collect()).unwrap();
         let binned = Binned::new(&x, &BinOptions { max_bin: 255, min_data_in_bin: 1 }).unwrap();
-        let gradients = (0..n).map(|i| ((i * 7919) % 1001) as f32 - 500.0).collect();
-        let derivatives = Derivatives { gradients, hessians };
+        let gradients: Vec<f32> = (0..n).map(|i| ((i * 7919) % 1001) as f32 - 500.0).collect();
+        let derivatives = Derivatives::of(&gradients, hessians.map(|h| (h, Hessians::Each)));
         let units = Units::new(&derivatives).unwrap();
         let source = Source { binned: &binned, derivatives: &derivatives, units };
         let mut all = vec![[C::default(); CELLS]; binned.tracks().len()];
@@ -343,8 +346,8 @@ mod tests {
             let mut plain = vec![(0.0, 0.0, 0); cells.len()];
             for row in 0..n {
                 let cell = &mut plain[binned.column(j)[row] as usize];
-                let (h, count) = expected(row);
-                *cell = (cell.0 + f64::from(derivatives.gradients[row]), cell.1 + h, cell.2 + count);
+                let [g, h] = derivatives.row(row);
+                *cell = (cell.0 + g, cell.1 + h, cell.2 + 1);
             }
             for (cell, plain) in cells.iter().zip(plain) {
                 let Sums { gradient, hessian, count } = cell.sums(units);
@@ -358,8 +361,8 @@ mod tests {
 
     #[test]
     fn a_parent_is_the_sum_of_its_children_to_the_last_bit() {
-        check::<Narrow>(Hessians::One, |_| (1.0, 1));
+        check::<Narrow>(None);
         let hessians: Vec<f32> = (0..40_000).map(|i| (i % 13) as f32 * 0.25 + 0.125).collect();
-        check::<Wide>(Hessians::Each(hessians.clone()), |row| (f64::from(hessians[row]), 1));
+        check::<Wide>(Some(&hessians));
     }
 }

@@ -5,13 +5,16 @@
 //! A small leaf is a list of rows in ascending order, split without branches. A leaf changes from slot to list when it
 //! gets less than an eighth of all rows.
 
+mod scan;
+
 use std::borrow::Cow;
 
 use rayon::prelude::*;
 
 use super::binning::{BinSet, MISSING_BIN};
 use super::histogram::{CELLS, Cell, Source};
-use crate::kernel::{low_bits, prefetch, vectorised};
+use crate::kernel::{paged, prefetch};
+use scan::{ROOM, Shift, list_slot};
 
 /// The slot of rows that are in a list.
 const LISTED: u8 = 254;
@@ -25,8 +28,6 @@ const SHARE: usize = 8;
 const TASK: usize = 1 << 15;
 /// Rows of a task that adds to scores: in the second-level cache, and few enough tasks that each searches the lists.
 const SCORES: usize = 1 << 16;
-/// Rows compared at once.
-const WORD: usize = 64;
 /// Shorter columns stay in a cache.
 const WORTH_FETCHING: usize = 1 << 18;
 /// How many rows ahead the bin of one is fetched.
@@ -69,7 +70,7 @@ pub(super) enum Place {
 #[derive(Debug)]
 pub(super) struct Partition {
     slots: Vec<u8>,
-    /// Room for each row once, and a word more.
+    /// Room for each row once, and [`ROOM`].
     lists: Vec<u32>,
     /// Rows in the lists.
     n_listed: usize,
@@ -82,7 +83,14 @@ pub(super) struct Partition {
 impl Partition {
     pub(super) fn new(n_rows: usize) -> Self {
         let slots = if n_rows >= SLOTTED { vec![0; n_rows] } else { Vec::new() };
-        Self { slots, lists: vec![0; n_rows + WORD], n_listed: 0, spare: Vec::new(), free: Vec::new(), sampled: false }
+        Self {
+            slots,
+            lists: paged(vec![0; n_rows + ROOM]),
+            n_listed: 0,
+            spare: Vec::new(),
+            free: Vec::new(),
+            sampled: false,
+        }
     }
 
     /// Puts all rows, or those given, into the root.
@@ -157,7 +165,7 @@ impl Partition {
             self.n_listed += shift.scan(&mut self.slots, 0, list.then_some(&mut self.lists[start..]));
         } else {
             let task = |(t, slots): (usize, &mut [u8])| {
-                let mut found = if list { vec![0; slots.len() + WORD] } else { Vec::new() };
+                let mut found = if list { vec![0; slots.len() + ROOM] } else { Vec::new() };
                 let n = shift.scan(slots, t * TASK, list.then_some(&mut found));
                 found.truncate(n);
                 found
@@ -302,116 +310,6 @@ fn split_rows(rows: &mut [u32], spare: &mut [u32], column: &[u8], goes_left: imp
         split(rows, i);
     }
     n_left
-}
-
-/// The rows of a slot.
-fn list_slot(slots: &[u8], slot: u8, first: u32) -> Vec<u32> {
-    let mut rows = vec![0; slots.len() + WORD];
-    let n = vectorised(
-        #[inline(always)]
-        || {
-            let mut n = 0;
-            for (w, slots) in slots.chunks(WORD).enumerate() {
-                let mut hits = [0_u8; WORD];
-                hits.iter_mut().zip(slots).for_each(|(hit, &s)| *hit = u8::from(s == slot));
-                n = list_hits(&hits, first + (w * WORD) as u32, &mut rows, n);
-            }
-            n
-        },
-    );
-    rows.truncate(n);
-    rows
-}
-
-/// For each byte, the places of its bits that are set, in order, and zeros.
-static PLACES: [[u8; 8]; 256] = {
-    let mut places = [[0; 8]; 256];
-    let mut byte = 0;
-    while byte < 256 {
-        let (mut bit, mut n) = (0, 0);
-        while bit < 8 {
-            if byte >> bit & 1 == 1 {
-                places[byte][n] = bit;
-                n += 1;
-            }
-            bit += 1;
-        }
-        byte += 1;
-    }
-    places
-};
-
-/// Writes the rows of a word that are hit behind the `n` there are; eight places are written at a time, those that are no
-/// hits to be written over. The number of rows then.
-#[inline(always)]
-fn list_hits(hits: &[u8; WORD], first: u32, rows: &mut [u32], mut n: usize) -> usize {
-    let (eights, _) = hits.as_chunks::<8>();
-    for (e, eight) in eights.iter().enumerate() {
-        let bits = low_bits(eight);
-        if bits == 0 {
-            continue;
-        }
-        let base = first + e as u32 * 8;
-        if let Some(out) = rows[n..].first_chunk_mut::<8>() {
-            *out = PLACES[bits as usize].map(|place| base + u32::from(place));
-        }
-        n += bits.count_ones() as usize;
-    }
-    n
-}
-
-/// Rows of a slot, for which a rule gives one side, go to another slot.
-struct Shift<'a> {
-    slot: u8,
-    to: u8,
-    column: &'a [u8],
-    rule: &'a Rule,
-    side: bool,
-}
-
-impl Shift<'_> {
-    /// Scans some rows, the first of this number; lists those that move where there is room for it. How many were listed.
-    fn scan(&self, slots: &mut [u8], first: usize, mut list: Option<&mut [u32]>) -> usize {
-        let Self { slot, to, rule, side, .. } = *self;
-        let column = &self.column[first..first + slots.len()];
-        vectorised(
-            #[inline(always)]
-            || {
-                let mut n = 0;
-                for (w, (slots, column)) in slots.chunks_mut(WORD).zip(column.chunks(WORD)).enumerate() {
-                    let mut hits = [0_u8; WORD];
-                    match (rule, <&mut [u8; WORD]>::try_from(&mut *slots), <&[u8; WORD]>::try_from(column)) {
-                        (Rule::Range { first, span }, Ok(slots), Ok(column)) => {
-                            let mut any = 0;
-                            for k in 0..WORD {
-                                let left = column[k].wrapping_sub(*first) <= *span;
-                                let hit = u8::from((slots[k] == slot) & (left == side));
-                                hits[k] = hit;
-                                any |= hit;
-                            }
-                            if any == 0 {
-                                continue;
-                            }
-                            for k in 0..WORD {
-                                slots[k] ^= (slots[k] ^ to) & 0_u8.wrapping_sub(hits[k]);
-                            }
-                        }
-                        _ => {
-                            for (k, (s, &bin)) in slots.iter_mut().zip(column).enumerate() {
-                                let hit = (*s == slot) & (rule.goes_left(bin) == side);
-                                hits[k] = u8::from(hit);
-                                *s = if hit { to } else { *s };
-                            }
-                        }
-                    }
-                    if let Some(rows) = &mut list {
-                        n = list_hits(&hits, (first + w * WORD) as u32, rows, n);
-                    }
-                }
-                n
-            },
-        )
-    }
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ use super::params::GbdtParams;
 use super::sampling::Sampler;
 use super::sums::exact_sum;
 use crate::FitError;
+use crate::kernel::paged;
 use crate::parameters::Parameters;
 use crate::tree::Tree;
 
@@ -46,10 +47,12 @@ impl<'a> Part<'a> {
 
     /// The scores before the first tree.
     pub(super) fn scores(&self, base: f64) -> Vec<f64> {
+        let mut scores = paged(vec![0.0; self.y.len()]);
         match self.offset {
-            None => vec![base; self.y.len()],
-            Some(offset) => offset.iter().map(|o| base + o).collect(),
+            None => scores.fill(base),
+            Some(offset) => scores.iter_mut().zip(offset).for_each(|(score, o)| *score = base + o),
         }
+        scores
     }
 }
 
@@ -112,9 +115,9 @@ impl<'a> Rounds<'a> {
     ) -> Self {
         let n = part.y.len();
         let hessians = match (loss.has_constant_hessian(), part.weights) {
-            (true, None) => Hessians::One,
-            (true, Some(weights)) => Hessians::Fixed(weights.iter().map(|&w| w as f32).collect()),
-            (false, _) => Hessians::Each(vec![0.0; n]),
+            (true, None) => None,
+            (true, Some(_)) => Some(Hessians::Fixed),
+            (false, _) => Some(Hessians::Each),
         };
         Self {
             part,
@@ -122,19 +125,15 @@ impl<'a> Rounds<'a> {
             metric: Metric::new(loss, part),
             learning_rate,
             grower: Grower::new(binned, growth),
-            derivatives: Derivatives { gradients: vec![0.0; n], hessians },
+            derivatives: Derivatives::zero(n, hessians),
             scores: part.scores(base),
         }
     }
 
     /// Derivatives at the present scores; gives the metric there.
     pub(super) fn refresh(&mut self) -> Result<f64, FitError> {
-        let hessians = match &mut self.derivatives.hessians {
-            Hessians::Each(hessians) => Some(hessians.as_mut_slice()),
-            Hessians::One | Hessians::Fixed(_) => None,
-        };
         let rows = Rows { y: self.part.y, scores: &self.scores, weights: self.part.weights };
-        let sum = self.metric.pass.derivatives(rows, &mut self.derivatives.gradients, hessians);
+        let sum = self.metric.pass.derivatives(rows, &mut self.derivatives);
         Ok(self.metric.mean(sum.map_err(|_| overflow("a gradient"))?))
     }
 

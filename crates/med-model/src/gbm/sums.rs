@@ -81,6 +81,40 @@ impl GridSum {
     }
 }
 
+/// A sum of absolute values on a grid.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub(super) struct Magnitude {
+    /// NaN or infinite if a term is.
+    pub(super) sum: f64,
+}
+
+impl Magnitude {
+    /// Adds these terms. Meant for vectors: call it within `vectorised`.
+    #[inline(always)]
+    pub(super) fn add(&mut self, terms: &[f32], grid: Grid) {
+        let mut sums = [0.0; 2 * LANES];
+        let whole = terms.chunks_exact(2 * LANES);
+        let rounded = |term: f32| (f64::from(term.abs()) + grid.magic) - grid.magic;
+        sums.iter_mut().zip(whole.remainder()).for_each(|(sum, &term)| *sum += rounded(term));
+        for terms in whole {
+            for lane in 0..2 * LANES {
+                sums[lane] += rounded(terms[lane]);
+            }
+        }
+        self.sum += sums.iter().sum::<f64>();
+    }
+
+    /// Whether the grid was wide enough.
+    pub(super) fn fits(&self, grid: Grid) -> bool {
+        self.sum < grid.limit
+    }
+
+    /// A little above the sum of `n` terms before they were rounded; 0 where all were rounded to it.
+    pub(super) fn bound(&self, grid: Grid, n: usize) -> f64 {
+        if self.sum > 0.0 { self.sum + n as f64 * (grid.limit / FIT) } else { 0.0 }
+    }
+}
+
 /// The sum of these terms, to a precision of `2^-62` of the largest for each of them.
 pub(super) fn exact_sum(terms: impl Iterator<Item = f64> + Clone) -> f64 {
     let largest = terms.clone().fold(0.0, |m: f64, v| if v.abs() <= m { m } else { v.abs() });
@@ -117,6 +151,27 @@ mod tests {
             let plain: f64 = terms.iter().sum();
             prop_assert!((a.sum - plain).abs() <= 0.05 && (exact_sum(terms.iter().copied()) - plain).abs() <= 1e-3);
         }
+    }
+
+    #[test]
+    fn magnitudes_are_the_same_in_any_order_and_bounded() {
+        let terms: Vec<f32> = (0..1003).map(|i| (i as f32 - 400.0) * 0.37).collect();
+        let sum: f64 = terms.iter().map(|t| f64::from(t.abs())).sum();
+        let turned: Vec<f32> = terms.iter().rev().copied().collect();
+        let of = |terms: &[f32], grid: Grid| {
+            let (first, rest) = terms.split_at(terms.len() / 5);
+            let mut magnitude = Magnitude::default();
+            magnitude.add(rest, grid);
+            magnitude.add(first, grid);
+            magnitude
+        };
+        let grid = Grid::below(2.0 * sum);
+        assert_eq!(of(&terms, grid), of(&turned, grid));
+        let bound = of(&terms, grid).bound(grid, terms.len());
+        assert!(bound >= sum && bound <= sum * (1.0 + 1e-9) && of(&terms, grid).fits(grid));
+        assert_eq!(of(&[0.0; 5], grid).bound(grid, 5), 0.0);
+        assert!(!of(&terms, Grid::below(0.1 * sum)).fits(Grid::below(0.1 * sum)));
+        assert!(!of(&[1.0, f32::INFINITY], grid).sum.is_finite() && of(&[f32::NAN, 1.0], grid).sum.is_nan());
     }
 
     #[test]

@@ -165,6 +165,22 @@ fn extra_trees_fit_and_differ_by_seed() {
     assert!(evaluate(&fit(1), &test).unwrap().r2.unwrap() > 0.93);
 }
 
+#[test]
+fn rows_of_weight_zero_change_neither_the_thresholds_nor_which_are_tried() {
+    let n = 30_000;
+    let value = |row: usize| ((row * 7919) % 10_007) as f64;
+    let x = FeatureMatrix::new(vec![FeatureColumn::numeric("x", (0..n).map(value).collect::<Vec<_>>())]).unwrap();
+    let data = Dataset::new(x, "y", (0..n).map(|row| (value(row) / 700.0).sin() * 50.0).collect::<Vec<_>>()).unwrap();
+    // With all rows thresholds lie between bins, with those that count they are exact.
+    let weights: Vec<f64> = (0..n).map(|row| f64::from(u8::from(row % 3 == 0))).collect();
+    let kept: Vec<usize> = (0..n).step_by(3).collect();
+    for thresholds in [Thresholds::Auto, Thresholds::Binned] {
+        let params = DecisionTreeParams { max_depth: Some(6), thresholds, ..Default::default() };
+        let weighted = tree(params.clone(), &data.clone().with_weights(weights.clone()).unwrap());
+        assert_eq!(weighted, tree(params, &data.take(&kept).unwrap()));
+    }
+}
+
 /// 20 to 60 rows of two numbers, a level and a target.
 fn rows() -> impl Strategy<Value = Vec<(f64, f64, Option<u8>, f64)>> {
     let number = prop_oneof![4 => -100.0..100.0_f64, 2 => (-3..3_i32).prop_map(f64::from), 1 => Just(f64::NAN)];

@@ -13,6 +13,7 @@ use med_schema::{FeatureMatrix, FeatureValues};
 use rayon::prelude::*;
 
 use crate::FitError;
+use crate::kernel::paged;
 pub(crate) use cuts::Cuts;
 pub(crate) use levels::Levels;
 use tracks::Extent;
@@ -152,7 +153,7 @@ fn row_major(columns: &[Vec<u8>], n_rows: usize, tracks: &Tracks) -> Vec<u8> {
     /// Rows turned at a time: they stay in the first-level cache.
     const TILE: usize = 512;
     let stride = tracks.len();
-    let mut rows = vec![0; n_rows * stride];
+    let mut rows = paged(vec![0; n_rows * stride]);
     let turn = |(tile, rows): (usize, &mut [u8])| {
         let part = tile * TILE..tile * TILE + rows.len() / stride;
         tracks.write_rows(|j| &columns[j][part.clone()], rows);

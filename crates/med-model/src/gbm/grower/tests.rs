@@ -36,15 +36,19 @@ fn gradient(row: usize) -> f32 {
     (3.0 * uniform(row, 1) + (level * 5.0 % 7.0) - uniform(row, 5) * 4.0 + uniform(row, 6) + heavy - 6.0) as f32
 }
 
-fn derivatives(rows: &[usize], hessians: Hessians) -> Derivatives {
-    Derivatives { gradients: rows.iter().map(|&row| gradient(row)).collect(), hessians }
+/// Second derivatives, where they are not one.
+type Second = Option<(Vec<f32>, Hessians)>;
+
+fn derivatives(rows: &[usize], hessians: &Second) -> Derivatives {
+    let gradients: Vec<f32> = rows.iter().map(|&row| gradient(row)).collect();
+    Derivatives::of(&gradients, hessians.as_ref().map(|(values, kind)| (values.as_slice(), *kind)))
 }
 
 fn small() -> Growth {
     Growth { num_leaves: 15, min_data_in_leaf: 5, min_data_per_group: 5, cat_smooth: 1.0, ..Growth::default() }
 }
 
-fn grow(rows: &[usize], growth: Growth, hessians: Hessians) -> Option<Tree> {
+fn grow(rows: &[usize], growth: Growth, hessians: &Second) -> Option<Tree> {
     let binned = binned(columns(rows));
     Grower::new(&binned, growth).grow(&derivatives(rows, hessians), Sample::default())
 }
@@ -68,8 +72,8 @@ fn leaves_hold_what_the_tree_says_they_hold() {
         let columns = columns(&rows);
         let binned = binned(columns.clone());
         let weights: Vec<f32> = rows.iter().map(|&row| (uniform(row, 9) * 2.0) as f32).collect();
-        for hessians in [Hessians::One, Hessians::Fixed(weights.clone()), Hessians::Each(weights)] {
-            let derivatives = derivatives(&rows, hessians);
+        for hessians in [None, Some((weights.clone(), Hessians::Fixed)), Some((weights, Hessians::Each))] {
+            let derivatives = derivatives(&rows, &hessians);
             let mut grower = Grower::new(&binned, growth.clone());
             for sample in [None, Some((0..n as u32).filter(|r| r % 3 != 0).collect::<Vec<_>>())] {
                 let tree = grower.grow(&derivatives, Sample { rows: sample.as_deref(), features: None }).unwrap();
@@ -89,9 +93,8 @@ fn leaves_hold_what_the_tree_says_they_hold() {
                 for (k, (leaf, rows)) in tree.leaves.iter().zip(&members).enumerate() {
                     assert_eq!(*grower.leaf_rows(k), *rows);
                     assert!(rows.len() >= growth.min_data_in_leaf);
-                    let hessian = |&row: &u32| derivatives.hessians().map_or(1.0, |h| f64::from(h[row as usize]));
-                    let g: f64 = rows.iter().map(|&row| f64::from(derivatives.gradients[row as usize])).sum();
-                    let h: f64 = rows.iter().map(hessian).sum();
+                    let sum = |k: usize| rows.iter().map(|&row| derivatives.row(row as usize)[k]).sum::<f64>();
+                    let (g, h) = (sum(0), sum(1));
                     assert!((leaf.hessian - h).abs() < 1e-6 * h);
                     // Leaves behind a split on levels may have the other penalty too.
                     let value = |l2: f64| {
@@ -115,12 +118,12 @@ fn the_number_of_threads_and_the_order_of_rows_change_nothing() {
     let turned: Vec<usize> = rows.iter().map(|row| (row * 7919 + 13) % n).collect();
     for each in [false, true] {
         let hessians = |rows: &[usize]| match each {
-            false => Hessians::One,
-            true => Hessians::Each(rows.iter().map(|&row| (uniform(row, 9) + 0.1) as f32).collect()),
+            false => None,
+            true => Some((rows.iter().map(|&row| (uniform(row, 9) + 0.1) as f32).collect(), Hessians::Each)),
         };
         let tree = |threads: usize, rows: &[usize]| {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-            pool.install(|| grow(rows, Growth { num_leaves: 31, ..small() }, hessians(rows)).unwrap())
+            pool.install(|| grow(rows, Growth { num_leaves: 31, ..small() }, &hessians(rows)).unwrap())
         };
         let one = tree(1, &rows);
         assert_eq!(one, tree(2, &rows));
@@ -133,10 +136,10 @@ fn rows_of_weight_zero_and_constant_columns_change_nothing() {
     let n = 3000;
     let rows: Vec<usize> = (0..n).collect();
     let kept: Vec<u32> = (0..n as u32).filter(|row| row % 4 != 1).collect();
-    let weights = rows.iter().map(|row| if row % 4 == 1 { 0.0 } else { 1.0 }).collect();
-    let mut weighted = derivatives(&rows, Hessians::Fixed(weights));
-    weighted.gradients.iter_mut().skip(1).step_by(4).for_each(|g| *g = 0.0);
-    let unweighted = Derivatives { hessians: Hessians::One, ..weighted.clone() };
+    let weights: Vec<f32> = rows.iter().map(|row| if row % 4 == 1 { 0.0 } else { 1.0 }).collect();
+    let gradients: Vec<f32> = rows.iter().map(|&row| gradient(row) * weights[row]).collect();
+    let weighted = Derivatives::of(&gradients, Some((&weights, Hessians::Fixed)));
+    let unweighted = Derivatives::of(&gradients, None);
     let (mut more, fewer) = (columns(&rows), binned(columns(&rows)));
     more.push(FeatureColumn::numeric("same", vec![7.0; n]));
     more.push(FeatureColumn::numeric("none", vec![f64::NAN; n]));
@@ -158,7 +161,7 @@ fn monotone_constraints_hold_everywhere() {
     let n = 4000;
     let rows: Vec<usize> = (0..n).collect();
     let growth = Growth { num_leaves: 40, monotone: vec![-1, 1, 0, 0], ..small() };
-    let tree = grow(&rows, growth, Hessians::One).unwrap();
+    let tree = grow(&rows, growth, &None).unwrap();
     assert!(tree.splits.iter().any(|s| s.feature == 1) && tree.n_leaves() > 10);
     for row in 0..300 {
         let at = |a: f64, b: f64| {
@@ -183,7 +186,7 @@ fn paths_stay_within_a_group_of_interacting_features() {
     let rows: Vec<usize> = (0..5000).collect();
     let groups = vec![vec![0, 1], vec![1, 3], vec![2]];
     let growth = Growth { num_leaves: 30, interactions: groups.clone(), ..small() };
-    let tree = grow(&rows, growth, Hessians::One).unwrap();
+    let tree = grow(&rows, growth, &None).unwrap();
     let mut paths = vec![Vec::new(); tree.splits.len()];
     for (i, split) in tree.splits.iter().enumerate() {
         paths[i].push(split.feature);
@@ -201,7 +204,7 @@ fn few_levels_split_as_their_indicators_would() {
     let n = 800;
     let codes: Vec<u32> = (0..n).map(|row| (uniform(row, 4) * 4.0) as u32).collect();
     let gradients = codes.iter().enumerate().map(|(i, &c)| [1.0, -2.0, 0.5, 4.0][c as usize] + uniform(i, 8) as f32);
-    let derivatives = Derivatives { gradients: gradients.collect(), hessians: Hessians::One };
+    let derivatives = Derivatives::of(&gradients.collect::<Vec<f32>>(), None);
     let levels = ["p", "q", "r", "s"].map(String::from).to_vec();
     let native = binned(vec![FeatureColumn::categorical("c", codes.clone(), levels).unwrap()]);
     let indicator = |level: u32| codes.iter().map(|&c| f64::from(u8::from(c == level))).collect::<Vec<_>>();
@@ -220,7 +223,7 @@ fn few_levels_split_as_their_indicators_would() {
 fn random_thresholds_and_features_depend_on_the_seed_alone() {
     let rows: Vec<usize> = (0..3000).collect();
     let tree = |seed: u64, extra_trees: bool, feature_fraction_bynode: f64| {
-        grow(&rows, Growth { seed, extra_trees, feature_fraction_bynode, ..small() }, Hessians::One)
+        grow(&rows, Growth { seed, extra_trees, feature_fraction_bynode, ..small() }, &None)
     };
     for (extra_trees, fraction) in [(true, 1.0), (false, 0.5)] {
         assert_eq!(tree(1, extra_trees, fraction), tree(1, extra_trees, fraction));
@@ -230,7 +233,7 @@ fn random_thresholds_and_features_depend_on_the_seed_alone() {
     let flags = [false, true, true, false];
     let binned = binned(columns(&rows));
     let sample = Sample { rows: None, features: Some(&flags) };
-    let derivatives = derivatives(&rows, Hessians::One);
+    let derivatives = derivatives(&rows, &None);
     let tree = Grower::new(&binned, small()).grow(&derivatives, sample).unwrap();
     assert!(tree.splits.iter().all(|s| flags[s.feature as usize]));
 }
@@ -238,10 +241,10 @@ fn random_thresholds_and_features_depend_on_the_seed_alone() {
 #[test]
 fn nothing_to_gain_is_no_tree() {
     let rows: Vec<usize> = (0..100).collect();
-    assert!(grow(&rows, Growth { min_data_in_leaf: 51, ..small() }, Hessians::One).is_none());
-    assert!(grow(&rows, Growth { min_gain_to_split: 1e12, ..small() }, Hessians::One).is_none());
+    assert!(grow(&rows, Growth { min_data_in_leaf: 51, ..small() }, &None).is_none());
+    assert!(grow(&rows, Growth { min_gain_to_split: 1e12, ..small() }, &None).is_none());
     let binned = binned(columns(&rows));
-    let still = Derivatives { gradients: vec![0.0; 100], hessians: Hessians::One };
+    let still = Derivatives::of(&[0.0; 100], None);
     assert!(Grower::new(&binned, small()).grow(&still, Sample::default()).is_none());
 }
 
@@ -253,7 +256,7 @@ fn missing_values_go_to_the_side_they_resemble() {
         [([0.0, 0.0, 8.0, 8.0, 0.0, 0.0], 2.5, true), ([0.0, 0.0, 0.0, 0.0, 8.0, 8.0], f64::MAX, false)]
     {
         let mean = gradients.iter().sum::<f32>() / 6.0;
-        let derivatives = Derivatives { gradients: gradients.map(|g| g - mean).to_vec(), hessians: Hessians::One };
+        let derivatives = Derivatives::of(&gradients.map(|g| g - mean), None);
         let growth = Growth { num_leaves: 2, min_data_in_leaf: 1, ..Growth::default() };
         let tree = Grower::new(&binned, growth).grow(&derivatives, Sample::default()).unwrap();
         assert_eq!((&tree.splits[0].test, tree.splits[0].missing_left), (&Test::AtMost(left), missing_left));
@@ -274,7 +277,7 @@ proptest! {
             let binned = binned(columns);
             let mut grower = Grower::new(&binned, small());
             let mut scores = vec![0.0; n];
-            if let Some(tree) = grower.grow(&derivatives(&rows, Hessians::One), Sample::default()) {
+            if let Some(tree) = grower.grow(&derivatives(&rows, &None), Sample::default()) {
                 grower.add_scores(&tree, &mut scores);
             }
             scores

@@ -222,6 +222,7 @@ impl<'a> Start<'a> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::derivatives::{Derivatives, Hessians};
     use super::super::sums::exact_sum;
     use super::*;
     use proptest::prelude::*;
@@ -291,19 +292,24 @@ mod tests {
             let (y, weights, scores) = (column(|r| r.0), column(|r| r.1), column(|r| r.2));
             for objective in ALL {
                 let loss = loss_of(objective);
-                let (mut gradients, mut hessians) = (vec![0.0; y.len()], vec![0.0; y.len()]);
+                let mut derivatives = Derivatives::zero(y.len(), Some(Hessians::Each));
                 let mut pass = Pass::new(loss);
                 let given = Rows { y: &y, scores: &scores, weights: Some(&weights) };
-                let sum = pass.derivatives(given, &mut gradients, Some(&mut hessians)).unwrap();
+                let sum = pass.derivatives(given, &mut derivatives).unwrap();
                 prop_assert!((pass.loss(given).unwrap() - sum).abs() <= 1e-9 * (1.0 + sum.abs()));
-                let mut expected = 0.0;
+                let (mut expected, mut bounds) = (0.0, [0.0; 2]);
                 for i in 0..y.len() {
                     let row = terms(loss, y[i], scores[i]);
-                    prop_assert_eq!(gradients[i], (weights[i] * row.gradient) as f32);
-                    prop_assert_eq!(hessians[i], (weights[i] * row.hessian) as f32);
+                    let pair = [weights[i] * row.gradient, weights[i] * row.hessian].map(|v| f64::from(v as f32));
+                    prop_assert_eq!(derivatives.row(i), pair);
+                    bounds = [bounds[0] + pair[0].abs(), bounds[1] + pair[1].abs()];
                     expected += weights[i] * row.loss;
                 }
                 prop_assert!((sum - expected).abs() <= 1e-9 * (1.0 + expected.abs()), "{sum} {expected}");
+                let found = [derivatives.bounds.gradients, derivatives.bounds.hessians];
+                for (found, sum) in found.into_iter().zip(bounds) {
+                    prop_assert!(found >= sum * (1.0 - 1e-12) && found <= sum * (1.0 + 1e-9), "{found} {sum}");
+                }
             }
         }
     }
@@ -319,7 +325,7 @@ mod tests {
     fn what_is_not_finite_is_told() {
         let mut pass = Pass::new(loss_of(Objective::Regression));
         let rows = Rows { y: &[1e60], scores: &[0.0], weights: None };
-        assert!(pass.derivatives(rows, &mut [0.0], None).is_err());
+        assert!(pass.derivatives(rows, &mut Derivatives::zero(1, None)).is_err());
         assert!(pass.loss(rows).is_ok());
     }
 }

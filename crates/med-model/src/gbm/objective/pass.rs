@@ -2,7 +2,8 @@
 
 use rayon::prelude::*;
 
-use super::super::sums::{Grid, GridSum};
+use super::super::derivatives::{Bounds, Derivatives, Values};
+use super::super::sums::{Grid, GridSum, Magnitude};
 use super::{Loss, RowLoss, Terms, with_loss};
 use crate::kernel::vectorised;
 
@@ -32,30 +33,64 @@ impl<'a> Rows<'a> {
 #[derive(Debug)]
 pub(in crate::gbm) struct Pass {
     loss: Loss,
-    grid: Grid,
+    grids: Grids,
 }
 
 /// What is not finite in a pass.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::gbm) struct NotFinite;
 
+/// The grids that losses and derivatives are summed on.
+#[derive(Debug, Clone, Copy)]
+struct Grids {
+    loss: Grid,
+    gradient: Grid,
+    hessian: Grid,
+}
+
+/// Sums of a pass.
+#[derive(Debug, Clone, Copy, Default)]
+struct PassSums {
+    loss: GridSum,
+    gradient: Magnitude,
+    hessian: Magnitude,
+}
+
+impl PassSums {
+    /// Sums on a grid are the same in any order, so tasks may be joined as they end.
+    fn merged(mut self, other: Self) -> Self {
+        self.loss.merge(other.loss);
+        self.gradient.sum += other.gradient.sum;
+        self.hessian.sum += other.hessian.sum;
+        self
+    }
+}
+
 impl Pass {
     pub(in crate::gbm) fn new(loss: Loss) -> Self {
-        Self { loss, grid: Grid::below(f64::MIN_POSITIVE) }
+        let narrow = Grid::below(f64::MIN_POSITIVE);
+        Self { loss, grids: Grids { loss: narrow, gradient: narrow, hessian: narrow } }
     }
 
-    /// Writes the derivatives of all rows (the second ones where there is room) and gives the sum of the losses.
+    /// Writes the derivatives of all rows and gives the sum of the losses.
     pub(in crate::gbm) fn derivatives(
         &mut self,
         rows: Rows<'_>,
-        gradients: &mut [f32],
-        mut hessians: Option<&mut [f32]>,
+        derivatives: &mut Derivatives,
     ) -> Result<f64, NotFinite> {
+        let n = rows.y.len();
         loop {
-            let (loss, grid) = (&self.loss, self.grid);
-            let sum = with_loss!(loss, loss => derivatives(loss, rows, gradients, hessians.as_deref_mut(), grid));
-            if let Some(done) = self.settle(sum, rows.y.len()) {
-                return done;
+            let (loss, grids) = (&self.loss, self.grids);
+            let sums = with_loss!(loss, loss => write_derivatives(loss, rows, &mut derivatives.values, grids));
+            let (values, next) = (&derivatives.values, &mut self.grids);
+            let gradients = settle_magnitude(&mut next.gradient, sums.gradient, values, 0)?;
+            let hessians = settle_magnitude(&mut next.hessian, sums.hessian, values, 1)?;
+            if settle(&mut next.loss, sums.loss, n)? & gradients & hessians {
+                derivatives.bounds = Bounds {
+                    gradients: sums.gradient.bound(grids.gradient, n),
+                    hessians: sums.hessian.bound(grids.hessian, n),
+                };
+                return Ok(sums.loss.sum);
             }
         }
     }
@@ -63,89 +98,95 @@ impl Pass {
     /// The sum of the losses alone.
     pub(in crate::gbm) fn loss(&mut self, rows: Rows<'_>) -> Result<f64, NotFinite> {
         loop {
-            let (loss, grid) = (&self.loss, self.grid);
+            let (loss, grid) = (&self.loss, self.grids.loss);
             let sum = with_loss!(loss, loss => losses(loss, rows, grid));
-            if let Some(done) = self.settle(sum, rows.y.len()) {
-                return done;
-            }
-        }
-    }
-
-    /// The sum, unless it must be taken again on a wider grid. The next pass has a grid that fits this sum.
-    fn settle(&mut self, sum: GridSum, n: usize) -> Option<Result<f64, NotFinite>> {
-        if !sum.magnitude.is_finite() {
-            return Some(Err(NotFinite));
-        }
-        match sum.wider(self.grid, n) {
-            Some(grid) => {
-                self.grid = grid;
-                None
-            }
-            None => {
-                self.grid = Grid::below(4.0 * sum.magnitude);
-                Some(Ok(sum.sum))
+            if settle(&mut self.grids.loss, sum, rows.y.len())? {
+                return Ok(sum.sum);
             }
         }
     }
 }
 
-fn derivatives<L: RowLoss>(
-    loss: &L,
-    rows: Rows<'_>,
-    gradients: &mut [f32],
-    hessians: Option<&mut [f32]>,
-    grid: Grid,
-) -> GridSum {
-    let task = |(t, (gradients, hessians)): (usize, (&mut [f32], Option<&mut [f32]>))| {
+/// Whether the grid was wide enough for this sum; the next is, or fits it.
+fn settle(grid: &mut Grid, sum: GridSum, n: usize) -> Result<bool, NotFinite> {
+    if !sum.magnitude.is_finite() {
+        return Err(NotFinite);
+    }
+    let wider = sum.wider(*grid, n);
+    *grid = wider.unwrap_or_else(|| Grid::below(4.0 * sum.magnitude));
+    Ok(wider.is_none())
+}
+
+/// The same for the first or second derivatives.
+fn settle_magnitude(grid: &mut Grid, magnitude: Magnitude, values: &Values, which: usize) -> Result<bool, NotFinite> {
+    if !magnitude.sum.is_finite() {
+        return Err(NotFinite);
+    }
+    if magnitude.fits(*grid) {
+        *grid = Grid::below(4.0 * magnitude.sum);
+        return Ok(true);
+    }
+    let (largest, n) = match values {
+        Values::Gradients(gradients) => (gradients.iter().fold(0.0_f32, |m, g| m.max(g.abs())), gradients.len()),
+        Values::Pairs(pairs, _) => (pairs.iter().fold(0.0_f32, |m, pair| m.max(pair[which].abs())), pairs.len()),
+    };
+    *grid = Grid::below(2.0 * f64::from(largest) * (n + 1) as f64);
+    Ok(false)
+}
+
+fn write_derivatives<L: RowLoss>(loss: &L, rows: Rows<'_>, values: &mut Values, grids: Grids) -> PassSums {
+    let gradients_of = |t: usize, gradients: &mut [f32]| {
         let rows = rows.part(t * TASK, gradients.len());
         vectorised(
             #[inline(always)]
-            || derivatives_of(loss, rows, gradients, hessians, grid),
+            || blocks::<_, _, false>(loss, rows, gradients, |to, gradients, _| to.copy_from_slice(gradients), grids),
         )
     };
-    let merge = |mut a: GridSum, b: GridSum| {
-        a.merge(b);
-        a
-    };
-    // Sums on a grid are the same in any order, so tasks may be joined as they end.
-    match (rows.y.len() >= PARALLEL, hessians) {
-        (true, Some(hessians)) => gradients
-            .par_chunks_mut(TASK)
-            .zip(hessians.par_chunks_mut(TASK))
-            .enumerate()
-            .map(|(t, (g, h))| task((t, (g, Some(h)))))
-            .reduce(GridSum::default, merge),
-        (true, None) => gradients
-            .par_chunks_mut(TASK)
-            .enumerate()
-            .map(|(t, g)| task((t, (g, None))))
-            .reduce(GridSum::default, merge),
-        (false, hessians) => vectorised(
+    let pairs_of = |t: usize, pairs: &mut [[f32; 2]]| {
+        let rows = rows.part(t * TASK, pairs.len());
+        vectorised(
             #[inline(always)]
-            || derivatives_of(loss, rows, gradients, hessians, grid),
-        ),
+            || blocks::<_, _, true>(loss, rows, pairs, side_by_side, grids),
+        )
+    };
+    match (rows.y.len() >= PARALLEL, values) {
+        (true, Values::Gradients(gradients)) => gradients
+            .par_chunks_mut(TASK)
+            .enumerate()
+            .map(|(t, gradients)| gradients_of(t, gradients))
+            .reduce(PassSums::default, PassSums::merged),
+        (true, Values::Pairs(pairs, _)) => pairs
+            .par_chunks_mut(TASK)
+            .enumerate()
+            .map(|(t, pairs)| pairs_of(t, pairs))
+            .reduce(PassSums::default, PassSums::merged),
+        (false, Values::Gradients(gradients)) => gradients_of(0, gradients),
+        (false, Values::Pairs(pairs, _)) => pairs_of(0, pairs),
     }
 }
 
-/// Called within `vectorised`.
 #[inline(always)]
-fn derivatives_of<L: RowLoss>(
+fn side_by_side(pairs: &mut [[f32; 2]], gradients: &[f32], hessians: &[f32]) {
+    for (i, pair) in pairs.iter_mut().enumerate() {
+        *pair = [gradients[i], hessians[i]];
+    }
+}
+
+/// With second derivatives or without. Called within `vectorised`.
+#[inline(always)]
+fn blocks<L: RowLoss, T, const SECOND: bool>(
     loss: &L,
     rows: Rows<'_>,
-    gradients: &mut [f32],
-    mut hessians: Option<&mut [f32]>,
-    grid: Grid,
-) -> GridSum {
-    let (mut losses, mut unused) = ([0.0; BLOCK], [0.0; BLOCK]);
-    let mut sum = GridSum::default();
-    for (b, gradients) in gradients.chunks_mut(BLOCK).enumerate() {
-        let n = gradients.len();
+    values: &mut [T],
+    write: impl Fn(&mut [T], &[f32], &[f32]),
+    grids: Grids,
+) -> PassSums {
+    let (mut losses, mut gradients, mut hessians) = ([0.0; BLOCK], [0.0; BLOCK], [0.0; BLOCK]);
+    let mut sums = PassSums::default();
+    for (b, values) in values.chunks_mut(BLOCK).enumerate() {
+        let n = values.len();
         let rows = rows.part(b * BLOCK, n);
-        let losses = &mut losses[..n];
-        let hessians = match &mut hessians {
-            Some(all) => &mut all[b * BLOCK..b * BLOCK + n],
-            None => &mut unused[..n],
-        };
+        let (losses, gradients, hessians) = (&mut losses[..n], &mut gradients[..n], &mut hessians[..n]);
         match rows.weights {
             None => block(loss, rows.y, rows.scores, |_| 1.0, gradients, hessians, losses),
             Some(weights) => {
@@ -153,24 +194,14 @@ fn derivatives_of<L: RowLoss>(
                 block(loss, rows.y, rows.scores, |i| weights[i], gradients, hessians, losses);
             }
         }
-        sum.add(losses, grid);
-        let all_finite = all_finite(gradients) & all_finite(hessians);
-        if !all_finite {
-            sum.magnitude = f64::NAN;
+        sums.loss.add(losses, grids.loss);
+        sums.gradient.add(gradients, grids.gradient);
+        if SECOND {
+            sums.hessian.add(hessians, grids.hessian);
         }
+        write(values, gradients, hessians);
     }
-    sum
-}
-
-/// Loops, not iterator chains, which are compiled apart and so not for vectors.
-#[inline(always)]
-fn all_finite(values: &[f32]) -> bool {
-    let mut largest = 0_u32;
-    for value in values {
-        // Of bits without sign, those from infinity on are not finite.
-        largest = largest.max(value.to_bits() & 0x7fff_ffff);
-    }
-    largest < f32::INFINITY.to_bits()
+    sums
 }
 
 #[inline(always)]

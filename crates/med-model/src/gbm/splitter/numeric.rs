@@ -8,7 +8,7 @@ use crate::gbm::derivatives::Units;
 use crate::gbm::growth::mix;
 use crate::gbm::histogram::{CELLS, Cell};
 use crate::gbm::partition::Rule;
-use crate::kernel::{low_bits, vectorised};
+use crate::kernel::{bits, vectorised};
 
 /// Cells looked at together.
 const WORD: usize = 64;
@@ -39,13 +39,13 @@ impl<C: Cell> Prefix<C> {
     fn fill(&mut self, cells: &[C], units: Units) -> usize {
         let (mut sum, mut n) = (C::default(), 0);
         for (w, cells) in cells.chunks(WORD).enumerate() {
-            let mut bits = occupied(cells, units);
+            let mut held = occupied(cells, units);
             if w == 0 {
-                bits &= !1;
+                held &= !1;
             }
-            while bits != 0 {
-                let at = bits.trailing_zeros() as usize;
-                bits &= bits - 1;
+            while held != 0 {
+                let at = held.trailing_zeros() as usize;
+                held &= held - 1;
                 sum.add(cells[at]);
                 // `n` is below 255; the remainder spares a check.
                 self.sums[n % CELLS] = sum;
@@ -70,8 +70,7 @@ fn occupied<C: Cell>(cells: &[C], units: Units) -> u64 {
             *hit = u8::from(cell.sums(units).count > 0);
         }
     }
-    let (eights, _) = hits.as_chunks::<8>();
-    eights.iter().enumerate().fold(0, |word, (e, eight)| word | low_bits(eight) << (8 * e))
+    bits(&hits)
 }
 
 /// Tries all thresholds; whether rows and derivatives would allow any.
