@@ -177,7 +177,14 @@ pub(super) fn load(
         schema: batch.value().schema().clone(),
     })?;
     let mut commit = group.replace_batch(&record.id, batch)?;
-    let mut stored = batch_of(&group.read(Some(commit.version))?, batch.value())?;
+    let loaded = group.read(Some(commit.version)).with_context(|| {
+        format!(
+            "these rows were loaded before, as version {} of {}; if a vacuum took its files since, the run cannot be made again: \
+             another seed makes another run, and so does a source without the clients who were forgotten",
+            commit.version, config.feature_group
+        )
+    })?;
+    let mut stored = batch_of(&loaded, batch.value())?;
     if commit.outcome == Outcome::AlreadyDone {
         // The database may have gone from these rows to others and back: then the latest version has the others. Rows that other
         // programs brought beside these stay.
