@@ -77,7 +77,7 @@ fn objects(forgotten: &Forgotten) -> Vec<&str> {
     objects
 }
 
-fn find<'a>(forgotten: &'a Forgotten, kind: PlaceKind) -> &'a Place {
+fn find(forgotten: &Forgotten, kind: PlaceKind) -> &Place {
     forgotten.places.iter().find(|place| place.place == kind).unwrap()
 }
 

@@ -82,9 +82,11 @@ fn a_client_is_forgotten_everywhere_or_the_place_is_named() {
     assert_eq!(holding(&lake, &client), left, "{third}");
     assert!(left.iter().all(|object| object.contains("/_delta_log/")), "{third}");
 
-    // The source has the client still: the run says what stands in its way, and brings nothing back by itself.
-    let refused = med(folder.path(), &["run"]).refused();
-    assert!(refused.contains("was erased by forget-"), "{refused}");
+    // The source has the client still, and a run brings it back: under another name, and not without a word.
+    let again = med(folder.path(), &["run"]);
+    assert!(again.stderr.contains("starts anew"), "{}", again.stderr);
+    assert_eq!(again.code, 0, "{}", again.stderr);
+    assert_eq!(med(folder.path(), &["lake", "read", "medical_costs", "--out", "left.csv"]).passed()["rows"], 5000);
 }
 
 /// Appends rows to a group as another program would: a file, and an entry of the log without digests.
@@ -111,7 +113,7 @@ fn rows_of_another_program_stay_and_repeated_keys_are_named() {
     let all = Table::read(&folder.path().join("all.parquet"), &CsvOptions::default()).unwrap();
     let ours = all.take(&[0]).unwrap();
     let mut columns = ours.frame().columns().to_vec();
-    let at = columns.iter().position(|column| column.name() == "client_id").unwrap();
+    let at = columns.iter().position(|column| column.name().as_str() == "client_id").unwrap();
     columns[at] = Series::new("client_id".into(), ["client-of-another-program"]).into_column();
     let theirs = Table::parse(DataFrame::new(1, columns).unwrap(), ours.schema().clone()).unwrap();
     let lake = folder.path().join("lake");
