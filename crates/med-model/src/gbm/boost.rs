@@ -119,6 +119,7 @@ impl Gbdt {
         let offset_of = |rows: &[usize]| options.offset.map(|o| rows.iter().map(|&r| o[r]).collect::<Vec<f64>>());
         let (part, rest) = (take(&kept)?, take(&held)?);
         let (offset, validation_offset) = (offset_of(&kept), offset_of(&held));
+        let whole_offset = options.offset;
         let options = FitOptions {
             validation: Some(&rest),
             offset: offset.as_deref(),
@@ -128,7 +129,20 @@ impl Gbdt {
                 None => None,
             },
         };
-        self.fit_parts(&part, options)
+        let mut model = self.fit_parts(&part, options)?;
+        // Rows that were held back are of the training part, and their costs are part of what predictions are to add up to.
+        if self.is_calibrated(model.objective().link()) {
+            let targets = Targets::new(train, whole_offset)?;
+            let scores = scores_of(&model.ensemble.trees, model.ensemble.base, train.x(), targets.part());
+            let shift = shift(targets.part(), scores);
+            model.ensemble.base += shift;
+            model.calibration *= shift.exp();
+        }
+        Ok(model)
+    }
+
+    fn is_calibrated(&self, link: Link) -> bool {
+        self.params.calibration == Calibration::Auto && link == Link::Log
     }
 
     fn fit_parts(&self, train: &Dataset, mut options: FitOptions<'_>) -> Result<GbdtModel, FitError> {
@@ -214,8 +228,7 @@ impl Gbdt {
         if scores.iter().any(|s| !s.is_finite()) {
             return Err(overflow("a prediction"));
         }
-        let calibrated = params.calibration == Calibration::Auto && loss.link() == Link::Log;
-        let shift = if calibrated { shift(part, scores) } else { 0.0 };
+        let shift = if self.is_calibrated(loss.link()) { shift(part, scores) } else { 0.0 };
         Ok(GbdtModel {
             features,
             objective: FittedObjective::new(objective, params.alpha, power),

@@ -18,7 +18,7 @@ pub(super) struct Grid {
 }
 
 impl Grid {
-    /// For terms whose absolute values add up to less than `bound`.
+    /// For terms whose absolute values add up to less than `bound`; the widest there is where none is wide enough.
     pub(super) fn below(bound: f64) -> Self {
         let exponent = ((bound.to_bits() >> 52) & 0x7ff) as i32 - 1022;
         let unit = 2.0_f64.powi((exponent - 51).clamp(-1022, 900));

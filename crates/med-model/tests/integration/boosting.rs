@@ -321,7 +321,7 @@ fn the_number_of_threads_moves_no_bit() {
 fn early_stopping_keeps_the_best_trees_of_a_given_or_held_back_part() {
     let (train, validation) = (claims(3000, 5), claims(3000, 6));
     let params = GbdtParams { num_iterations: 300, early_stopping_round: 5, ..Default::default() };
-    let boosting = Gbdt::new(params).unwrap();
+    let boosting = Gbdt::new(params.clone()).unwrap();
     let model = boosting.fit_with(&train, FitOptions::default().validation(&validation)).unwrap();
     let curve = model.learning_curve();
     assert_eq!(curve.metric(), "tweedie deviance");
@@ -335,6 +335,34 @@ fn early_stopping_keeps_the_best_trees_of_a_given_or_held_back_part() {
     let held_back = boosting.fit(&train).unwrap();
     assert!(held_back.n_trees() < 300 && held_back.learning_curve().validation().len() > held_back.n_trees());
     assert_eq!(held_back, boosting.fit(&train).unwrap());
+    // Whoever the claimant of 7 million is put with.
+    for seed in 1..7 {
+        let boosting = Gbdt::new(GbdtParams { seed, ..params.clone() }).unwrap();
+        let (predicted, actual) = weighted_sums(&boosting.fit(&train).unwrap(), &train);
+        assert!((predicted / actual - 1.0).abs() < 1e-6, "seed {seed}: {predicted} {actual}");
+    }
+}
+
+#[test]
+fn sums_that_no_float_holds_are_an_error_and_not_a_loop() {
+    let wide = |scale: f64| {
+        let data = claims(300, 9);
+        let y = data.y().iter().map(|y| y * scale).collect::<Vec<f64>>();
+        Dataset::new(data.x().clone(), "cost", y).unwrap()
+    };
+    for objective in [Objective::RegressionL1, Objective::Huber, Objective::Quantile, Objective::Regression] {
+        for scale in [1e280, 1e300] {
+            let params = GbdtParams { objective, num_iterations: 5, ..Default::default() };
+            if let Err(error) = Gbdt::new(params).unwrap().fit(&wide(scale)) {
+                assert!(matches!(error, FitError::Overflow { .. }), "{objective:?}: {error}");
+            }
+        }
+        let params = GbdtParams { objective: Objective::Regression, num_iterations: 5, ..Default::default() };
+        let validation = wide(1e143);
+        let options = FitOptions::default().validation(&validation);
+        let error = Gbdt::new(params).unwrap().fit_with(&wide(1.0), options).unwrap_err();
+        assert!(matches!(error, FitError::Overflow { .. }), "{error}");
+    }
 }
 
 #[test]

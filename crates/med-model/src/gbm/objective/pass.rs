@@ -113,6 +113,10 @@ fn settle(grid: &mut Grid, sum: GridSum, n: usize) -> Result<bool, NotFinite> {
         return Err(NotFinite);
     }
     let wider = sum.wider(*grid, n);
+    if wider == Some(*grid) {
+        // There is no wider one.
+        return Err(NotFinite);
+    }
     *grid = wider.unwrap_or_else(|| Grid::below(4.0 * sum.magnitude));
     Ok(wider.is_none())
 }

@@ -19,8 +19,10 @@ pub(super) fn search<C: Cell>(
     cells: &[C],
     best: &mut Best,
 ) -> bool {
-    let levels =
-        (0..).zip(cells).map(|(bin, cell)| (bin, cell.sums(search.units))).filter(|l: &(u8, Sums)| l.1.count > 0);
+    let levels = (0..=u8::MAX)
+        .zip(cells)
+        .map(|(bin, cell)| (bin, cell.sums(search.units)))
+        .filter(|l: &(u8, Sums)| l.1.count > 0);
     let n = levels.clone().count();
     if n < 2 {
         return false;

@@ -145,7 +145,7 @@ impl<N: Nodes> Grower<'_, N> {
     }
 
     fn may_split(&self, len: usize, depth: usize) -> bool {
-        len >= self.rules.min_samples_split.max(2 * self.rules.min_samples_leaf)
+        len >= self.rules.min_samples_split.max(self.rules.min_samples_leaf.saturating_mul(2))
             && self.rules.max_depth.is_none_or(|most| depth < most)
     }
 

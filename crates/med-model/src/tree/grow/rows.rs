@@ -68,6 +68,9 @@ impl Rows {
         let (y, weights) = annualised(train);
         let (y, weights) = (y.into_owned(), weights.map_or_else(|| vec![1.0; n], |w| w.into_owned()));
         let overflow = || FitError::Overflow { model, what: "the weighted cost" };
+        if weights.iter().zip(&y).any(|(w, y)| !(w * y).is_finite() || !w.is_finite()) {
+            return Err(overflow());
+        }
         let weight_unit = unit(weights.iter().copied(), n);
         let weight = |w: f64| (w * weight_unit).round_ties_even() as i64;
         let mean = {
