@@ -46,7 +46,7 @@ impl Source {
     /// | --- | --- |
     /// | `sqlite:///absolute/path`, `sqlite://relative/path`, a plain path | the SQLite file; the path is taken as it stands |
     /// | `postgres://user:password@host:port/database?sslmode=verify-full` | PostgreSQL, with libpq's parameters |
-    /// | `mysql://user:password@host:port/database?ssl_mode=verify_identity` | MySQL or MariaDB, also as `mariadb://` |
+    /// | `mysql://user:password@host:port/database?ssl_mode=required` | MySQL or MariaDB, also as `mariadb://` |
     ///
     /// Characters of users and passwords that mean something in a URL are written as `%40` and the like.
     ///
