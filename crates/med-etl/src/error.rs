@@ -82,6 +82,14 @@ pub enum EtlError {
         /// Why.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// The URL asks for a protection of the connection that there is not.
+    #[error("cannot read from {database} as safely as its URL asks for: {why}")]
+    Tls {
+        /// The database, without credentials.
+        database: String,
+        /// What is lacking.
+        why: &'static str,
+    },
     /// The database refused a statement or stopped answering.
     #[error("cannot {doing}: {source}")]
     Database {

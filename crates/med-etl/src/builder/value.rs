@@ -61,8 +61,15 @@ impl Decimal {
             unscaled /= 10;
             scale -= 1;
         }
-        // Both are exact in 64-bit floats, so one division rounds once.
-        (unscaled.unsigned_abs() <= LIMIT && scale <= 22).then(|| unscaled as f64 / 10_f64.powi(scale as i32))
+        // Zeros at the end of a whole number are no significant digits either.
+        let mut zeros = 0;
+        while unscaled.unsigned_abs() > LIMIT && scale == 0 && unscaled % 10 == 0 {
+            unscaled /= 10;
+            zeros += 1;
+        }
+        // Both are exact in 64-bit floats, so one division or multiplication rounds once.
+        let fits = unscaled.unsigned_abs() <= LIMIT && scale <= 22 && zeros <= 22;
+        fits.then(|| unscaled as f64 / 10_f64.powi(scale as i32) * 10_f64.powi(zeros))
     }
 }
 
@@ -155,6 +162,9 @@ mod tests {
         assert_eq!(read("0.1").to_float(), Some(0.1));
         assert_eq!(read("1234567890.12345678").to_float(), None, "18 digits");
         assert_eq!(read("1000000000000000.000").to_float(), Some(1e15));
+        assert_eq!(read("10000000000000000").to_float(), Some(1e16));
+        assert_eq!(read("-123456789012345e21").to_float(), Some(-123_456_789_012_345e21));
+        assert_eq!(read("10000000000000001").to_float(), None, "17 digits");
         for bad in ["", "-", ".", "1,5", "12a", "1e", "NaN", "1234567890123456789012345678901234567890"] {
             assert_eq!(Decimal::parse(bad), None, "{bad}");
         }

@@ -142,6 +142,19 @@ impl Connection {
         with_database!(&mut self.backend, database => database.tables())
     }
 
+    /// Which database this selection is read from, to tell it from others of the same names: kind, host, port and database, with
+    /// PostgreSQL the schema too, or the full path of an SQLite file. No credentials. Nothing for a connection that the caller opened.
+    ///
+    /// Names stand for what they name: a database that has moved is another, and what now lies where it was is the same.
+    ///
+    /// # Errors
+    /// When the table is not there, or the server does not answer.
+    pub fn identity(&mut self, extract: &Extract) -> Result<Option<String>, EtlError> {
+        let Some(address) = self.source.as_ref().map(Source::address) else { return Ok(None) };
+        let namespace = with_database!(&mut self.backend, database => database.namespace(extract.selection()))?;
+        Ok(Some(format!("{address} {namespace}").trim_end().to_owned()))
+    }
+
     /// Does several extractions in one transaction, so that all of them show one state of the database.
     ///
     /// # Errors

@@ -8,11 +8,15 @@
 //! such rows for ever. With a lag, each extraction reads again everything from `lag` before the watermark's cursor on, so what is read
 //! must be upserted by key.
 
+use std::borrow::Cow;
 use std::fmt;
 
+use med_schema::ValueType;
 use serde::{Deserialize, Serialize};
 
 use crate::EtlError;
+use crate::builder::Decimal;
+use crate::source::Order;
 use crate::source::sql::{Cursor, Dialect};
 
 /// One value of a watermark, as the database compares it.
@@ -23,6 +27,21 @@ pub enum CursorValue {
     Integer(i64),
     /// Text, or a moment or day as the database writes it.
     Text(String),
+}
+
+impl CursorValue {
+    /// Whether rows of a column of this type go on after this value: an infinite moment or number is the last for ever, and what is no
+    /// value of the type is behind or before all that are.
+    pub(crate) fn orders(&self, value_type: Option<ValueType>) -> bool {
+        match (value_type, self) {
+            (Some(ValueType::Date | ValueType::Timestamp), Self::Text(text)) => {
+                crate::iso::microseconds(text).is_some()
+            }
+            (Some(ValueType::Float), Self::Text(text)) => text.parse().is_ok_and(f64::is_finite),
+            (Some(ValueType::Integer), Self::Text(text)) => Decimal::parse(text).is_some(),
+            _ => true,
+        }
+    }
 }
 
 impl fmt::Debug for CursorValue {
@@ -188,14 +207,10 @@ impl Incremental {
         let cursor = dialect.quoted(&self.cursor);
         let new = match &self.since {
             None => None,
-            Some(since) if self.lag == 0 => {
-                let values: Vec<CursorValue> = std::iter::once(&since.cursor).chain(&since.key).cloned().collect();
-                Some(dialect.after(columns, &values))
-            }
+            Some(_) if self.lag == 0 => self.after(dialect, columns),
             Some(since) => {
                 let from = self.before(&since.cursor)?;
-                let value_type = columns.first().and_then(|c| c.value_type);
-                Some(format!("{cursor} >= {}", dialect.literal(&from, value_type)))
+                columns.first().map(|c| format!("{} >= {}", dialect.compared(c), dialect.literal(&from, c)))
             }
         };
         Ok(match (self.null_cursor, new) {
@@ -203,6 +218,37 @@ impl Incremental {
             (_, Some(new)) => Some(new),
             (_, None) => Some(format!("{cursor} IS NOT NULL")),
         })
+    }
+
+    /// The condition for the rows after the watermark, whatever the lag; nothing for all.
+    pub(crate) fn after(&self, dialect: Dialect, columns: &[Cursor<'_>]) -> Option<String> {
+        let since = self.since.as_ref()?;
+        let values: Vec<CursorValue> = std::iter::once(&since.cursor).chain(&since.key).cloned().collect();
+        // Watermarks of before hold the text of what is ordered by its number. Whatever can be compared is; the rest is read again.
+        let other = |(column, value): (&Cursor<'_>, &CursorValue)| {
+            column.order == Order::Number && matches!(value, CursorValue::Text(_))
+        };
+        match columns.iter().zip(&values).position(other) {
+            None => Some(dialect.after(columns, &values)),
+            Some(0) => None,
+            Some(_) => {
+                columns.first().map(|c| format!("{} >= {}", dialect.compared(c), dialect.literal(&since.cursor, c)))
+            }
+        }
+    }
+
+    /// This without its watermark, if that is at a value which no row should have put there.
+    pub(crate) fn without_misfit(&self, value_type: Option<ValueType>) -> Cow<'_, Self> {
+        match &self.since {
+            Some(since) if !since.cursor.orders(value_type) => {
+                tracing::warn!(
+                    column = self.cursor,
+                    "the watermark is no value of its column's type; reading all rows again"
+                );
+                Cow::Owned(Self { since: None, ..self.clone() })
+            }
+            _ => Cow::Borrowed(self),
+        }
     }
 
     fn before(&self, value: &CursorValue) -> Result<CursorValue, EtlError> {
@@ -223,7 +269,7 @@ mod tests {
     use super::*;
 
     fn condition(incremental: &Incremental) -> Option<String> {
-        let columns = [Cursor { name: "at", value_type: None }, Cursor { name: "id", value_type: None }];
+        let columns = ["at", "id"].map(|name| Cursor::of(name, &[]));
         incremental.condition(Dialect::Sqlite, &columns).unwrap()
     }
 

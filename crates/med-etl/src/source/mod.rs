@@ -66,10 +66,51 @@ pub(crate) enum Wire {
 pub(crate) struct CatalogueColumn {
     pub(crate) name: String,
     pub(crate) value_type: Option<ValueType>,
-    /// The database must write the values of this column as text, since their own form is not read here.
-    pub(crate) as_text: bool,
+    /// What the database is asked for in place of the values.
+    pub(crate) read_as: ReadAs,
+    /// What rows are ordered by, if by this column.
+    pub(crate) order: Order,
     /// The form in which the database sends the values, where it says so beforehand.
     pub(crate) wire: Wire,
+}
+
+impl CatalogueColumn {
+    /// As the database says it, its values read as they are.
+    #[cfg(any(feature = "sqlite", feature = "postgres", test))]
+    pub(crate) fn plain(name: String, value_type: Option<ValueType>, wire: Wire) -> Self {
+        Self { name, value_type, read_as: ReadAs::default(), order: Order::default(), wire }
+    }
+}
+
+/// What a column is asked for as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[cfg_attr(not(all(feature = "postgres", feature = "mysql")), allow(dead_code, reason = "each database has its own"))]
+pub(crate) enum ReadAs {
+    #[default]
+    Itself,
+    /// Text of the database, as the values' own form is not read here.
+    Text,
+    /// The number that bits are.
+    Number,
+    /// The hexadecimal digits of bytes.
+    Digits,
+    /// The text of a geometry, which has no cast.
+    Geometry,
+}
+
+/// What orders the rows by a column. All of a page's key is selected, compared and ordered by the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[cfg_attr(not(feature = "mysql"), allow(dead_code, reason = "only MySQL has such types"))]
+pub(crate) enum Order {
+    /// The value, as it compares with a literal of its text.
+    #[default]
+    Value,
+    /// The number behind the value: MySQL orders `ENUM` by the place of the member and compares it with text by its name.
+    Number,
+    /// The bytes, which text cannot carry.
+    Bytes,
+    /// The value as a double: the text of a MySQL `FLOAT` is another number.
+    Double,
 }
 
 /// Takes the values of a scan, row by row.
@@ -114,15 +155,19 @@ pub(crate) trait Database: Send + Sized {
     const NEEDS_KEY: bool = false;
     /// Makes the selection's Diesel query, if it is one, for the statements that name it.
     fn hold(&mut self, selection: &Selection) -> Result<(), EtlError>;
-    /// All rows of a statement as cursor values. A value that cannot be one is an error that names `column`; other errors say what it
-    /// was done for.
-    fn rows(&mut self, sql: &str, doing: &'static str, column: &str) -> Result<Vec<rows::Row>, EtlError>;
+    /// All rows of a statement as cursor values. A value that cannot be one is an error that names its column among `columns`; other
+    /// errors say what it was done for.
+    fn rows(&mut self, sql: &str, doing: &'static str, columns: &[&str]) -> Result<Vec<rows::Row>, EtlError>;
     /// Tables and views, by name.
     fn tables(&mut self) -> Result<Vec<String>, EtlError>;
     /// A table as it stands behind FROM.
     fn resolve(&mut self, table: &str) -> Result<String, EtlError>;
     /// The columns of a selection.
     fn catalogue(&mut self, selection: &Selection) -> Result<Vec<CatalogueColumn>, EtlError>;
+    /// Where in the database of the URL names are looked up for a selection, if there is more than one such place.
+    fn namespace(&mut self, _: &Selection) -> Result<String, EtlError> {
+        Ok(String::new())
+    }
     /// The columns of a table's primary key, in its order; none without one.
     fn primary_key(&mut self, table: &str) -> Result<Vec<String>, EtlError>;
     /// Starts a transaction in which every read sees one state.
@@ -144,14 +189,14 @@ pub(crate) trait Database: Send + Sized {
 
     /// The texts of a statement's first column.
     fn names(&mut self, sql: &str, doing: &'static str) -> Result<Vec<String>, EtlError> {
-        let rows = self.rows(sql, doing, "name")?;
+        let rows = self.rows(sql, doing, &["name"])?;
         Ok(rows.into_iter().map(|row| rows::text(row.into_iter().next())).collect())
     }
 
     /// How many rows there are, or a smaller number.
     fn count(&mut self, from: &str, filter: Option<&str>) -> Result<u64, EtlError> {
         let filter = filter.map(|f| format!(" WHERE {f}")).unwrap_or_default();
-        let rows = self.rows(&format!("SELECT count(*) FROM {from}{filter}"), "count the rows", "count")?;
+        let rows = self.rows(&format!("SELECT count(*) FROM {from}{filter}"), "count the rows", &["count"])?;
         match rows.first().map(Vec::as_slice) {
             Some([Some(CursorValue::Integer(count))]) => Ok(u64::try_from(*count).unwrap_or_default()),
             _ => Ok(0),
@@ -169,7 +214,8 @@ pub(crate) trait Database: Send + Sized {
     ) -> Result<Option<Vec<Option<CursorValue>>>, EtlError> {
         let Some(first) = columns.first() else { return Ok(None) };
         let dialect = Self::DIALECT;
-        let values: Vec<String> = columns.iter().map(|c| dialect.cursor(c.name, c.value_type)).collect();
+        let values: Vec<String> = columns.iter().map(|c| dialect.cursor(c)).collect();
+        let names: Vec<&str> = columns.iter().map(|c| c.name).collect();
         let direction = if place.is_some() { "ASC" } else { "DESC" };
         let order: Vec<String> = columns.iter().map(|c| format!("{} {direction}", dialect.quoted(c.name))).collect();
         let filter = filter.map(|f| format!(" AND ({f})")).unwrap_or_default();
@@ -180,7 +226,7 @@ pub(crate) trait Database: Send + Sized {
             order.join(", "),
             place.unwrap_or(0),
         );
-        Ok(self.rows(&sql, "read one row", first.name)?.pop())
+        Ok(self.rows(&sql, "read one row", &names)?.pop())
     }
 }
 

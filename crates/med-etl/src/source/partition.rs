@@ -112,8 +112,8 @@ fn ranges<D: Database>(database: &mut D, extract: &Extract, prepared: &Prepared)
             why: "that takes a key of one column: name it, or give the table a primary key",
         });
     };
-    let value_type = prepared.columns.iter().find(|c| c.name == *key).and_then(|c| c.value_type);
-    if value_type != Some(ValueType::Integer) {
+    let cursor = [Cursor::of(key, &prepared.columns)];
+    if cursor[0].value_type != Some(ValueType::Integer) {
         return Err(EtlError::NoPartitions { why: "that takes a key that is declared an integer" });
     }
     if prepared.columns.iter().any(|c| c.value_type.is_none()) && extract.schema().is_none() {
@@ -122,7 +122,6 @@ fn ranges<D: Database>(database: &mut D, extract: &Extract, prepared: &Prepared)
     let parts = extract.reading().partitions.get() as u64;
     let filter = prepared.filter.as_deref();
     let rows = database.count(&prepared.from, filter)?;
-    let cursor = [Cursor { name: key, value_type }];
     let mut starts: Vec<CursorValue> = Vec::new();
     for part in 1..parts {
         let place = (u128::from(rows) * u128::from(part) / u128::from(parts)) as u64;
@@ -134,7 +133,7 @@ fn ranges<D: Database>(database: &mut D, extract: &Extract, prepared: &Prepared)
         }
     }
     let quoted = D::DIALECT.quoted(key);
-    let literal = |value: &CursorValue| D::DIALECT.literal(value, value_type);
+    let literal = |value: &CursorValue| D::DIALECT.literal(value, &cursor[0]);
     // A row without a key is in the first range.
     let Some(first) = starts.first() else { return Ok(vec!["1 = 1".to_owned()]) };
     let mut conditions = vec![format!("({quoted} < {} OR {quoted} IS NULL)", literal(first))];

@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
-use med_schema::near_names;
+use med_schema::{ValueType, near_names};
 use polars::prelude::{BooleanChunked, Column, DataFrame, IntoColumn, NamedFrom};
 
 use crate::builder::{ColumnBuilder, Value};
 use crate::content::RowSetHasher;
 use crate::source::sql::Cursor;
 use crate::source::{
-    CatalogueColumn, CursorValue, Database, Extract, MismatchPolicy, NullCursor, RowSink, Scan, Selection, Watermark,
+    CatalogueColumn, Database, Extract, Incremental, MismatchPolicy, NullCursor, RowSink, Scan, Selection, Watermark,
 };
 use crate::{ColumnMismatch, DeclaredBy, EtlError, ExtractedColumn, ExtractionReport, MissingColumn, Progress};
 
@@ -94,11 +94,14 @@ fn wanted(extract: &Extract, columns: &[CatalogueColumn]) -> Result<Vec<usize>, 
 /// Puts the condition for what is new into `prepared`, and the watermark that the rows lead to.
 fn increment<D: Database>(database: &mut D, extract: &Extract, prepared: &mut Prepared) -> Result<(), EtlError> {
     let Some(incremental) = extract.increment() else { return Ok(()) };
+    let declared = extract.schema().and_then(|schema| schema.columns().iter().find(|c| c.name == incremental.cursor()));
+    let found = prepared.columns.iter().find(|c| c.name == incremental.cursor());
+    let value_type = declared.map(|c| c.value_type).or(found.and_then(|c| c.value_type));
+    let incremental = incremental.without_misfit(value_type);
     let names: Vec<&str> =
         std::iter::once(incremental.cursor()).chain(incremental.key().iter().map(String::as_str)).collect();
     require(extract.selection(), &prepared.columns, names.iter().copied())?;
-    let typed = |name: &&str| prepared.columns.iter().find(|c| c.name == **name).and_then(|c| c.value_type);
-    let cursors: Vec<Cursor<'_>> = names.iter().map(|name| Cursor { name, value_type: typed(name) }).collect();
+    let cursors: Vec<Cursor<'_>> = names.iter().map(|name| Cursor::of(name, &prepared.columns)).collect();
     if incremental.nulls() != NullCursor::Include {
         let null = format!("{} IS NULL", D::DIALECT.quoted(incremental.cursor()));
         prepared.null_cursors = database.count(&prepared.from, Some(&null))?;
@@ -108,22 +111,42 @@ fn increment<D: Database>(database: &mut D, extract: &Extract, prepared: &mut Pr
         }
     }
     prepared.filter = incremental.condition(D::DIALECT, &cursors)?;
-    let since = incremental.watermark();
-    let after = since.map(|since| {
-        let values: Vec<CursorValue> = std::iter::once(&since.cursor).chain(&since.key).cloned().collect();
-        D::DIALECT.after(&cursors, &values)
-    });
-    prepared.watermark = match database.row_by_order(&prepared.from, &cursors, after.as_deref(), None)? {
-        None => since.cloned(),
-        Some(values) => {
-            let mut values = names.iter().zip(values).map(|(name, value)| {
-                value.ok_or_else(|| EtlError::CursorValue { column: (*name).to_owned(), found: "null" })
-            });
-            let cursor = values.next().unwrap_or_else(|| Err(EtlError::NoColumns { what: "a watermark" }))?;
-            Some(Watermark { cursor, key: values.collect::<Result<_, _>>()? })
-        }
-    };
+    prepared.watermark =
+        last_row(database, &prepared.from, &incremental, &cursors, value_type)?.or(incremental.watermark().cloned());
     Ok(())
+}
+
+/// Values at the end of the cursor column's order that are none of its type and are passed over.
+const MOST_MISFITS: usize = 100;
+
+/// The last row after the watermark whose cursor is a value of its type. A row with another would be the last for ever, so it is none that
+/// reading goes on from: it is read every time, counted and set aside as the policy says.
+fn last_row<D: Database>(
+    database: &mut D,
+    from: &str,
+    incremental: &Incremental,
+    cursors: &[Cursor<'_>],
+    value_type: Option<ValueType>,
+) -> Result<Option<Watermark>, EtlError> {
+    let Some(first) = cursors.first() else { return Ok(None) };
+    let after = incremental.after(D::DIALECT, cursors);
+    let mut filter = after.clone();
+    for _ in 0..=MOST_MISFITS {
+        let Some(values) = database.row_by_order(from, cursors, filter.as_deref(), None)? else { return Ok(None) };
+        if let Some(Some(cursor)) = values.first()
+            && !cursor.orders(value_type)
+        {
+            let before = format!("{} < {}", D::DIALECT.compared(first), D::DIALECT.literal(cursor, first));
+            filter = Some(after.iter().cloned().chain([before]).collect::<Vec<_>>().join(" AND "));
+            continue;
+        }
+        let mut values = cursors.iter().zip(values).map(|(column, value)| {
+            value.ok_or_else(|| EtlError::CursorValue { column: column.name.to_owned(), found: "null" })
+        });
+        let cursor = values.next().unwrap_or_else(|| Err(EtlError::NoColumns { what: "a watermark" }))?;
+        return Ok(Some(Watermark { cursor, key: values.collect::<Result<_, _>>()? }));
+    }
+    Err(EtlError::CursorValue { column: first.name.to_owned(), found: "too many values that are none of its type" })
 }
 
 /// What the scan of all rows, or of a part of them, came to.

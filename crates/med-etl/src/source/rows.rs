@@ -22,7 +22,7 @@ pub(crate) fn read<C>(
     connection: &mut C,
     statement: Statement<'_, C::Backend>,
     doing: &'static str,
-    column: &str,
+    columns: &[&str],
 ) -> Result<Vec<Row>, EtlError>
 where
     C: LoadConnection<DefaultLoadingMode>,
@@ -35,7 +35,10 @@ where
         for place in 0..row.field_count() {
             let field = row.get(place);
             let value = field.as_ref().and_then(|f| f.value()).map_or(Ok(None), C::Backend::cursor);
-            values.push(value.map_err(|found| EtlError::CursorValue { column: column.to_owned(), found })?);
+            values.push(value.map_err(|found| {
+                let column = columns.get(place).or(columns.last()).copied().unwrap_or_default();
+                EtlError::CursorValue { column: column.to_owned(), found }
+            })?);
         }
         rows.push(values);
     }

@@ -60,6 +60,33 @@ impl ServerUrl {
         &self.whole
     }
 
+    /// Scheme, host, port and database, the same however the URL writes them.
+    #[cfg(any(feature = "postgres", feature = "mysql"))]
+    pub(crate) fn address(&self, port: &str) -> String {
+        let (scheme, rest) = self.shown.split_once("://").unwrap_or_default();
+        let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
+        let (host, written) = match authority.rsplit_once(':') {
+            // Within brackets it is part of an address.
+            Some((host, port)) if !port.contains(']') => (host, Some(port.to_owned())),
+            _ => (authority, None),
+        };
+        let host = [self.parameter("hostaddr"), self.parameter("host")]
+            .into_iter()
+            .flatten()
+            .next()
+            .unwrap_or_else(|| host.to_owned());
+        let port = self.parameter("port").or(written).filter(|p| !p.is_empty()).unwrap_or_else(|| port.to_owned());
+        format!("{scheme}://{}:{port}/{}", percent_decoded(&host).to_lowercase(), percent_decoded(path))
+    }
+
+    /// The value of the parameter of this name, which the scheme's driver tells from others by case.
+    #[cfg(any(feature = "postgres", feature = "mysql"))]
+    pub(crate) fn parameter(&self, name: &str) -> Option<String> {
+        let (_, parameters) = self.whole.split_once('?')?;
+        let value = parameters.split('&').filter_map(|p| p.split_once('=')).rfind(|(n, _)| *n == name)?.1;
+        Some(percent_decoded(value))
+    }
+
     /// A driver's message, if it does not hold what must not be shown.
     #[cfg(any(feature = "postgres", feature = "mysql"))]
     pub(crate) fn refused(&self, error: &diesel::ConnectionError) -> EtlError {
@@ -102,6 +129,15 @@ mod tests {
         assert_eq!(url.to_string(), "postgres://db:5432/med");
         assert_eq!(format!("{url:?}"), "ServerUrl(\"postgres://db:5432/med\")");
         assert_eq!(url.secrets, ["ti%67er", "lion", "tiger", "lion"]);
+    }
+
+    #[cfg(any(feature = "postgres", feature = "mysql"))]
+    #[test]
+    fn an_address_is_the_same_however_it_is_written() {
+        for rest in ["u:p@DB/med", "db:5432/med?sslmode=require", "db:/m%65d", "/med?host=db&port=5432"] {
+            assert_eq!(ServerUrl::parse("postgres", rest).unwrap().address("5432"), "postgres://db:5432/med", "{rest}");
+        }
+        assert_eq!(ServerUrl::parse("mysql", "[::1]/d").unwrap().address("3306"), "mysql://[::1]:3306/d");
     }
 
     #[test]

@@ -61,13 +61,13 @@ impl SqliteDatabase {
             "SELECT name, type FROM pragma_table_xinfo({}) WHERE hidden <> 1 ORDER BY cid",
             Dialect::Sqlite.text(table)
         );
-        let rows = self.rows(&sql, "look up the columns", "name")?;
+        let rows = self.rows(&sql, "look up the columns", &["name"])?;
         Ok(rows
             .into_iter()
             .map(|row| {
                 let mut texts = row.into_iter().map(|value| rows::text(Some(value)));
                 let (name, declared) = (texts.next().unwrap_or_default(), texts.next().unwrap_or_default());
-                CatalogueColumn { value_type: declared_type(&declared), name, as_text: false, wire: Wire::default() }
+                CatalogueColumn::plain(name, declared_type(&declared), Wire::default())
             })
             .collect())
     }
@@ -117,7 +117,7 @@ impl Probe {
     fn version(&mut self) -> Result<i64, EtlError> {
         let sql = "SELECT data_version FROM pragma_data_version";
         let doing = "look whether the database changed";
-        let rows = rows::read(&mut self.connection, Statement::new(sql, None), doing, "data_version")?;
+        let rows = rows::read(&mut self.connection, Statement::new(sql, None), doing, &["data_version"])?;
         match rows.first().map(Vec::as_slice) {
             Some([Some(CursorValue::Integer(version))]) => Ok(*version),
             _ => Err(EtlError::SnapshotMoved),
@@ -133,8 +133,8 @@ impl Database for SqliteDatabase {
         Ok(())
     }
 
-    fn rows(&mut self, sql: &str, doing: &'static str, column: &str) -> Result<Vec<rows::Row>, EtlError> {
-        rows::read(&mut self.connection, Statement::new(sql, self.query.as_ref()), doing, column)
+    fn rows(&mut self, sql: &str, doing: &'static str, columns: &[&str]) -> Result<Vec<rows::Row>, EtlError> {
+        rows::read(&mut self.connection, Statement::new(sql, self.query.as_ref()), doing, columns)
     }
 
     fn tables(&mut self) -> Result<Vec<String>, EtlError> {

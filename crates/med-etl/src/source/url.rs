@@ -46,7 +46,7 @@ impl Source {
     /// | --- | --- |
     /// | `sqlite:///absolute/path`, `sqlite://relative/path`, a plain path | the SQLite file; the path is taken as it stands |
     /// | `postgres://user:password@host:port/database?sslmode=verify-full` | PostgreSQL, with libpq's parameters |
-    /// | `mysql://user:password@host:port/database?ssl_mode=verify_identity` | MySQL or MariaDB, also as `mariadb://` |
+    /// | `mysql://user:password@host:port/database?ssl_mode=required` | MySQL or MariaDB, also as `mariadb://` |
     ///
     /// Characters of users and passwords that mean something in a URL are written as `%40` and the like.
     ///
@@ -128,6 +128,21 @@ impl Source {
         }
     }
 
+    /// The database by what tells it from others.
+    pub(super) fn address(&self) -> String {
+        match &self.database {
+            #[cfg(feature = "sqlite")]
+            Database::Sqlite(path) => {
+                let path = std::fs::canonicalize(path).unwrap_or_else(|_| path.clone());
+                format!("sqlite://{}", path.display())
+            }
+            #[cfg(feature = "postgres")]
+            Database::Postgres(url) => url.address("5432"),
+            #[cfg(feature = "mysql")]
+            Database::Mysql(url) => url.address("3306"),
+        }
+    }
+
     fn of(database: Database) -> Self {
         Self { database, busy_timeout: Duration::from_secs(5), retry: Retry::default() }
     }
@@ -142,6 +157,9 @@ impl Source {
             // Nothing of it is shown: it may hold a password. A file of such a name is opened by `Source::sqlite`.
             path if path.split_once(':').is_some_and(|(_, rest)| rest.contains('@')) => Err(EtlError::Url {
                 reason: "looks like user:password@host and does not begin with postgres://, mysql:// or mariadb://",
+            }),
+            path if looks_like_parameters(path) => Err(EtlError::Url {
+                reason: "looks like parameters of a connection; write it as postgres://user:password@host/database or mysql://...",
             }),
             path => Ok(Self::sqlite(path)),
         }
@@ -171,6 +189,26 @@ impl Source {
     fn of_mysql(_: ServerUrl) -> Result<Self, EtlError> {
         Err(EtlError::NotCompiledIn { database: "MySQL", feature: "mysql" })
     }
+}
+
+/// Whether this is no path but parameters, as libpq, ODBC and command lines have them: `host=db password=..`, `Server=db;Pwd=..`.
+#[cfg(feature = "sqlite")]
+fn looks_like_parameters(text: &str) -> bool {
+    const NAMES: [&str; 18] = [
+        "host", "hostaddr", "server", "port", "dbname", "database", "user", "username", "uid", "user id", "password",
+        "passwd", "pwd", "pass", "passfile", "sslmode", "service", "options",
+    ];
+    let named = |word: &str| {
+        word.split_once('=').is_some_and(|(name, _)| NAMES.iter().any(|n| name.trim().eq_ignore_ascii_case(n)))
+    };
+    let words = || text.split(|c: char| c.is_whitespace() || ";&?,".contains(c));
+    let bare = |word: &str| NAMES.iter().any(|n| word.eq_ignore_ascii_case(n));
+    let spaced = words().zip(words().skip(1)).any(|(name, sign)| bare(name) && sign.starts_with('='));
+    // A program with its options.
+    let program = words().next().is_some_and(|w| !w.contains(['/', '\\', '.']));
+    let option =
+        |w: &str| w.strip_prefix('-').is_some_and(|w| w.starts_with(|c: char| c.is_ascii_alphabetic() || c == '-'));
+    words().any(named) || text.split(';').any(named) || spaced || (program && words().skip(1).any(option))
 }
 
 impl FromStr for Source {
@@ -225,6 +263,22 @@ mod tests {
             let error = Source::parse(url).unwrap_err();
             assert!(matches!(error, EtlError::Url { .. }), "{error}");
             assert!(!format!("{error} {error:?}").contains("hunter2"), "{error}");
+        }
+        // What other programs take for the whole address.
+        for url in [
+            "host=h user=u password=hunter2 dbname=d",
+            "host = h password = hunter2",
+            "sqlite://password=hunter2",
+            "Server=h;Database=d;User Id=u;PWD=hunter2",
+            "h/db?user=u&password=hunter2",
+            "mysql -h h -u u -phunter2 db",
+        ] {
+            let error = Source::parse(url).unwrap_err();
+            assert!(matches!(error, EtlError::Url { .. }), "{url}: {error}");
+            assert!(!format!("{error} {error:?}").contains("hunter2"), "{error}");
+        }
+        for path in ["/data/year=2024/my claims.db", "claims - copy.db", "/var/user=x/a -b.db"] {
+            assert!(Source::parse(path).is_ok(), "{path}");
         }
         for url in ["", "sqlite://", ":memory:", "sqlite://:memory:", "sqlite:a.db", "sqlite://a.db?mode=rw"] {
             assert!(matches!(Source::parse(url), Err(EtlError::Url { .. })), "{url}");

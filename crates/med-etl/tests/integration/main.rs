@@ -7,5 +7,6 @@ mod conformance;
 mod database;
 mod diesel_query;
 mod extraction;
+mod servers;
 mod transforms;
 mod typed;

@@ -209,6 +209,10 @@ pub(crate) struct ExtractArgs {
     /// What becomes of rows whose incremental column is null. To include them takes --event-time with another column.
     #[arg(long, requires = "lake", value_enum, default_value = "fail")]
     pub(crate) null_cursor: NullCursor,
+    /// A name for the database, for a group that is filled from several, or from one that moves. Without it the watermark is of the
+    /// database's address, and one at another address is refused.
+    #[arg(long, requires = "lake", value_name = "NAME")]
+    pub(crate) source: Option<String>,
     /// The column that says when a row became true; without it, the incremental one. With the key it names a row of the group.
     #[arg(long, requires = "lake", value_name = "COLUMN")]
     pub(crate) event_time: Option<String>,

@@ -158,6 +158,39 @@ fn a_group_grows_with_its_source() {
 }
 
 #[test]
+fn a_watermark_is_of_one_database() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    claims(folder);
+    assert_eq!(extract(folder, "lake", "id", &[]).passed()["inserted"], 3);
+    std::fs::create_dir(folder.join("other")).unwrap();
+    claims(&folder.join("other"));
+    change(&folder.join("other"), "UPDATE claims SET id = id + 100");
+    let into = ["--lake", "lake", "--group", "claims", "--key", "id", "--incremental", "updated_at"];
+    let other = |more: &[&str]| {
+        let from = ["extract", "--database-url", "sqlite://other/claims.sqlite", "--table", "claims"];
+        med(folder, &[&from[..], &into, more].concat())
+    };
+    let refused = other(&[]).refused();
+    assert!(refused.contains("--source") && refused.contains("other/claims.sqlite"), "{refused}");
+    // Under a name of its own it has a watermark of its own, wherever it lies.
+    assert_eq!(other(&["--source", "second"]).passed()["inserted"], 3);
+    std::fs::rename(folder.join("other"), folder.join("moved")).unwrap();
+    let moved = ["extract", "--database-url", "moved/claims.sqlite", "--table", "claims", "--source", "second"];
+    assert_eq!(med(folder, &[&moved[..], &into].concat()).passed()["rows"], 0);
+    assert_eq!(extract(folder, "lake", "id", &[]).passed()["rows"], 0);
+}
+
+#[test]
+fn parameters_of_a_connection_are_not_taken_for_a_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let url = "host=h user=u password=hunter2 dbname=d";
+    let refused =
+        med(folder.path(), &["extract", "--database-url", url, "--table", "t", "--out", "t.parquet"]).refused();
+    assert!(refused.contains("postgres://") && !refused.contains("hunter2"), "{refused}");
+}
+
+#[test]
 fn a_batch_whose_key_is_not_one_is_not_admitted() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();

@@ -19,7 +19,8 @@ use crate::source::retry::Retry;
 use crate::source::secret::ServerUrl;
 use crate::source::sql::{Cursor, Dialect, as_table};
 use crate::source::{
-    CatalogueColumn, CursorValue, Database, RowSink, Scan, Selection, Source, Wire, cursor_value, find_name, rows,
+    CatalogueColumn, CursorValue, Database, Order, ReadAs, RowSink, Scan, Selection, Source, Wire, cursor_value,
+    find_name, rows,
 };
 
 /// Stands for a query while its columns' types are looked up.
@@ -38,8 +39,31 @@ impl rows::CursorBackend for Mysql {
 
 impl MysqlDatabase {
     pub(crate) fn open(url: &ServerUrl, retry: Retry) -> Result<Self, EtlError> {
+        let mode = url.parameter("ssl_mode").unwrap_or_default().to_ascii_lowercase();
+        let verified = matches!(mode.as_str(), "verify_ca" | "verify_identity");
+        if verified && !mysqlclient_sys::SUPPORTS_MYSQL_SSL_MODE {
+            return Err(EtlError::Tls {
+                database: url.to_string(),
+                why: "MariaDB's client library, which this program was built with, is not told to verify the server's certificate; \
+                      build with MySQL's own, or ask for ssl_mode=required and no more",
+            });
+        }
         let connection = retry.run(|| MysqlConnection::establish(url.expose()).map_err(|error| url.refused(&error)))?;
-        Ok(Self { connection, query: None })
+        let mut database = Self { connection, query: None };
+        // MariaDB's client library takes no notice of the mode, so it is looked at what became of it.
+        if (verified || mode == "required") && !database.is_encrypted()? {
+            return Err(EtlError::Tls {
+                database: url.to_string(),
+                why: "the connection is not encrypted; the server must offer TLS, and MariaDB's client library asks for it only \
+                      where the URL has a parameter ssl_ca, ssl_cert or ssl_key",
+            });
+        }
+        Ok(database)
+    }
+
+    fn is_encrypted(&mut self) -> Result<bool, EtlError> {
+        let rows = self.rows("SHOW SESSION STATUS LIKE 'Ssl_cipher'", "look at the encryption", &["Ssl_cipher"])?;
+        Ok(rows.into_iter().any(|row| !rows::text(row.into_iter().nth(1)).is_empty()))
     }
 
     pub(crate) fn diesel(&mut self) -> &mut MysqlConnection {
@@ -144,9 +168,9 @@ impl Database for MysqlDatabase {
         Ok(())
     }
 
-    fn rows(&mut self, sql: &str, doing: &'static str, column: &str) -> Result<Vec<rows::Row>, EtlError> {
+    fn rows(&mut self, sql: &str, doing: &'static str, columns: &[&str]) -> Result<Vec<rows::Row>, EtlError> {
         let statement = Statement::new(sql, self.query.as_ref());
-        rows::read(&mut self.connection, statement, doing, column)
+        rows::read(&mut self.connection, statement, doing, columns)
     }
 
     fn tables(&mut self) -> Result<Vec<String>, EtlError> {
@@ -181,6 +205,13 @@ impl Database for MysqlDatabase {
     fn begin(&mut self) -> Result<(), EtlError> {
         self.connection
             .batch_execute(
+                // What rows and values come back must not depend on what server and user have set. Time limits stay what they are.
+                "SET NAMES utf8mb4; SET SESSION time_zone = '+00:00', sql_select_limit = 18446744073709551615,
+                 sql_mode = REPLACE(@@sql_mode, 'PAD_CHAR_TO_FULL_LENGTH', '')",
+            )
+            .map_err(EtlError::database("settle the session"))?;
+        self.connection
+            .batch_execute(
                 // Not read-only: in such a transaction MySQL makes no temporary table, which a query's columns are looked up by. Queries
                 // only ever stand behind FROM, where nothing but a SELECT can.
                 "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ; START TRANSACTION WITH CONSISTENT SNAPSHOT",
@@ -201,15 +232,20 @@ impl Database for MysqlDatabase {
             return Err(EtlError::NoKey { from: scan.selection.to_string() }.into());
         }
         let dialect = Self::DIALECT;
-        let typed = |name: &str| scan.columns.iter().find(|c| c.name == name).and_then(|c| c.value_type);
-        let key: Vec<Cursor<'_>> = scan.key.iter().map(|name| Cursor { name, value_type: typed(name) }).collect();
+        let key: Vec<Cursor<'_>> = scan.key.iter().map(|name| Cursor::of(name, scan.columns)).collect();
         let columns: Vec<String> = scan
             .wanted_columns()
             .map(|c| {
                 let name = dialect.quoted(&c.name);
-                if c.as_text { format!("CAST({name} AS CHAR)") } else { name }
+                match c.read_as {
+                    ReadAs::Itself => name,
+                    ReadAs::Text => format!("CAST({name} AS CHAR)"),
+                    ReadAs::Number => format!("CAST({name} + 0 AS UNSIGNED)"),
+                    ReadAs::Digits => format!("LOWER(HEX({name}))"),
+                    ReadAs::Geometry => format!("ST_AsText({name})"),
+                }
             })
-            .chain(key.iter().map(|k| dialect.cursor(k.name, k.value_type)))
+            .chain(key.iter().map(|k| dialect.cursor(k)))
             .collect();
         let columns = columns.join(", ");
         let order = dialect.list(scan.key.iter().map(String::as_str));
@@ -259,7 +295,7 @@ impl MysqlDatabase {
         let same: Vec<String> = key
             .iter()
             .zip(values)
-            .map(|(k, v)| format!("{} = {}", Self::DIALECT.quoted(k.name), Self::DIALECT.literal(v, k.value_type)))
+            .map(|(k, v)| format!("{} = {}", Self::DIALECT.compared(k), Self::DIALECT.literal(v, k)))
             .chain(scan.filter.map(|f| format!("({f})")))
             .collect();
         match self.count(scan.from, Some(&same.join(" AND ")))? {
@@ -273,25 +309,42 @@ impl MysqlDatabase {
 fn column(name: String, declared: &str) -> CatalogueColumn {
     let declared = declared.to_ascii_lowercase();
     let base = declared.split(['(', ' ']).next().unwrap_or_default();
-    let (value_type, as_text) = match base {
+    let inside = declared.split(['(', ')']).nth(1).unwrap_or_default();
+    let (value_type, read_as, order) = match base {
         "tinyint" if declared.starts_with("tinyint(1)") && !declared.contains("unsigned") => {
-            (ValueType::Boolean, false)
+            (ValueType::Boolean, ReadAs::Itself, Order::Value)
         }
-        "tinyint" | "smallint" | "mediumint" | "int" | "bigint" | "year" => (ValueType::Integer, false),
-        "float" | "double" => (ValueType::Float, false),
+        "tinyint" | "smallint" | "mediumint" | "int" | "bigint" | "year" => {
+            (ValueType::Integer, ReadAs::Itself, Order::Value)
+        }
+        "bit" => {
+            let value_type = if inside == "1" { ValueType::Boolean } else { ValueType::Integer };
+            (value_type, ReadAs::Number, Order::Number)
+        }
+        "float" => (ValueType::Float, ReadAs::Itself, Order::Double),
+        "double" => (ValueType::Float, ReadAs::Itself, Order::Value),
         "decimal" => {
-            let inside = declared.split(['(', ')']).nth(1).unwrap_or_default();
             let (precision, scale) = inside.split_once(',').unwrap_or((inside, "0"));
             let whole = scale.trim() == "0" && precision.trim().parse::<u32>().is_ok_and(|p| p <= 18);
-            (if whole { ValueType::Integer } else { ValueType::Float }, false)
+            (if whole { ValueType::Integer } else { ValueType::Float }, ReadAs::Itself, Order::Value)
         }
-        "date" => (ValueType::Date, false),
-        "datetime" | "timestamp" => (ValueType::Timestamp, false),
-        "char" | "varchar" | "tinytext" | "text" | "mediumtext" | "longtext" | "enum" | "set" | "json" | "binary"
-        | "varbinary" | "tinyblob" | "blob" | "mediumblob" | "longblob" => (ValueType::Text, false),
-        _ => (ValueType::Text, true),
+        "date" => (ValueType::Date, ReadAs::Itself, Order::Value),
+        "datetime" | "timestamp" => (ValueType::Timestamp, ReadAs::Itself, Order::Value),
+        "char" | "varchar" | "tinytext" | "text" | "mediumtext" | "longtext" | "json" => {
+            (ValueType::Text, ReadAs::Itself, Order::Value)
+        }
+        "enum" | "set" => (ValueType::Text, ReadAs::Itself, Order::Number),
+        // Bytes of one length are a digest or an identifier and hardly ever text.
+        "binary" => (ValueType::Text, ReadAs::Digits, Order::Bytes),
+        "varbinary" | "tinyblob" | "blob" | "mediumblob" | "longblob" => {
+            (ValueType::Text, ReadAs::Itself, Order::Bytes)
+        }
+        "geometry" | "point" | "linestring" | "polygon" | "multipoint" | "multilinestring" | "multipolygon"
+        | "geometrycollection" | "geomcollection" => (ValueType::Text, ReadAs::Geometry, Order::Value),
+        "vector" => (ValueType::Text, ReadAs::Digits, Order::Bytes),
+        _ => (ValueType::Text, ReadAs::Text, Order::Value),
     };
-    CatalogueColumn { name, value_type: Some(value_type), as_text, wire: Wire::default() }
+    CatalogueColumn { name, value_type: Some(value_type), read_as, order, wire: Wire::default() }
 }
 
 #[cfg(test)]
@@ -309,6 +362,8 @@ mod tests {
             ("varchar(10)", ValueType::Text),
             ("datetime(6)", ValueType::Timestamp),
             ("enum('int','b')", ValueType::Text),
+            ("bit(1)", ValueType::Boolean),
+            ("bit(12)", ValueType::Integer),
         ] {
             assert_eq!(column("c".to_owned(), declared).value_type, Some(expected), "{declared}");
         }

@@ -24,10 +24,18 @@ use crate::source::query::{Made, Statement};
 use crate::source::retry::Retry;
 use crate::source::secret::ServerUrl;
 use crate::source::sql::{Dialect, as_table};
-use crate::source::{CatalogueColumn, CursorValue, Database, RowSink, Scan, Selection, Source, Wire, find_name, rows};
+use crate::source::{
+    CatalogueColumn, CursorValue, Database, ReadAs, RowSink, Scan, Selection, Source, Wire, find_name, rows,
+};
 
 /// A transaction in which every statement sees the same, and none can change anything.
 const BEGIN: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+
+/// Settings of the transaction on which the meaning of what is written and read depends, whatever server, database and role have set. The
+/// main connection idles while another one copies. Time limits on statements stay what they are.
+const SETTINGS: &str = "SET LOCAL datestyle = 'ISO'; SET LOCAL intervalstyle = 'postgres'; SET LOCAL timezone = 'UTC';
+    SET LOCAL standard_conforming_strings = on; SET LOCAL extra_float_digits = 3; SET LOCAL bytea_output = 'hex';
+    SET LOCAL idle_in_transaction_session_timeout = 0";
 
 pub(crate) struct PostgresDatabase {
     url: ServerUrl,
@@ -55,7 +63,7 @@ impl PostgresDatabase {
         let mut connection = connect(&self.url, self.retry)?;
         let snapshot = self.snapshot.as_deref().unwrap_or_default().replace('\'', "''");
         connection
-            .batch_execute(&format!("{BEGIN}; SET TRANSACTION SNAPSHOT '{snapshot}'"))
+            .batch_execute(&format!("{BEGIN}; SET TRANSACTION SNAPSHOT '{snapshot}'; {SETTINGS}"))
             .map_err(EtlError::database("join the snapshot"))?;
         Ok(connection)
     }
@@ -86,17 +94,29 @@ impl PostgresDatabase {
         let mut columns = Vec::with_capacity(names.len());
         for name in names {
             let sql = format!(
-                "SELECT '' AS name, b.typname::text, COALESCE(t.typtypmod, -1)
-                 FROM (SELECT pg_typeof(q.{}) AS type {empty}) AS x
-                 JOIN pg_type t ON t.oid = x.type
-                 JOIN pg_type b ON b.oid = CASE WHEN t.typtype = 'd' THEN t.typbasetype ELSE t.oid END",
-                Dialect::Postgres.quoted(&name)
+                "SELECT '' AS name, base.name, base.modifier FROM (SELECT pg_typeof(q.{})::oid AS type {empty}) AS x {}",
+                Dialect::Postgres.quoted(&name),
+                base_type("x.type", "-1"),
             );
-            let described = self.rows(&sql, "look up the columns", "type")?.pop().unwrap_or_default();
+            let described = self.rows(&sql, "look up the columns", &["type"])?.pop().unwrap_or_default();
             columns.push(CatalogueColumn { name, ..described_column(described) });
         }
         Ok(columns)
     }
+}
+
+/// Joins name and modifier of the type of this OID, or of that which a domain, maybe over a domain, is over.
+fn base_type(oid: &str, modifier: &str) -> String {
+    format!(
+        "JOIN LATERAL (
+            WITH RECURSIVE chain (oid, modifier) AS (
+                SELECT {oid}, {modifier}
+                UNION ALL
+                SELECT d.typbasetype, d.typtypmod FROM chain c JOIN pg_type d ON d.oid = c.oid WHERE d.typtype = 'd'
+            )
+            SELECT b.typname::text AS name, c.modifier FROM chain c JOIN pg_type b ON b.oid = c.oid WHERE b.typtype <> 'd'
+        ) AS base ON TRUE"
+    )
 }
 
 fn connect(url: &ServerUrl, retry: Retry) -> Result<PgConnection, EtlError> {
@@ -119,8 +139,8 @@ impl Database for PostgresDatabase {
         Ok(())
     }
 
-    fn rows(&mut self, sql: &str, doing: &'static str, column: &str) -> Result<Vec<rows::Row>, EtlError> {
-        rows::read(&mut self.connection, Statement::new(sql, self.query.as_ref()), doing, column)
+    fn rows(&mut self, sql: &str, doing: &'static str, columns: &[&str]) -> Result<Vec<rows::Row>, EtlError> {
+        rows::read(&mut self.connection, Statement::new(sql, self.query.as_ref()), doing, columns)
     }
 
     fn tables(&mut self) -> Result<Vec<String>, EtlError> {
@@ -141,19 +161,26 @@ impl Database for PostgresDatabase {
         self.names(&sql, "look up the table")?.pop().ok_or(EtlError::UnknownTable { table: name, near: Vec::new() })
     }
 
+    fn namespace(&mut self, selection: &Selection) -> Result<String, EtlError> {
+        let place = match selection.select(Self::DIALECT) {
+            Ok(_) => "array_to_string(current_schemas(false), ',')".to_owned(),
+            Err(table) => Self::DIALECT.text(&self.resolve(table)?),
+        };
+        let sql = format!("SELECT current_database() || ' ' || COALESCE({place}, '')");
+        Ok(self.names(&sql, "look up where the names are from")?.pop().unwrap_or_default())
+    }
+
     fn catalogue(&mut self, selection: &Selection) -> Result<Vec<CatalogueColumn>, EtlError> {
         let table = match selection.select(Self::DIALECT) {
             Ok(select) => return self.query_columns(&select),
             Err(table) => Self::DIALECT.text(&self.resolve(table)?),
         };
         let sql = format!(
-            "SELECT a.attname::text, b.typname::text,
-                    CASE WHEN t.typtype = 'd' THEN t.typtypmod ELSE a.atttypmod END
-             FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
-             JOIN pg_type b ON b.oid = CASE WHEN t.typtype = 'd' THEN t.typbasetype ELSE t.oid END
-             WHERE a.attrelid = {table}::regclass AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum"
+            "SELECT a.attname::text, base.name, base.modifier FROM pg_attribute a {}
+             WHERE a.attrelid = {table}::regclass AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum",
+            base_type("a.atttypid", "a.atttypmod"),
         );
-        Ok(self.rows(&sql, "look up the columns", "name")?.into_iter().map(described_column).collect())
+        Ok(self.rows(&sql, "look up the columns", &["name"])?.into_iter().map(described_column).collect())
     }
 
     fn primary_key(&mut self, table: &str) -> Result<Vec<String>, EtlError> {
@@ -168,7 +195,8 @@ impl Database for PostgresDatabase {
     }
 
     fn begin(&mut self) -> Result<(), EtlError> {
-        self.connection.batch_execute(BEGIN).map_err(EtlError::database("begin a read transaction"))?;
+        let begin = format!("{BEGIN}; {SETTINGS}");
+        self.connection.batch_execute(&begin).map_err(EtlError::database("begin a read transaction"))?;
         self.snapshot = self.names("SELECT pg_export_snapshot()", "export the snapshot")?.pop();
         Ok(())
     }
@@ -218,7 +246,7 @@ impl Database for PostgresDatabase {
 fn statement(scan: &Scan<'_>) -> String {
     let plain = scan.filter.is_none()
         && scan.wanted.iter().copied().eq(0..scan.columns.len())
-        && scan.columns.iter().all(|c| !c.as_text);
+        && scan.columns.iter().all(|c| c.read_as == ReadAs::Itself);
     match scan.selection.select(Dialect::Postgres) {
         // As it was written, so that its order holds for certain.
         Ok(select) if plain => select.into_owned(),
@@ -227,7 +255,7 @@ fn statement(scan: &Scan<'_>) -> String {
                 .wanted_columns()
                 .map(|c| {
                     let name = Dialect::Postgres.quoted(&c.name);
-                    if c.as_text { format!("CAST({name} AS text)") } else { name }
+                    if c.read_as == ReadAs::Text { format!("CAST({name} AS text)") } else { name }
                 })
                 .collect();
             let filter = scan.filter.map(|f| format!(" WHERE {f}")).unwrap_or_default();
@@ -280,8 +308,9 @@ fn column(name: String, type_name: &str, modifier: i32) -> CatalogueColumn {
         "uuid" => (ValueType::Text, Wire::Uuid),
         "text" | "varchar" | "name" | "json" | "xml" => (ValueType::Text, Wire::Text),
         _ => {
-            return CatalogueColumn { name, value_type: Some(ValueType::Text), as_text: true, wire: Wire::Text };
+            let plain = CatalogueColumn::plain(name, Some(ValueType::Text), Wire::Text);
+            return CatalogueColumn { read_as: ReadAs::Text, ..plain };
         }
     };
-    CatalogueColumn { name, value_type: Some(value_type), as_text: false, wire }
+    CatalogueColumn::plain(name, Some(value_type), wire)
 }

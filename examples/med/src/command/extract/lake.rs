@@ -43,13 +43,18 @@ pub(super) fn bring(
         Err(error) => return Err(error.into()),
     };
     let domain = domain(args);
-    let at = known.as_ref().map(|group| group.table().version()).transpose()?;
+    let base = known.as_ref().map(|group| group.table().version()).transpose()?;
+    let source = connection.identity(&extract)?;
     let incremental = Incremental::new(cursor, &args.key)?.lag(args.lag).null_cursor(match args.null_cursor {
         NullCursor::Fail => med_etl::NullCursor::Fail,
         NullCursor::Include => med_etl::NullCursor::Include,
         NullCursor::Exclude => med_etl::NullCursor::Exclude,
     });
-    let before = known.as_ref().map(|group| watermark(group, &domain, &incremental)).transpose()?.flatten();
+    let before = known
+        .as_ref()
+        .map(|group| watermark(group, &domain, &incremental, source.as_deref(), args))
+        .transpose()?
+        .flatten();
     let incremental = match before.as_ref().and_then(Incremental::watermark) {
         Some(watermark) => incremental.since(watermark.clone())?,
         None => incremental,
@@ -66,8 +71,8 @@ pub(super) fn bring(
         Some(fingerprint) => fingerprint,
         None => table.fingerprint()?,
     };
-    let run = run_id(&report, read, &domain, at)?;
-    let source = domain.clone();
+    let run = run_id(&report, read, &domain, source.as_deref().filter(|_| args.source.is_none()), base)?;
+    let artifact = domain.clone();
     set_aside(args, &lake, &run, quarantined)?;
     let rows = table.n_rows();
     let checked = suite(&args.key, event_time)?.check(table);
@@ -96,11 +101,13 @@ pub(super) fn bring(
     let mut batch = Batch::new(run.clone());
     if let Some(watermark) = report.watermark.clone() {
         let covered = incremental.since(watermark)?;
-        batch = batch.with_watermark(domain, serde_json::to_value(covered)?);
+        let mut value = serde_json::to_value(covered)?;
+        value[SOURCE] = json!(source);
+        batch = batch.with_watermark(domain, value);
     }
     let commit = group.insert(batch, &admitted)?;
     if let (Some(at), true) = (latest(admitted.value(), event_time)?, commit.outcome != Written::Unchanged) {
-        let source = Artifact::new(ArtifactKind::Source, &source).fingerprint(read);
+        let source = Artifact::new(ArtifactKind::Source, &artifact).fingerprint(read);
         let group = Artifact::new(ArtifactKind::FeatureGroup, group.definition().id()).version(commit.version);
         let step = LineageStep::new(run.clone(), "extract", at, CODE).inputs([source]).outputs([group]);
         lake.lineage().record(&step.done(began, Utc::now()))?;
@@ -123,19 +130,48 @@ pub(super) fn bring(
     Ok(Outcome::Passed)
 }
 
-/// What the watermark is of: the table by its name, a query by its digest, since its text may be personal.
+/// What the watermark is of: the table by its name, a query by its digest, since its text may be personal. Where the source has a name of
+/// its own, it belongs to it.
 fn domain(args: &ExtractArgs) -> String {
-    match (&args.table, &args.query) {
+    let of = match (&args.table, &args.query) {
         (Some(table), _) => format!("table {table}"),
         (None, query) => {
             format!("query {}", Fingerprint::of(query.as_deref().unwrap_or_default().as_bytes()))
         }
+    };
+    match &args.source {
+        Some(source) => format!("source {source} {of}"),
+        None => of,
     }
 }
 
+/// Where the watermark says which database it is of.
+const SOURCE: &str = "source";
+
 /// How far the group's source was read the last time, by the same columns.
-fn watermark(group: &FeatureGroup, domain: &str, now: &Incremental) -> anyhow::Result<Option<Incremental>> {
-    let Some(value) = group.table().watermark(domain, None)? else { return Ok(None) };
+fn watermark(
+    group: &FeatureGroup,
+    domain: &str,
+    now: &Incremental,
+    source: Option<&str>,
+    args: &ExtractArgs,
+) -> anyhow::Result<Option<Incremental>> {
+    let Some(mut value) = group.table().watermark(domain, None)? else { return Ok(None) };
+    let of = value.as_object_mut().and_then(|value| value.remove(SOURCE));
+    let of = of.as_ref().and_then(|of| of.as_str());
+    // Whoever names the source says that it is the same one, wherever it lies.
+    if args.source.is_none() && of != source {
+        match of {
+            Some(of) => anyhow::bail!(
+                "the lake's watermark is of the database {of}, and this is {}: rows before the watermark would never be read; give each \
+                 database a name of its own by --source NAME (under a new name all rows are read once more), or use another group",
+                source.unwrap_or("another")
+            ),
+            None => output::note(
+                "the lake's watermark is of a med that did not yet say which database it is of; it is taken for this one from now on",
+            ),
+        }
+    }
     let before: Incremental = serde_json::from_value(value).context("the lake's watermark")?;
     ensure!(
         before.cursor() == now.cursor() && before.key() == now.key(),
@@ -166,9 +202,16 @@ fn prepared(table: Table, event_time: &str) -> anyhow::Result<Table> {
 
 /// The same rows, read up to the same watermark for the same version of the group, are the same run: two that are at it at once bring them
 /// once. For another version they are another run, since a row that went from one value to another and back has to follow.
-fn run_id(report: &ExtractionReport, rows: Fingerprint, domain: &str, at: Option<Version>) -> anyhow::Result<RunId> {
-    let up_to = serde_json::to_vec(&(&report.watermark, at))?;
-    Ok(RunId::derived_from([rows, Fingerprint::of(&up_to), Fingerprint::of(domain.as_bytes())]))
+fn run_id(
+    report: &ExtractionReport,
+    rows: Fingerprint,
+    domain: &str,
+    source: Option<&str>,
+    base: Option<Version>,
+) -> anyhow::Result<RunId> {
+    let up_to = serde_json::to_vec(&(&report.watermark, base))?;
+    let source = format!("{domain}\n{}", source.unwrap_or_default());
+    Ok(RunId::derived_from([rows, Fingerprint::of(&up_to), Fingerprint::of(source.as_bytes())]))
 }
 
 /// The time of the last row: that of the batch. `None` when there is no row.
