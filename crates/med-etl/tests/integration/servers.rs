@@ -225,7 +225,7 @@ fn what_is_no_number_is_no_watermark() {
         // A `real` is compared as such: as a `numeric` of its digits it would come after itself.
         db.execute("CREATE TABLE r (id BIGINT PRIMARY KEY, at REAL); INSERT INTO r VALUES (1, 0.1), (2, 0.3)");
         let (_, _, watermark) = read(db, Extract::table("r"), None);
-        assert_eq!(read(db, Extract::table("r"), watermark).0, []);
+        assert!(read(db, Extract::table("r"), watermark).0.is_empty());
     });
 }
 
