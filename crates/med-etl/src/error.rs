@@ -178,6 +178,17 @@ pub enum EtlError {
         /// What it holds.
         found: &'static str,
     },
+    /// Moments that are written in forms which, compared as text, are not in the order of time.
+    #[error(
+        "cursor column {column:?} is compared as text and holds moments written in different ways: {}; write them in one",
+        forms.join(", ")
+    )]
+    CursorForms {
+        /// The cursor column.
+        column: String,
+        /// The forms, at least two.
+        forms: Vec<String>,
+    },
     /// A watermark of another key.
     #[error("the key has {expected} columns, and the watermark has {found} values")]
     WatermarkKey {

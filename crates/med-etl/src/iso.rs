@@ -1,6 +1,6 @@
 //! Days and moments written as ISO 8601 text, the way SQLite's own date functions write them.
 
-use chrono::{DateTime, Days, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta};
+use chrono::{DateTime, Days, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, Timelike, Utc};
 
 pub(crate) const MICROSECONDS_A_DAY: i64 = 86_400_000_000;
 
@@ -50,18 +50,28 @@ pub(crate) fn days(text: &str) -> Option<i32> {
 }
 
 /// Microseconds since 1970-01-01T00:00:00 UTC of `YYYY-MM-DD[T| ]HH:MM[:SS[.fraction]][Z|±HH:MM]`. Without an offset the
-/// time is UTC, a day alone is its midnight, and digits beyond microseconds are cut.
+/// time is UTC, a day alone is its midnight, and digits beyond microseconds are cut. A leap second, `23:59:60` UTC, has no microsecond of its
+/// own: it is the last one of its day. Second 60 of another minute is no time.
 pub(crate) fn microseconds(text: &str) -> Option<i64> {
     if let Some(day) = date(text) {
         return Some(day.and_time(NaiveTime::MIN).and_utc().timestamp_micros());
     }
     if let Some(moment) = naive(text) {
-        return Some(moment.and_utc().timestamp_micros());
+        return within_its_day(moment.and_utc());
     }
     ["%Y-%m-%dT%H:%M:%S%.f%#z", "%Y-%m-%d %H:%M:%S%.f%#z", "%Y-%m-%dT%H:%M%#z", "%Y-%m-%d %H:%M%#z"]
         .iter()
         .find_map(|format| DateTime::parse_from_str(text, format).ok())
-        .map(|moment| moment.timestamp_micros())
+        .and_then(|moment| within_its_day(moment.to_utc()))
+}
+
+/// chrono counts a leap second's microseconds on from 999,999, which would be the next day.
+fn within_its_day(moment: DateTime<Utc>) -> Option<i64> {
+    let (second, leap) = (moment.timestamp(), moment.timestamp_subsec_micros() > 999_999);
+    if leap && (moment.hour(), moment.minute()) != (23, 59) {
+        return None;
+    }
+    second.checked_mul(1_000_000)?.checked_add(i64::from(moment.timestamp_subsec_micros().min(999_999)))
 }
 
 /// Exactly `YYYY-MM-DD`; chrono alone would also take `2024-1-5` and `+2024-01-05`.
@@ -123,6 +133,18 @@ mod tests {
         assert_eq!(microseconds("1970-01-01T00:00:00.0000019"), Some(1));
         assert_eq!(microseconds("1970-01-02"), Some(86_400_000_000));
         for bad in ["", "noon", "1970-01-01T25:00:00", "12:00:00", "1970-01-01T", "0"] {
+            assert_eq!(microseconds(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_leap_second_stays_in_its_day() {
+        let last = Some(86_399_999_999);
+        for text in ["1970-01-01T23:59:60Z", "1970-01-01 23:59:60.5", "1970-01-02T00:59:60+01:00"] {
+            assert_eq!(microseconds(text), last, "{text}");
+        }
+        assert!(microseconds("1970-01-01T23:59:59.999999Z") <= last);
+        for bad in ["1970-01-01T12:00:60Z", "1970-01-01T23:59:60+01:00", "1970-01-01T23:59:61Z"] {
             assert_eq!(microseconds(bad), None, "{bad}");
         }
     }

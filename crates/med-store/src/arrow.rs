@@ -55,15 +55,19 @@ pub(crate) fn to_batch(frame: &DataFrame) -> Result<RecordBatch> {
         .map_err(|e| StoreError::Convert { what: "frame to Arrow".to_owned(), source: e.into() })
 }
 
-/// The batches, all of this schema, as one frame of one chunk a column.
-pub(crate) fn to_frame(schema: &SchemaRef, batches: &[RecordBatch]) -> Result<DataFrame> {
+/// The batches, all of this schema, as one frame of one chunk a column. What a column was joined from is freed before the next one
+/// is joined: there is one column more in memory than the frame has, not another frame.
+pub(crate) fn to_frame(schema: &SchemaRef, batches: Vec<RecordBatch>) -> Result<DataFrame> {
     let height = batches.iter().map(RecordBatch::num_rows).sum();
-    let mut columns = Vec::with_capacity(schema.fields().len());
-    for (position, field) in schema.fields().iter().enumerate() {
-        let chunks: Vec<ArrayRef> = match batches {
-            [] => vec![arrow_array::new_empty_array(field.data_type())],
-            batches => batches.iter().map(|batch| Arc::clone(batch.column(position))).collect(),
-        };
+    let mut parts: Vec<Vec<ArrayRef>> = vec![Vec::with_capacity(batches.len()); schema.fields().len()];
+    for batch in batches {
+        parts.iter_mut().zip(batch.columns()).for_each(|(part, array)| part.push(Arc::clone(array)));
+    }
+    let mut columns = Vec::with_capacity(parts.len());
+    for (field, mut chunks) in schema.fields().iter().zip(parts) {
+        if chunks.is_empty() {
+            chunks.push(arrow_array::new_empty_array(field.data_type()));
+        }
         columns.push(import(field.name(), &chunks).map_err(failed(field.name()))?.into_column());
     }
     DataFrame::new(height, columns)
@@ -122,7 +126,7 @@ mod tests {
 
     fn round_trip(frame: &DataFrame) -> DataFrame {
         let batch = to_batch(frame).unwrap();
-        to_frame(&batch.schema(), &[batch]).unwrap()
+        to_frame(&batch.schema(), vec![batch]).unwrap()
     }
 
     fn every_type() -> DataFrame {
@@ -157,7 +161,7 @@ mod tests {
         let frame = every_type().clear();
         let back = round_trip(&frame);
         assert_eq!((back.height(), back.schema()), (0, frame.schema()));
-        let none = to_frame(&to_batch(&frame).unwrap().schema(), &[]).unwrap();
+        let none = to_frame(&to_batch(&frame).unwrap().schema(), vec![]).unwrap();
         assert_eq!((none.height(), none.schema()), (0, frame.schema()));
     }
 
@@ -168,7 +172,7 @@ mod tests {
         assert!(frame.columns()[1].n_chunks() > 1);
         assert!(round_trip(&frame).equals_missing(&frame));
         let batch = to_batch(&every_type()).unwrap();
-        assert!(to_frame(&batch.schema(), &[batch.clone(), batch]).unwrap().equals_missing(&frame));
+        assert!(to_frame(&batch.schema(), vec![batch.clone(), batch]).unwrap().equals_missing(&frame));
     }
 
     #[test]
@@ -185,7 +189,7 @@ mod tests {
         let batch = to_batch(&frame).unwrap();
         let there = batch.column(0).as_any().downcast_ref::<Int64Array>().unwrap().values().as_ptr();
         assert_eq!(here, there);
-        let back = to_frame(&batch.schema(), &[batch]).unwrap();
+        let back = to_frame(&batch.schema(), vec![batch]).unwrap();
         assert_eq!(back.columns()[0].i64().unwrap().cont_slice().unwrap().as_ptr(), there);
     }
 
@@ -194,7 +198,7 @@ mod tests {
         let batch = to_batch(&every_type()).unwrap();
         assert_eq!(batch.column(1).as_any().downcast_ref::<Int64Array>().unwrap().value(2), i64::MAX);
         let schema = batch.schema();
-        let frame = to_frame(&schema, &[batch]).unwrap();
+        let frame = to_frame(&schema, vec![batch]).unwrap();
         assert!(frame.equals_missing(&every_type()));
     }
 
@@ -214,7 +218,7 @@ mod tests {
             Arc::new(arrow_array::LargeStringArray::from_iter(texts)),
         ] {
             let batch = RecordBatch::try_from_iter_with_nullable([("t", array, true)]).unwrap();
-            let frame = to_frame(&batch.schema(), &[batch]).unwrap();
+            let frame = to_frame(&batch.schema(), vec![batch]).unwrap();
             let read: Vec<Option<&str>> = frame.columns()[0].str().unwrap().iter().collect();
             assert_eq!(read, texts);
         }

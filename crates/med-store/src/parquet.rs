@@ -244,7 +244,7 @@ pub(crate) fn read_table(object: &Path, bytes: Bytes, secrets: &ColumnKeys) -> R
     let arrow_schema = Arc::clone(builder.schema());
     let reader = builder.build().map_err(|e| failed(e.into()))?;
     let batches = reader.collect::<Result<Vec<_>, _>>().map_err(|e| failed(e.into()))?;
-    let frame = arrow::to_frame(&arrow_schema, &batches)?;
+    let frame = arrow::to_frame(&arrow_schema, batches)?;
     Table::parse(frame, schema).map_err(|e| StoreError::Table { table: object.to_string(), source: Box::new(e) })
 }
 

@@ -1,5 +1,7 @@
 //! Rows named by some of their columns.
 
+use std::cmp::Ordering;
+
 use chrono::{DateTime, NaiveDate, TimeDelta};
 use polars::prelude::{Column, DataFrame, DataType, PolarsError};
 
@@ -35,6 +37,45 @@ fn encode(column: &Column, rows: &mut [Vec<u8>]) -> Result<(), PolarsError> {
         row.extend_from_slice(&number.unwrap_or_default().to_le_bytes());
     }
     Ok(())
+}
+
+/// Whether the rows are in ascending order of these columns as they are. Of columns with missing values or floats, which have an order
+/// of their own, the answer is no.
+pub(crate) fn in_order(frame: &DataFrame, keys: &[String]) -> Result<bool> {
+    // Rows that the columns so far do not tell from the ones before them.
+    let mut ties: Vec<usize> = (1..frame.height()).collect();
+    for name in keys {
+        let column = frame.column(name).map_err(failed)?;
+        if column.null_count() > 0 || column.dtype().is_float() {
+            return Ok(false);
+        }
+        let fall = keep_ties(column, &mut ties).map_err(failed)?;
+        if fall {
+            return Ok(false);
+        }
+        if ties.is_empty() {
+            break;
+        }
+    }
+    Ok(true)
+}
+
+/// Takes out the rows that are after the ones before them. Whether one is before.
+fn keep_ties(column: &Column, ties: &mut Vec<usize>) -> Result<bool, PolarsError> {
+    let mut fall = false;
+    let mut tell = |order: Ordering| {
+        fall |= order == Ordering::Greater;
+        order == Ordering::Equal
+    };
+    if column.dtype() == &DataType::String {
+        let texts = column.str()?.rechunk();
+        ties.retain(|&row| tell(texts.get(row - 1).cmp(&texts.get(row))));
+    } else {
+        let numbers = column.to_physical_repr().cast(&DataType::Int64)?;
+        let numbers = numbers.i64()?.rechunk();
+        ties.retain(|&row| tell(numbers.get(row - 1).cmp(&numbers.get(row))));
+    }
+    Ok(fall)
 }
 
 /// The values of the key columns of some rows, for looking them up in Bloom filters.
@@ -111,6 +152,23 @@ pub(crate) fn bounds(frame: &DataFrame, keys: &[String]) -> Result<Option<Filter
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn order_is_that_of_all_columns_together() {
+        let keys = ["t".to_owned(), "n".to_owned()];
+        let check = |texts: [Option<&str>; 3], numbers: [i64; 3], expected: bool| {
+            let columns = vec![Column::new("t".into(), texts), Column::new("n".into(), numbers)];
+            let frame = DataFrame::new(3, columns).unwrap();
+            assert_eq!(in_order(&frame, &keys).unwrap(), expected, "{texts:?} {numbers:?}");
+        };
+        check([Some("a"), Some("a"), Some("b")], [1, 2, 0], true);
+        check([Some("a"), Some("a"), Some("b")], [1, 1, 1], true);
+        check([Some("a"), Some("a"), Some("b")], [2, 1, 3], false);
+        check([Some("a"), Some("b"), Some("a")], [1, 2, 3], false);
+        check([Some("a"), Some("a10"), Some("a9")], [3, 2, 1], true);
+        check([None, Some("a"), Some("b")], [1, 2, 3], false);
+        assert!(in_order(&DataFrame::empty(), &[]).unwrap());
+    }
 
     #[test]
     fn keys_lie_within_their_bounds() {

@@ -10,6 +10,7 @@ mod encryption;
 mod feed;
 mod intervals;
 mod learner;
+mod memory;
 mod output;
 mod prepared;
 mod progress;
@@ -27,7 +28,10 @@ use crate::output::Outcome;
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let done = match cli.command {
-        Command::Run(args) => run::run(&args),
+        Command::Run(args) => {
+            memory::give_back();
+            run::run(&args)
+        }
         Command::Check(args) => command::check::run(&args),
         Command::Profile(args) => command::profile::run(&args),
         Command::Drift(args) => command::drift::run(&args),

@@ -70,6 +70,7 @@ pub(crate) enum Kept {
     Text(Vec<u8>),
     /// Of another class, which an undeclared column takes as text.
     Written(String),
+    Blob(Vec<u8>),
     Other(&'static str),
 }
 
@@ -205,6 +206,7 @@ impl Cells {
                 Value::Integer(v) => Kept::Integer(v),
                 Value::Real(v) => Kept::Real(v),
                 Value::Text(v) => Kept::Text(v.to_owned()),
+                Value::Blob(v) => Kept::Blob(v.to_owned()),
                 Value::Other(name) => Kept::Other(name),
                 other => other.written().map_or(Kept::Null, Kept::Written),
             }),

@@ -11,7 +11,7 @@ use crate::{ColumnMismatch, DeclaredBy};
 use cells::{Cells, Kept, Reading};
 #[cfg(feature = "postgres")]
 pub(crate) use value::power_of_ten;
-pub(crate) use value::{Decimal, Value};
+pub(crate) use value::{Decimal, Held, Value};
 
 /// Collects one column, batch by batch.
 pub(crate) struct ColumnBuilder {
@@ -23,7 +23,7 @@ pub(crate) struct ColumnBuilder {
     nulls: u64,
     misfit: Option<Misfit>,
     /// Rows of this batch with misfits, from its first row, and what they hold; kept only when asked for.
-    set_aside: Option<Vec<(usize, String)>>,
+    set_aside: Option<Vec<(usize, Held)>>,
     /// Rows of the batches before.
     batch_start: u64,
 }
@@ -116,7 +116,7 @@ impl ColumnBuilder {
         self.misfit.get_or_insert(Misfit { found, first_row: row, rows: 0 }).rows += 1;
         if let Some(set_aside) = &mut self.set_aside {
             // The rows of a batch are counted in `usize`.
-            set_aside.push(((row - self.batch_start) as usize, value.written().unwrap_or_default()));
+            set_aside.push(((row - self.batch_start) as usize, value.held()));
         }
     }
 
@@ -147,7 +147,7 @@ impl ColumnBuilder {
     }
 
     /// The misfits of the batch taken last: their rows in it, and what they hold.
-    pub(crate) fn take_set_aside(&mut self) -> Vec<(usize, String)> {
+    pub(crate) fn take_set_aside(&mut self) -> Vec<(usize, Held)> {
         self.set_aside.as_mut().map(std::mem::take).unwrap_or_default()
     }
 
@@ -175,6 +175,7 @@ impl ColumnBuilder {
                 Kept::Real(v) => Value::Real(*v),
                 Kept::Text(v) => Value::Text(v),
                 Kept::Written(v) => Value::Text(v.as_bytes()),
+                Kept::Blob(v) => Value::Blob(v),
                 Kept::Other(name) => Value::Other(name),
             };
             if let Err(found) = self.cells.push(value, self.reading) {
@@ -284,7 +285,7 @@ mod tests {
         builder.push(Value::Integer(2));
         builder.push(Value::Text(b"two"));
         builder.take().unwrap();
-        assert_eq!(builder.take_set_aside(), [(1, "two".to_owned())]);
+        assert_eq!(builder.take_set_aside(), [(1, Held::Text("two".to_owned()))]);
         assert_eq!(builder.take_set_aside(), []);
     }
 }

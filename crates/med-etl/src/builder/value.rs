@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use serde::Serialize;
+
 /// Largest power of ten that an `i128` holds.
 const MAX_DIGITS: u32 = 38;
 
@@ -106,12 +108,27 @@ pub(crate) enum Value<'a> {
     /// Behind a reference, which keeps a value at three words.
     Decimal(&'a Decimal),
     Text(&'a [u8]),
+    /// Bytes that are no text.
+    #[cfg_attr(not(feature = "sqlite"), allow(dead_code, reason = "the others hand blobs out as text"))]
+    Blob(&'a [u8]),
     /// Days since 1970-01-01.
     Date(i32),
     /// Microseconds since 1970-01-01T00:00:00 UTC.
     Timestamp(i64),
     /// What no column can hold; named for the report.
     Other(&'static str),
+}
+
+/// What a value that did not fit holds: a text, or the bytes of what is none. As JSON the one is a string and the other an object, so
+/// that neither is taken for the other.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+pub(crate) enum Held {
+    Text(String),
+    Bytes {
+        /// In hexadecimal digits, two a byte.
+        bytes: String,
+    },
 }
 
 impl Value<'_> {
@@ -123,13 +140,27 @@ impl Value<'_> {
             Self::Real(_) => "real",
             Self::Decimal(_) => "decimal",
             Self::Text(_) => "text",
+            Self::Blob(_) => "blob",
             Self::Date(_) => "date",
             Self::Timestamp(_) => "timestamp",
             Self::Other(name) => name,
         }
     }
 
-    /// Written out, for a quarantine.
+    /// All that it holds, for a quarantine.
+    pub(crate) fn held(self) -> Held {
+        let hexadecimal =
+            |bytes: &[u8]| Held::Bytes { bytes: bytes.iter().map(|byte| format!("{byte:02x}")).collect() };
+        match self {
+            Self::Text(bytes) => {
+                std::str::from_utf8(bytes).map_or_else(|_| hexadecimal(bytes), |text| Held::Text(text.to_owned()))
+            }
+            Self::Blob(bytes) => hexadecimal(bytes),
+            other => Held::Text(other.written().unwrap_or_default()),
+        }
+    }
+
+    /// Written out.
     pub(crate) fn written(self) -> Option<String> {
         Some(match self {
             Self::Null => return None,
@@ -137,7 +168,7 @@ impl Value<'_> {
             Self::Integer(v) => v.to_string(),
             Self::Real(v) => format!("{v:?}"),
             Self::Decimal(v) => v.to_string(),
-            Self::Text(v) => String::from_utf8_lossy(v).into_owned(),
+            Self::Text(v) | Self::Blob(v) => String::from_utf8_lossy(v).into_owned(),
             Self::Date(v) => crate::iso::written_date(v),
             Self::Timestamp(v) => crate::iso::written_timestamp(v),
             Self::Other(name) => format!("({name})"),
@@ -148,6 +179,16 @@ impl Value<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_no_text_is_held_byte_by_byte() {
+        let json = |value: Value<'_>| serde_json::to_string(&value.held()).unwrap();
+        assert_eq!(json(Value::Text("é".as_bytes())), "\"é\"");
+        assert_eq!(json(Value::Text(&[0xFF, 0x41])), r#"{"bytes":"ff41"}"#);
+        assert_eq!(json(Value::Blob(&[0x41, 0x00])), r#"{"bytes":"4100"}"#);
+        assert_eq!(json(Value::Blob(&[])), r#"{"bytes":""}"#);
+        assert_eq!(json(Value::Real(0.5)), "\"0.5\"");
+    }
 
     #[test]
     fn decimals_are_exact() {

@@ -11,8 +11,9 @@ use super::cells::{Cells, Columns, Unreadable};
 use super::client::{ClientRow, Clients, NO_VALUE};
 use super::config::{ClaimsConfig, Plan};
 use super::ledger::Ledger;
-use super::line::{AT_ONCE, Event, Forms, Line};
+use super::line::{Event, Forms, Line};
 use super::mapping::{ClientsTable, DiagnosisTable, EnrolmentTable};
+use super::report::Oddities;
 use super::rules::Unreadable as UnreadablePolicy;
 use super::spans::{EnrolmentReport, Span, month_around};
 use super::transactions::{Chunk, Reader};
@@ -34,6 +35,10 @@ pub struct RollUp {
     pub(super) lines: Vec<Line>,
     pub(super) events: Vec<Event>,
     pub(super) ledgers: Vec<Ledger>,
+    /// Of each table of transactions, what its ledger does not say.
+    pub(super) oddities: Vec<Oddities>,
+    /// Diagnoses of tables of their own that do not say since when they are known.
+    pub(super) diagnoses_unknown_since: u64,
     pub(super) forms: Forms,
     given: Vec<String>,
     /// Rows given of each table of transactions, for the place of a row.
@@ -78,6 +83,8 @@ impl RollUp {
             lines: Vec::new(),
             events: Vec::new(),
             ledgers: vec![Ledger::default(); tables],
+            oddities: vec![Oddities::default(); tables],
+            diagnoses_unknown_since: 0,
             forms: Forms::default(),
             given: Vec::new(),
             rows: vec![0; tables],
@@ -236,13 +243,20 @@ impl RollUp {
         for row in 0..frame.height() {
             let date = days.read(Some(&date), row, 0);
             let unread = days.unread();
-            let known = days.read(known.as_ref(), row, 1).unwrap_or(AT_ONCE);
+            let day = days.read(known.as_ref(), row, 1);
+            let since = self.plan.known_since(known.is_some(), day);
             let client = client.text(row, &mut buffer).and_then(|id| self.clients.find(id));
             if let (Some(client), Some(date), true) = (client, date, days.unread() == unread) {
+                self.diagnoses_unknown_since += u64::from(known.is_some() && day.is_none());
                 for code in &codes {
                     let Some(code) = code.text(row, &mut buffer) else { continue };
                     let categories = self.plan.conditions.categories(code);
-                    self.events.extend(categories.iter().map(|&category| Event { client, category, date, known }));
+                    self.events.extend(categories.iter().map(|&category| Event {
+                        client,
+                        category,
+                        date,
+                        known: since,
+                    }));
                 }
             }
         }
@@ -260,6 +274,7 @@ impl RollUp {
             self.lines.extend(chunk.lines);
             self.events.extend(chunk.events);
             self.ledgers[place].add(&chunk.ledger);
+            self.oddities[place].add(&chunk.oddities);
         }
         Ok(())
     }

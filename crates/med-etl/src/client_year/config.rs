@@ -5,10 +5,11 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use super::codes::ConditionMap;
+use super::line::{AT_ONCE, NOT_YET};
 use super::mapping::{ClientsTable, DiagnosisTable, EnrolmentTable, TransactionTable};
 use super::money;
-use super::rules::{Inflation, Rules};
-use super::window::{Window, Windows};
+use super::rules::{Inflation, MissingKnownAt, Rules};
+use super::window::{Day, Window, Windows};
 use super::{ClientYearError, Conditions};
 
 /// Which features are told beside those that always are.
@@ -192,6 +193,15 @@ impl Plan {
             prices,
             features_only: false,
         })
+    }
+
+    /// Since when a row is known: its table maps no such day, or the day it says, or, where it says none, what the rule says.
+    pub(super) fn known_since(&self, mapped: bool, day: Option<Day>) -> Day {
+        match (day, self.config.rules.missing_known_at) {
+            (Some(day), _) => day,
+            (None, MissingKnownAt::Unseen) if mapped => NOT_YET,
+            (None, _) => AT_ONCE,
+        }
     }
 
     /// The place of a type of service.

@@ -259,7 +259,11 @@ impl RollUp {
             clients: self.clients.len() as u64,
             conflicting_attributes,
             enrolment,
-            tables: tables.map(|(t, ledger)| TableLedger { table: t.table.clone(), ledger }).collect(),
+            tables: tables
+                .zip(&self.oddities)
+                .map(|((t, ledger), &oddities)| TableLedger { table: t.table.clone(), ledger, oddities })
+                .collect(),
+            diagnoses_unknown_since: self.diagnoses_unknown_since,
             headers: findings(&self.plan.config, self.forms.into_inner(), &repeats),
             windows,
             first_day: days.map(|(first, _)| date_of(first)),

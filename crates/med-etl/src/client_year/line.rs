@@ -7,6 +7,8 @@ use super::window::Day;
 
 /// A day before all others: known at once.
 pub(super) const AT_ONCE: Day = Day::MIN;
+/// A day after all cut-offs: not known yet.
+pub(super) const NOT_YET: Day = Day::MAX;
 
 /// One transaction that is a cost of a known client.
 ///

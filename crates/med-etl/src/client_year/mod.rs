@@ -16,6 +16,7 @@ mod client;
 mod codes;
 mod collect;
 mod config;
+mod day_text;
 mod error;
 mod features;
 mod finish;
@@ -41,10 +42,10 @@ pub use mapping::{
     AmountUnit, Attribute, ClientsTable, DescribedAttribute, DiagnosisTable, EnrolmentTable, EntryTypes, ServiceRule,
     TransactionTable,
 };
-pub use report::{ClientYearReport, HeaderFinding, TableLedger, WindowReport};
+pub use report::{ClientYearReport, HeaderFinding, Oddities, TableLedger, WindowReport};
 pub use rules::{
-    Currency, DuplicateLines, Inclusion, Inflation, LargeClaims, MemberMonths, NegativeTotals, OutsideEnrolment,
-    Pooling, Reversals, Rules, UnknownClients, Unreadable,
+    Currency, DuplicateLines, Inclusion, Inflation, LargeClaims, MemberMonths, MissingKnownAt, NegativeTotals,
+    OutsideEnrolment, Pooling, Reversals, Rules, UnknownClients, Unreadable,
 };
 pub use spans::EnrolmentReport;
 pub use table::{CLIENT_ID, CUT_OFF, EXPOSURE, TARGET_CENTS, cut_offs, in_currency_units};

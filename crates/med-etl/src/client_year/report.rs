@@ -14,6 +14,41 @@ pub struct TableLedger {
     pub table: String,
     /// From its rows to those that count as costs.
     pub ledger: Ledger,
+    /// What the ledger does not say.
+    #[serde(default)]
+    pub oddities: Oddities,
+}
+
+/// What a table of transactions has that no sum tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Oddities {
+    /// Rows of known clients without a day in `known_at`, where the column is mapped; the rule `missing_known_at` says what features
+    /// see of them.
+    pub unknown_since: u64,
+    /// Rows whose entry type is in none of the lists, and which are no costs for that.
+    pub unnamed_entries: u64,
+    /// Those of them with a negative amount: reversals, maybe, of what is counted as a cost.
+    pub unnamed_negative: u64,
+    /// The amounts of these, in cents.
+    pub unnamed_negative_cents: i128,
+}
+
+impl Oddities {
+    pub(super) fn unnamed_entry(&mut self, cents: i64) {
+        self.unnamed_entries += 1;
+        if cents < 0 {
+            self.unnamed_negative += 1;
+            self.unnamed_negative_cents += i128::from(cents);
+        }
+    }
+
+    pub(super) fn add(&mut self, other: &Self) {
+        self.unknown_since += other.unknown_since;
+        self.unnamed_entries += other.unnamed_entries;
+        self.unnamed_negative += other.unnamed_negative;
+        self.unnamed_negative_cents += other.unnamed_negative_cents;
+    }
 }
 
 /// How the lines of the claims of one form type go together. Only claims of at least two lines with an amount say anything.
@@ -85,6 +120,9 @@ pub struct ClientYearReport {
     pub enrolment: EnrolmentReport,
     /// Each table of transactions.
     pub tables: Vec<TableLedger>,
+    /// Diagnoses in tables of their own without a day in `known_at`, where the column is mapped.
+    #[serde(default)]
+    pub diagnoses_unknown_since: u64,
     /// Claims whose lines repeat amounts, by form type.
     pub headers: Vec<HeaderFinding>,
     /// Each cut-off.
@@ -129,6 +167,10 @@ impl ClientYearReport {
             .with(share(&total, Rule::MissingValue, "transactions_complete", MANY_UNUSABLE))
             .with(share(&total, Rule::Unreadable, "transactions_readable", MANY_UNUSABLE))
             .with(share(&total, Rule::DuplicateLine, "transactions_loaded_once", MANY_UNUSABLE));
+        report = report.with(self.known_since(total.read));
+        for table in self.tables.iter().filter(|t| t.oddities.unnamed_entries > 0) {
+            report = report.with(unnamed_entries(table));
+        }
         for header in &self.headers {
             report = report.with(header_check(header));
         }
@@ -144,6 +186,47 @@ impl ClientYearReport {
         }
         report
     }
+}
+
+impl ClientYearReport {
+    /// Whether rows say since when they are known.
+    fn known_since(&self, read: u64) -> CheckResult {
+        let rows: u64 = self.tables.iter().map(|t| t.oddities.unknown_since).sum();
+        let result =
+            CheckResult::judged("rows_say_since_when_they_are_known", rows + self.diagnoses_unknown_since == 0)
+                .severity(Severity::Warning)
+                .expected("a day in known_at where the column is mapped")
+                .detail("transactions", rows)
+                .detail("diagnoses", self.diagnoses_unknown_since);
+        if rows + self.diagnoses_unknown_since == 0 {
+            return result;
+        }
+        result.message(format!(
+            "{rows} of {read} transactions and {} diagnoses have no day in known_at: the rule missing_known_at says whether features see them",
+            self.diagnoses_unknown_since
+        ))
+    }
+}
+
+/// What is left out since nobody has said what it is.
+fn unnamed_entries(TableLedger { table, oddities, .. }: &TableLedger) -> CheckResult {
+    let Oddities { unnamed_entries, unnamed_negative, unnamed_negative_cents, .. } = oddities;
+    let mut text = format!(
+        "{unnamed_entries} rows of {table:?} have an entry type in none of entry.cost, entry.credit and entry.ignore and are no costs"
+    );
+    if *unnamed_negative > 0 {
+        text += &format!(
+            "; {unnamed_negative} of them are negative, {} in all: if they reverse costs, name their type in entry.cost",
+            units(*unnamed_negative_cents)
+        );
+    }
+    CheckResult::judged("entry_types_are_named", false)
+        .column(table.clone())
+        .severity(Severity::Warning)
+        .detail("rows", *unnamed_entries)
+        .detail("negative_rows", *unnamed_negative)
+        .detail("negative_cents", unnamed_negative_cents.to_string())
+        .message(text + "; types that are meant to be left out stand in entry.ignore")
 }
 
 fn share(total: &Ledger, rule: Rule, name: &str, many: f64) -> CheckResult {

@@ -66,6 +66,19 @@ pub enum UnknownClients {
     Fail,
 }
 
+/// Since when a row is known whose `known_at` is missing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum MissingKnownAt {
+    /// Not yet: no feature sees it, at no cut-off. It is a cost of its day all the same. The default: what has no day of payment is most
+    /// often not paid yet.
+    #[default]
+    Unseen,
+    /// Since its own day. For feeds that leave the column empty where the two days are one.
+    OwnDay,
+}
+
 /// What becomes of values that cannot be read as days or amounts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -135,6 +148,7 @@ pub enum Inflation {
         /// Rate a year, such as 0.03.
         annual_rate: f64,
         /// The day at whose prices costs are told.
+        #[serde(deserialize_with = "super::day_text::one")]
         base_date: NaiveDate,
     },
 }
@@ -178,6 +192,8 @@ pub struct Rules {
     pub duplicate_lines: DuplicateLines,
     /// Clients that nobody knows.
     pub unknown_clients: UnknownClients,
+    /// Rows that do not say when they became known, of tables that map `known_at`.
+    pub missing_known_at: MissingKnownAt,
     /// Values that cannot be read.
     pub unreadable: Unreadable,
     /// How exposure is counted.

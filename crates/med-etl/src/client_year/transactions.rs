@@ -10,8 +10,9 @@ use super::client::Clients;
 use super::collect::{expected_day, unreadable};
 use super::config::{Plan, Prices};
 use super::ledger::{Ledger, Rule};
-use super::line::{AT_ONCE, Event, Forms, Line, claim_digest, line_number, row_digest};
+use super::line::{Event, Forms, Line, claim_digest, line_number, row_digest};
 use super::mapping::TransactionTable;
+use super::report::Oddities;
 use super::rules::{UnknownClients, Unreadable as UnreadablePolicy};
 use super::window::{Day, date_of};
 use super::{ClientYearError, money};
@@ -34,6 +35,7 @@ pub(super) struct Chunk<'a> {
     pub(super) lines: Vec<Line>,
     pub(super) events: Vec<Event>,
     pub(super) ledger: Ledger,
+    pub(super) oddities: Oddities,
     /// Rows and first row of each problem.
     problems: [(u64, u64); Problem::ALL.len()],
 }
@@ -154,7 +156,7 @@ impl<'a> Reader<'a> {
         let amount = self.amount.cents(row, self.table.amount_unit);
         let read = amount.ok().flatten().unwrap_or(0);
         chunk.ledger.read(read);
-        let Some(credit) = self.entry_type(row, at, chunk, buffer) else {
+        let Some(credit) = self.entry_type(row, at, read, chunk, buffer) else {
             return chunk.ledger.remove(Rule::EntryType, read);
         };
         let format = self.table.date_format.as_deref();
@@ -163,7 +165,6 @@ impl<'a> Reader<'a> {
         let problems =
             [(date.is_err(), Problem::Date), (known.is_err(), Problem::KnownAt), (amount.is_err(), Problem::Amount)];
         if let (Ok(date), Ok(known), Ok(amount)) = (date, known, amount) {
-            let known = known.unwrap_or(AT_ONCE);
             let Some(id) = self.client.text(row, buffer) else {
                 return chunk.ledger.remove(Rule::MissingValue, read);
             };
@@ -171,6 +172,8 @@ impl<'a> Reader<'a> {
                 chunk.problem(Problem::Client, at);
                 return chunk.ledger.remove(Rule::UnknownClient, read);
             };
+            chunk.oddities.unknown_since += u64::from(self.known.is_some() && known.is_none());
+            let known = self.plan.known_since(self.known.is_some(), known);
             if let Some(date) = date {
                 self.diagnoses(row, client, date, known, chunk, buffer);
             }
@@ -209,7 +212,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Whether the row is a cost: nothing if not, else whether it is a credit.
-    fn entry_type(&self, row: usize, at: u64, chunk: &mut Chunk<'a>, buffer: &mut String) -> Option<bool> {
+    fn entry_type(&self, row: usize, at: u64, cents: i64, chunk: &mut Chunk<'a>, buffer: &mut String) -> Option<bool> {
         let (Some(cells), Some(entry)) = (&self.entry, &self.table.entry) else { return Some(false) };
         let code = cells.text(row, buffer).unwrap_or_default();
         let named = |codes: &[String]| codes.iter().any(|c| c == code);
@@ -218,8 +221,12 @@ impl<'a> Reader<'a> {
         } else if named(&entry.credit) {
             Some(true)
         } else {
-            if !entry.ignore.is_empty() && !named(&entry.ignore) {
-                chunk.problem(Problem::EntryType, at);
+            if !named(&entry.ignore) {
+                // As soon as some are named, all have to be.
+                if !entry.ignore.is_empty() {
+                    chunk.problem(Problem::EntryType, at);
+                }
+                chunk.oddities.unnamed_entry(cents);
             }
             None
         }

@@ -27,6 +27,7 @@ pub(super) fn date_of(day: Day) -> NaiveDate {
 #[serde(deny_unknown_fields)]
 pub struct Windows {
     /// The cut-off days.
+    #[serde(deserialize_with = "super::day_text::several")]
     pub cut_offs: Vec<NaiveDate>,
     /// Months of history.
     #[serde(default = "twelve")]
@@ -121,6 +122,18 @@ mod tests {
         assert_eq!(month("2018-03-31"), None, "the cut-off belongs to the target");
         assert_eq!((month("2018-03-30"), month("2018-02-28")), (Some(0), Some(0)));
         assert_eq!((month("2018-02-27"), month("2018-01-31"), month("2018-01-30")), (Some(1), Some(1), None));
+    }
+
+    #[test]
+    fn a_day_that_is_none_is_told_with_what_was_expected() {
+        let read = |json: &str| serde_json::from_str::<Windows>(json).map(|w| w.cut_offs);
+        assert_eq!(read(r#"{"cut_offs": ["2019-01-31"]}"#).unwrap(), [date("2019-01-31")]);
+        let text = read(r#"{"cut_offs": ["2019-01-01", "2019-13-01"]}"#).unwrap_err().to_string();
+        assert!(text.contains("expected a day of the calendar") && text.contains("found \"2019-13-01\""), "{text}");
+        let text = read(r#"{"cut_offs": [20190101]}"#).unwrap_err().to_string();
+        assert!(text.contains("expected a day in quotes, such as \"2019-01-31\""), "{text}");
+        let back = Windows { cut_offs: vec![date("2019-01-31")], history_months: 12, target_months: 12 };
+        assert_eq!(serde_json::from_str::<Windows>(&serde_json::to_string(&back).unwrap()).unwrap(), back);
     }
 
     #[test]

@@ -179,6 +179,11 @@ pub(crate) trait Database: Send + Sized {
     /// Feeds the rows to the sink.
     fn scan<S: RowSink>(&mut self, scan: &Scan<'_>, sink: &mut S) -> Result<(), S::Error>;
 
+    /// Whether the order in which the database compares this column is the one that its values mean.
+    fn check_cursor(&mut self, _from: &str, _column: &str) -> Result<(), EtlError> {
+        Ok(())
+    }
+
     /// The selection as it stands behind FROM.
     fn behind_from(&mut self, selection: &Selection) -> Result<String, EtlError> {
         match selection.select(Self::DIALECT) {

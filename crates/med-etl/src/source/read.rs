@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 use med_schema::{ValueType, near_names};
 use polars::prelude::{BooleanChunked, Column, DataFrame, IntoColumn, NamedFrom};
 
-use crate::builder::{ColumnBuilder, Value};
+use crate::builder::{ColumnBuilder, Held, Value};
 use crate::content::RowSetHasher;
 use crate::source::sql::Cursor;
 use crate::source::{
@@ -110,6 +110,7 @@ fn increment<D: Database>(database: &mut D, extract: &Extract, prepared: &mut Pr
             return Err(EtlError::NullCursor { column, rows });
         }
     }
+    database.check_cursor(&prepared.from, incremental.cursor())?;
     prepared.filter = incremental.condition(D::DIALECT, &cursors)?;
     prepared.watermark =
         last_row(database, &prepared.from, &incremental, &cursors, value_type)?.or(incremental.watermark().cloned());
@@ -345,7 +346,7 @@ impl<P, F> Batches<P, F> {
 
     /// Parts the rows of a batch, whose first is row `first` of all, from those to be set aside.
     fn split(&mut self, rows: DataFrame, first: u64) -> Result<Batch, EtlError> {
-        let mut broken: BTreeMap<usize, BTreeMap<String, String>> = BTreeMap::new();
+        let mut broken: BTreeMap<usize, BTreeMap<String, Held>> = BTreeMap::new();
         for builder in &mut self.builders {
             for (row, held) in builder.take_set_aside() {
                 broken.entry(row).or_default().insert(builder.name().to_owned(), held);
@@ -358,7 +359,7 @@ impl<P, F> Batches<P, F> {
         let fits: BooleanChunked = (0..rows.height()).map(|row| Some(!broken.contains_key(&row))).collect();
         let mut aside = rows.filter(&!&fits)?;
         let places: Vec<i64> = broken.keys().map(|row| (first + *row as u64) as i64).collect();
-        // A map of texts is always JSON.
+        // A map of texts and bytes is always JSON.
         let held: Vec<String> = broken.values().map(|h| serde_json::to_string(h).unwrap_or_default()).collect();
         aside.with_column(Column::new("med_row".into(), places))?;
         aside.with_column(polars::prelude::StringChunked::new("med_misfits".into(), &held).into_column())?;

@@ -170,6 +170,37 @@ impl Database for SqliteDatabase {
         self.names(&sql, "look up the primary key")
     }
 
+    /// Moments are text here, and texts of two forms compare otherwise than the moments do where the separators differ, the zones, or,
+    /// before a `Z`, the digits of the fraction. A day alone, a time without seconds and a fraction more or less change nothing.
+    fn check_cursor(&mut self, from: &str, column: &str) -> Result<(), EtlError> {
+        let c = Self::DIALECT.quoted(column);
+        let digits = |count| "[0-9]".repeat(count);
+        let moment = format!("{}-{}-{}[ T]{}:{}*", digits(4), digits(2), digits(2), digits(2), digits(2));
+        // From behind the minutes on: seconds with their fraction, then the zone.
+        let rest = format!("substr({c}, 17)");
+        let zone = format!("ltrim({rest}, ':.0123456789')");
+        let fraction =
+            format!("CASE WHEN {zone} LIKE 'z%' THEN max(length({rest}) - length({zone}) - 4, 0) ELSE 0 END");
+        let sql = format!(
+            "SELECT DISTINCT substr({c}, 11, 1), substr({zone}, 1, 6), {fraction} FROM {from}
+             WHERE typeof({c}) = 'text' AND {c} GLOB '{moment}' ORDER BY 1, 2, 3 LIMIT 4"
+        );
+        let forms = self.rows(&sql, "look how moments are written", column)?;
+        if forms.len() < 2 {
+            return Ok(());
+        }
+        let form = |row: rows::Row| {
+            let mut values = row.into_iter();
+            let (separator, zone) = (rows::text(values.next()), rows::text(values.next()));
+            let fraction = match values.next().flatten() {
+                Some(CursorValue::Integer(count @ 1..=9)) => format!(".{}", "f".repeat(count as usize)),
+                _ => String::new(),
+            };
+            format!("YYYY-MM-DD{separator}HH:MM:SS{fraction}{zone}")
+        };
+        Err(EtlError::CursorForms { column: column.to_owned(), forms: forms.into_iter().map(form).collect() })
+    }
+
     fn begin(&mut self) -> Result<(), EtlError> {
         if let Some((path, timeout)) = &self.file {
             let mut probe = match self.probe.take() {
@@ -318,7 +349,7 @@ fn with_value<R>(value: &mut SqliteValue<'_, '_, '_>, take: impl FnOnce(Value<'_
         None => take(Value::Null),
         Some(SqliteType::Integer | SqliteType::SmallInt | SqliteType::Long) => take(Value::Integer(value.read_long())),
         Some(SqliteType::Float | SqliteType::Double) => take(Value::Real(value.read_double())),
-        Some(SqliteType::Binary) => take(Value::Other("blob")),
+        Some(SqliteType::Binary) => take(Value::Blob(value.read_blob())),
         Some(SqliteType::Text) => {
             let text = value.read_text().as_bytes();
             // Diesel puts a replacement character, which begins with this byte, in the place of bytes that are not UTF-8. It may also
@@ -326,10 +357,8 @@ fn with_value<R>(value: &mut SqliteValue<'_, '_, '_>, take: impl FnOnce(Value<'_
             if !text.contains(&0xEF) {
                 return take(Value::Text(text));
             }
-            if std::str::from_utf8(value.read_blob()).is_err() {
-                return take(Value::Other("text that is not UTF-8"));
-            }
-            take(Value::Text(value.read_text().as_bytes()))
+            // The bytes as they are: the column finds out.
+            take(Value::Text(value.read_blob()))
         }
     }
 }

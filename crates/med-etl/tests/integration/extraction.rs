@@ -4,7 +4,9 @@ use std::ops::ControlFlow;
 use diesel::Connection as _;
 use diesel::connection::SimpleConnection;
 use diesel::sqlite::SqliteConnection;
-use med_etl::{Connection, DeclaredBy, EtlError, Extract, ExtractOptions, MismatchPolicy, Progress, Source};
+use med_etl::{
+    Connection, DeclaredBy, EtlError, Extract, ExtractOptions, Incremental, MismatchPolicy, Progress, Source,
+};
 use med_schema::{Column, Kind, Schema, ValueType};
 use polars::prelude::{DataFrame, DataType, TimeUnit};
 
@@ -100,6 +102,49 @@ fn text_that_is_not_utf8_does_not_fit_but_a_replacement_character_does() {
     assert_eq!(extracted.table.frame().column("a").unwrap().str().unwrap().get(1), Some("\u{FFFD}"));
     assert_eq!(extracted.report.mismatches[0].found, "text that is not UTF-8");
     assert_eq!(extracted.report.mismatches[0].rows, 1);
+}
+
+#[test]
+fn bytes_that_are_no_text_are_kept_whole_in_quarantine() {
+    let db = Db::new(
+        "CREATE TABLE t (a TEXT, n INTEGER);
+         INSERT INTO t VALUES (CAST(X'FF41' AS TEXT), 1), ('fits', X'00ff10'), ('y', 3), ('z', 'x');",
+    );
+    let options = ExtractOptions { on_mismatch: MismatchPolicy::Quarantine, ..ExtractOptions::default() };
+    let extracted = db.collect(&Extract::table("t").options(options)).unwrap();
+    assert_eq!(extracted.table.n_rows(), 1);
+    let aside = extracted.quarantined.unwrap();
+    let held: Vec<_> = aside.column("med_misfits").unwrap().str().unwrap().iter().flatten().collect();
+    assert_eq!(held, [r#"{"a":{"bytes":"ff41"}}"#, r#"{"n":{"bytes":"00ff10"}}"#, r#"{"n":"x"}"#]);
+}
+
+#[test]
+fn a_cursor_of_moments_in_forms_that_compare_otherwise_is_refused() {
+    let read = |moments: &[&str]| {
+        let rows: Vec<String> = (1..).zip(moments).map(|(id, at)| format!("({id}, '{at}')")).collect();
+        let db = Db::new(&format!("CREATE TABLE t (id INTEGER, at TEXT); INSERT INTO t VALUES {};", rows.join(", ")));
+        let incremental = Incremental::new("at", ["id"]).unwrap();
+        db.collect(&Extract::table("t").incremental(incremental)).map(|e| e.table.n_rows())
+    };
+    for sound in [
+        &["2024-01-05", "2024-01-05 10:00:00", "2024-01-05 10:00:00.5", "2024-01-05 10:00"][..],
+        &["2024-01-05T10:00:00Z", "2024-01-05T09:00:00Z", "2024-01-05"],
+        &["2024-01-05T10:00:00.250Z", "2024-01-05T10:00:00.500Z"],
+        &["2024-01-05 10:00:00.5+01:00", "2024-01-05 10:00:00+01:00"],
+        &["version 2024", "some-2024-01-05 10:00:00", "b"],
+    ] {
+        assert_eq!(read(sound).unwrap(), sound.len(), "{sound:?}");
+    }
+    for (mixed, forms) in [
+        (["2024-01-05 10:00:00", "2024-01-05T09:00:00"], "YYYY-MM-DD HH:MM:SS, YYYY-MM-DDTHH:MM:SS;"),
+        (["2024-01-05T10:00:00", "2024-01-05T09:00:00Z"], "YYYY-MM-DDTHH:MM:SS, YYYY-MM-DDTHH:MM:SSZ;"),
+        (["2024-01-05T10:00:00+01:00", "2024-01-05T09:00:00+02:00"], "HH:MM:SS+01:00, YYYY-MM-DDTHH:MM:SS+02:00;"),
+        (["2024-01-05T10:00+01:00", "2024-01-05T09:00-01:00"], "HH:MM:SS+01:00, YYYY-MM-DDTHH:MM:SS-01:00;"),
+        (["2024-01-05T10:00:00.5Z", "2024-01-05T10:00:00Z"], "YYYY-MM-DDTHH:MM:SSZ, YYYY-MM-DDTHH:MM:SS.fZ;"),
+    ] {
+        let text = read(&mixed).unwrap_err().to_string();
+        assert!(text.contains("cursor column \"at\" is compared as text") && text.contains(forms), "{text}");
+    }
 }
 
 #[test]

@@ -4,7 +4,10 @@ use std::fmt;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
-use polars::prelude::{BatchedWriter, DataFrame, ParquetCompression, ParquetReader, ParquetWriter, SerReader};
+use polars::prelude::{
+    BatchedWriter, DataFrame, DataType, IntoColumn, ParquetCompression, ParquetReader, ParquetWriter, PolarsResult,
+    SerReader, TimeZone,
+};
 
 use super::{Table, TableError};
 
@@ -22,15 +25,28 @@ pub(super) fn names(path: &Path) -> Result<Vec<String>, TableError> {
 
 pub(super) fn write(path: &Path, table: &Table) -> Result<u64, TableError> {
     super::whole::write(path, |file| {
-        ParquetWriter::new(file)
-            .with_compression(ParquetCompression::Zstd(None))
-            .finish(&mut table.frame().clone())
+        let writer = ParquetWriter::new(file).with_compression(ParquetCompression::Zstd(None));
+        zoned(table.frame(), Some(&TimeZone::UTC))
+            .and_then(|mut frame| writer.finish(&mut frame))
             .map_err(|source| TableError::Parquet { path: path.to_owned(), source })
             .map(|_| ())
     })
 }
 
-/// A Parquet file (zstd) written batch by batch, in the memory of one batch. It appears under its name when it is
+/// The frame with its moments said to be of this zone, whose instants they are already. In a table they are UTC without saying so; a file
+/// says it, so that other readers take them for instants and not for the time on some wall.
+pub(super) fn zoned(frame: &DataFrame, zone: Option<&TimeZone>) -> PolarsResult<DataFrame> {
+    let mut columns = frame.columns().to_vec();
+    for column in &mut columns {
+        let DataType::Datetime(unit, there) = column.dtype().clone() else { continue };
+        if there.as_ref() != zone {
+            *column = column.datetime()?.physical().clone().into_datetime(unit, zone.cloned()).into_column();
+        }
+    }
+    DataFrame::new(frame.height(), columns)
+}
+
+/// A Parquet file (zstd) written batch by batch, in the memory of one batch; moments are marked as UTC, which they are. It appears under its name when it is
 /// finished; what is dropped before leaves nothing behind.
 ///
 /// ```
@@ -83,6 +99,7 @@ impl ParquetFile {
     /// When the file cannot be written or the columns differ from those of the first batch.
     pub fn write(&mut self, batch: &DataFrame) -> Result<(), TableError> {
         let parquet = |source| TableError::Parquet { path: self.path.clone(), source };
+        let batch = &zoned(batch, Some(&TimeZone::UTC)).map_err(parquet)?;
         let writer = match &mut self.writer {
             Some(writer) => writer,
             None => {
@@ -129,7 +146,32 @@ impl Drop for ParquetFile {
 mod tests {
     use super::*;
     use crate::CsvOptions;
-    use polars::prelude::df;
+    use polars::prelude::{ArrowDataType, ArrowTimeUnit, Column, TimeUnit, df};
+
+    #[test]
+    fn moments_in_files_say_that_they_are_utc() {
+        let folder = tempfile::tempdir().unwrap();
+        let moments = Column::new("at".into(), [Some(1_700_000_000_123_456_i64), None, Some(-1)]);
+        let moments = moments.cast(&DataType::Datetime(TimeUnit::Microseconds, None)).unwrap();
+        let frame = DataFrame::new(3, vec![moments]).unwrap();
+        let table = Table::infer(frame.clone()).unwrap();
+        let (whole, batched) = (folder.path().join("whole.parquet"), folder.path().join("batched.parquet"));
+        table.write(&whole).unwrap();
+        let mut file = ParquetFile::create(&batched);
+        file.write(&frame).unwrap();
+        file.write(&frame).unwrap();
+        file.finish().unwrap();
+        for path in [&whole, &batched] {
+            let schema = ParquetReader::new(File::open(path).unwrap()).schema().unwrap();
+            let expected = ArrowDataType::Timestamp(ArrowTimeUnit::Microsecond, Some("UTC".into()));
+            assert_eq!(schema.get("at").unwrap().dtype(), &expected);
+            // Here they are held as ever.
+            let part = crate::ParquetParts::open(path).unwrap().column(0, "at").unwrap();
+            assert_eq!(part.dtype(), frame.columns()[0].dtype());
+        }
+        let back = Table::read(&whole, &CsvOptions::default()).unwrap();
+        assert_eq!(back.fingerprint().unwrap(), table.fingerprint().unwrap());
+    }
 
     #[test]
     fn a_table_survives_parquet() {

@@ -10,6 +10,7 @@ use polars::prelude::{
 };
 
 use super::TableError;
+use super::parquet::zoned;
 
 /// Rows of a part at most. A larger row group is read in several.
 const PART_ROWS: usize = 1 << 17;
@@ -120,7 +121,8 @@ impl ParquetParts {
             return DataFrame::new(rows, Vec::new()).map_err(parquet);
         }
         let reader = (self.open)(group).map_err(parquet)?;
-        reader.with_columns(columns).with_slice(Some((start, rows))).read_parallel(parallel).finish().map_err(parquet)
+        let reader = reader.with_columns(columns).with_slice(Some((start, rows))).read_parallel(parallel);
+        reader.finish().and_then(|frame| zoned(&frame, None)).map_err(parquet)
     }
 }
 

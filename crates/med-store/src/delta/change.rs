@@ -8,7 +8,7 @@ use delta_kernel::snapshot::SnapshotRef;
 use delta_kernel::transaction::UpdateTableOperation;
 use med_schema::{ValueType, Version};
 use object_store::path::Path;
-use polars::prelude::{DataFrame, IntoColumn, Series};
+use polars::prelude::{DataFrame, IdxCa, IntoColumn, Series};
 
 use super::engine::DeltaEngine;
 use super::read::{self, FileReader, Request};
@@ -125,11 +125,22 @@ impl Stored<'_> {
         let Some(fields) = read::fields(self.snapshot) else { return Ok(None) };
         let Some(within) = bounds(wanted, by)? else { return Ok(Some(Vec::new())) };
         let listed = read::scan_files(self.engine, self.table, self.snapshot, Some(&within))?;
+        if listed.is_empty() {
+            return Ok(Some(Vec::new()));
+        }
         let keys = fields.iter().filter(|(name, _)| by.contains(name)).cloned().collect();
         let by_key = FileReader::new(self.engine, self.table, self.snapshot, keys, None);
         let whole = FileReader::new(self.engine, self.table, self.snapshot, fields, None);
-        let values = KeyValues::of(wanted, by)?;
-        let encoded: HashSet<Vec<u8>> = row_keys(wanted, by)?.into_iter().collect();
+        // Each key once: a batch of one moment has as many rows as it likes and one key.
+        let (mut encoded, mut firsts) = (HashSet::new(), Vec::new());
+        for (row, key) in (0..).zip(row_keys(wanted, by)?) {
+            if encoded.insert(key) {
+                firsts.push(row);
+            }
+        }
+        let once = wanted.select(by).and_then(|keys| keys.take(&IdxCa::from_vec("".into(), firsts)));
+        let once = once.map_err(|e| StoreError::Convert { what: self.table.to_string(), source: e.into() })?;
+        let values = KeyValues::of(&once, by)?;
         let mut files = Vec::new();
         for file in listed {
             let Some((path, bytes)) = whole.fetch_plain(&file)? else { return Ok(None) };

@@ -163,7 +163,7 @@ impl<'a> FileReader<'a> {
         let pushed = self.filter.as_ref().filter(|_| self.push_down);
         let (schema, batches, _) = parquet::read(path, bytes, &names, pushed, self.engine.keys())?;
         let height: usize = batches.iter().map(RecordBatch::num_rows).sum();
-        let stored = arrow::to_frame(&schema, &batches)?;
+        let stored = arrow::to_frame(&schema, batches)?;
         let mut columns = Vec::with_capacity(names.len());
         for &name in &names {
             let wanted = self.wanted.iter().find(|(wanted, _)| wanted == name).map(|(_, kind)| *kind);
@@ -251,7 +251,7 @@ fn by_kernel(engine: &DeltaEngine, table: &Path, snapshot: &SnapshotRef, request
         batches.push(RecordBatch::from(data));
     }
     let schema = batches.first().map_or_else(|| Arc::new(schema), RecordBatch::schema);
-    let mut rows = arrow::to_frame(&schema, &batches)?;
+    let mut rows = arrow::to_frame(&schema, batches)?;
     if let Some(filter) = &request.filter {
         for name in filter.columns() {
             if let (Some(kind), Ok(column)) = (filter.type_of(name), rows.column(name))

@@ -16,6 +16,7 @@ pub use record::InsertRecord;
 
 use crate::delta::{Change, DeltaEngine, DeltaTable, Plan, Removed, foreign};
 use crate::filter::{Filter, Value};
+use crate::row_key::in_order;
 use crate::{Batch, Commit, Result, StoreError, TableVersion, layout, object, sealed};
 use upsert::Merged;
 
@@ -310,7 +311,11 @@ impl FeatureGroup {
     }
 }
 
-fn sort(frame: &polars::prelude::DataFrame, keys: &[String]) -> Result<polars::prelude::DataFrame> {
+fn sort(frame: &DataFrame, keys: &[String]) -> Result<DataFrame> {
+    // What was written sorted comes back sorted: most frames need no second one.
+    if in_order(frame, keys)? {
+        return Ok(frame.clone());
+    }
     let options = SortMultipleOptions::default().with_maintain_order(true).with_multithreaded(false);
     frame.sort(keys, options).map_err(|e| StoreError::Convert { what: "sort by key".to_owned(), source: e.into() })
 }

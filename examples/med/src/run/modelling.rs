@@ -16,7 +16,7 @@ use med_schema::{
 use med_store::{ModelArtifact, ResultKind};
 use serde_json::{Value, json};
 
-use super::clients::{CLIENT_ID, EVENT_TIME};
+use super::clients::{self, CLIENT_ID, EVENT_TIME};
 use super::record::{ModelRecord, Record};
 use super::{lineage, training_set};
 use crate::config::{Config, FeatureSet, ModelConfig, ModelSuite};
@@ -86,14 +86,16 @@ pub(super) fn check(config: &Config) -> anyhow::Result<()> {
 
 /// Splits first, then measures drift between the parts and selects: nothing looks at all rows.
 pub(super) fn split(loaded: Admitted<Table>, config: &Config, record: &mut Record) -> anyhow::Result<Parts> {
-    let (train, test) = {
-        let table = loaded.value();
-        let (train, test, rule) = parts_of(table, config, record)?;
-        let parts = training_set::freeze(&table.take(&train)?, &table.take(&test)?, rule, config, record)?;
-        record.done(lineage::TRAINING_SET);
-        parts
+    let schema = loaded.value().schema().clone();
+    let (train, test, rule) = {
+        let (train, test, rule) = parts_of(loaded.value(), config, record)?;
+        // The set is frozen by keys from the lake; the table would only stand beside it in memory.
+        let keys = loaded.value().select(clients::keys(loaded.value()))?;
+        (keys.take(&train)?, keys.take(&test)?, rule)
     };
     drop(loaded);
+    let (train, test) = training_set::freeze((&train, &test), &schema, rule, config, record)?;
+    record.done(lineage::TRAINING_SET);
     record.rows("train", train.n_rows());
     record.rows("test", test.n_rows());
     let too_few = test.n_rows() < config.min_test_rows;

@@ -1,18 +1,18 @@
 //! The training set of a run, frozen in the lake: what models are trained and judged on is what it holds.
 
 use anyhow::Context;
-use med_schema::{Input, Table};
+use med_schema::{Input, Schema, Table};
 use med_store::{Artifact, ArtifactKind, FeatureViewDefinition, GroupColumns, GroupVersions};
 use serde_json::Value;
 
 use super::record::{FrozenSet, Record};
 use crate::config::Config;
 
-/// Freezes both parts, with the version of the group they were read from and the rule by which they were split, and reads them
-/// back. Run again it is the set of the first time.
+/// Freezes both parts, given by the keys of their rows, with the version of the group they were read from and the rule by which they
+/// were split, and reads them back with these columns. Run again it is the set of the first time.
 pub(super) fn freeze(
-    train: &Table,
-    test: &Table,
+    keys: (&Table, &Table),
+    schema: &Schema,
     rule: Value,
     config: &Config,
     record: &mut Record,
@@ -26,17 +26,17 @@ pub(super) fn freeze(
         joins: Vec::new(),
     })?;
     let versions = GroupVersions::from([(record.feature_group.clone(), commit.version)]);
-    let set = view.training_set_of(&record.id, &versions, rule, (train, test))?;
+    let set = view.training_set_of(&record.id, &versions, rule, keys)?;
     let manifest = set.manifest();
     let artifact = Artifact::new(ArtifactKind::TrainingSet, record.feature_group.as_str());
     let artifact = artifact.version(med_schema::Version(manifest.number)).fingerprint(manifest.digest);
     let made_of = manifest.versions.get(&record.feature_group).copied().unwrap_or(commit.version);
     record.training_set = Some(FrozenSet { artifact, made_of });
-    let part = |name: &str, like: &Table| -> anyhow::Result<Table> {
-        let rows = set.read(name)?.select(like.schema().names())?;
-        Ok(rows.with_schema(like.schema().clone())?)
+    let part = |name: &str| -> anyhow::Result<Table> {
+        let rows = set.read(name)?.select(schema.names())?;
+        Ok(rows.with_schema(schema.clone())?)
     };
-    Ok((part("train", train)?, part("test", test)?))
+    Ok((part("train")?, part("test")?))
 }
 
 /// The set as an input of a model.

@@ -1,7 +1,7 @@
 //! Whatever happens after a cut-off, or becomes known after it, no feature moves.
 
 use chrono::{NaiveDate, TimeDelta};
-use med_etl::client_year::{ClaimsConfig, ClientYears, DuplicateLines, OutsideEnrolment, Reversals};
+use med_etl::client_year::{ClaimsConfig, ClientYears, DuplicateLines, MissingKnownAt, OutsideEnrolment, Reversals};
 use med_schema::Role;
 use proptest::prelude::*;
 
@@ -17,8 +17,8 @@ struct Entry {
     claim: u8,
     line: u8,
     day: i64,
-    /// Days from service to being known.
-    delay: i64,
+    /// Days from service to being known; nothing where the row does not say it.
+    delay: Option<i64>,
     cents: i64,
     institutional: bool,
     service: bool,
@@ -27,12 +27,12 @@ struct Entry {
 
 impl Entry {
     fn is_past(&self) -> bool {
-        self.day < 0 && self.day + self.delay < 0
+        self.day < 0 && self.delay.is_some_and(|delay| self.day + delay < 0)
     }
 }
 
 /// Few claims, lines and amounts, so that repetitions, duplicates and reversals are common.
-fn entry(day: impl Strategy<Value = i64>, delay: impl Strategy<Value = i64>) -> impl Strategy<Value = Entry> {
+fn entry(day: impl Strategy<Value = i64>, delay: impl Strategy<Value = Option<i64>>) -> impl Strategy<Value = Entry> {
     let cents = prop_oneof![Just(100), Just(-100), Just(250), -400..1_000_i64];
     (0..3_u8, 0..4_u8, 0..3_u8, day, delay, cents, any::<bool>(), any::<bool>(), 0..CODES.len()).prop_map(
         |(client, claim, line, day, delay, cents, institutional, service, code)| Entry {
@@ -50,13 +50,13 @@ fn entry(day: impl Strategy<Value = i64>, delay: impl Strategy<Value = i64>) -> 
 }
 
 fn past() -> impl Strategy<Value = Vec<Entry>> {
-    prop::collection::vec(entry(-500..0_i64, 0..60_i64), 0..25)
+    prop::collection::vec(entry(-500..0_i64, (0..60_i64).prop_map(Some)), 0..25)
 }
 
-/// Dated after the cut-off, or before it and known after it.
+/// Dated after the cut-off, or before it and known after it or nobody knows when.
 fn future() -> impl Strategy<Value = Vec<Entry>> {
-    let after = entry(0..500_i64, -30..60_i64);
-    let late = entry(-300..0_i64, 300..600_i64);
+    let after = entry(0..500_i64, prop::option::of(-30..60_i64));
+    let late = entry(-300..0_i64, prop::option::of(300..600_i64));
     prop::collection::vec(prop_oneof![after, late], 0..25)
 }
 
@@ -112,7 +112,7 @@ fn years(config: &ClaimsConfig, entries: &[Entry]) -> ClientYears {
     let mut lines = "id,day,known,cents,claim,line,form,service,code\n".to_owned();
     for e in entries {
         let day = cut_off + TimeDelta::days(e.day);
-        let known = day + TimeDelta::days(e.delay);
+        let known = e.delay.map_or_else(String::new, |delay| (day + TimeDelta::days(delay)).to_string());
         let form = if e.institutional { "institutional" } else { "professional" };
         let service = if e.service { "drug" } else { "visit" };
         let Entry { client, claim, line, cents, code, .. } = e;
@@ -155,21 +155,70 @@ proptest! {
     }
 }
 
+/// A line of the first client: kidneys, and a drug for 7.00.
+fn drug(day: i64, delay: Option<i64>) -> Entry {
+    Entry { client: 0, claim: 1, line: 1, day, delay, cents: 700, institutional: false, service: true, code: 1 }
+}
+
+fn first(years: &ClientYears, column: &str) -> i64 {
+    super::whole(years, column)[0]
+}
+
+#[test]
+fn what_does_not_say_since_when_it_is_known_is_seen_by_no_feature_and_told() {
+    let mut config = config(Reversals::Net, DuplicateLines::Drop, OutsideEnrolment::Drop);
+    let of = |years: &ClientYears| ["cost_drug_cents", "claim_count", "condition_kidney"].map(|c| first(years, c));
+    let check = |years: &ClientYears| {
+        let report = years.report.checks("client_years");
+        let found = report.results.iter().find(|r| r.check == "rows_say_since_when_they_are_known").unwrap();
+        (found.passed(), found.message.clone().unwrap_or_default())
+    };
+    let unknown = years(&config, &[drug(-300, None)]);
+    assert_eq!(of(&unknown), [0, 0, 0]);
+    assert_eq!(unknown.report.tables[0].oddities.unknown_since, 1);
+    let (passed, message) = check(&unknown);
+    assert!(!passed && message.contains("1 of 1 transactions and 0 diagnoses have no day in known_at"), "{message}");
+    // A cost of its day it is all the same.
+    assert_eq!(first(&years(&config, &[drug(10, None)]), "target_cost_cents"), 700);
+    assert!(check(&years(&config, &[drug(-300, Some(5))])).0);
+
+    config.rules.missing_known_at = MissingKnownAt::OwnDay;
+    let at_once = years(&config, &[drug(-300, None)]);
+    assert_eq!(of(&at_once), [700, 1, 1]);
+    assert!(!check(&at_once).0, "it is told whatever the rule");
+    // Where no column is mapped there is nothing to be missing.
+    config.rules.missing_known_at = MissingKnownAt::Unseen;
+    config.transactions[0].known_at = None;
+    let unmapped = years(&config, &[drug(-300, None)]);
+    assert_eq!(of(&unmapped), [700, 1, 1]);
+    assert!(check(&unmapped).0);
+}
+
+#[test]
+fn diagnoses_that_do_not_say_since_when_they_are_known_raise_no_flag() {
+    let mut config = config(Reversals::Net, DuplicateLines::Drop, OutsideEnrolment::Drop);
+    let table = "table = 'notes'\nclient = 'id'\ndate = 'day'\nknown_at = 'known'\ncodes = ['code']";
+    config.diagnoses.push(toml::from_str(table).unwrap());
+    let flags = |config: &ClaimsConfig| {
+        let years = of_frames(config, |table| {
+            csv(match table {
+                "spans" => SPANS,
+                "notes" => "id,day,known,code\n0,2019-06-01,,I10\n0,2019-06-01,2019-06-02,E11\n",
+                _ => "id,day,known,cents,claim,line,form,service,code\n",
+            })
+        });
+        let of = |name| first(&years, name);
+        (of("condition_pressure"), of("condition_diabetes"), years.report.diagnoses_unknown_since)
+    };
+    assert_eq!(flags(&config), (0, 1, 1));
+    config.rules.missing_known_at = MissingKnownAt::OwnDay;
+    assert_eq!(flags(&config), (1, 1, 1));
+}
+
 #[test]
 fn what_is_known_late_comes_to_the_target_of_its_own_day_only() {
     let config = config(Reversals::Net, DuplicateLines::Drop, OutsideEnrolment::Drop);
-    let line = |day, delay| Entry {
-        client: 0,
-        claim: 1,
-        line: 1,
-        day,
-        delay,
-        cents: 700,
-        institutional: false,
-        service: true,
-        code: 1,
-    };
-    let first = |years: &ClientYears, column: &str| super::whole(years, column)[0];
+    let line = |day, delay| drug(day, Some(delay));
     let known = years(&config, &[line(-20, 5)]);
     assert_eq!((first(&known, "cost_drug_cents"), first(&known, "condition_kidney")), (700, 1));
     let late = years(&config, &[line(-20, 25)]);

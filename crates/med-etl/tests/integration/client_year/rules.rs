@@ -249,6 +249,39 @@ fn money_leaves_cents_in_one_step() {
     assert_eq!(table.dataset().unwrap().exposure().unwrap()[0], 1.0);
 }
 
+#[test]
+fn a_claim_below_zero_is_a_cost_and_no_claim() {
+    // A claim, one that its reversal brings to nothing, and the refund of one from before the history.
+    let lines = "id,day,paid,claim\nann,2019-03-01,10.00,1\nann,2019-03-02,5.00,2\nann,2019-03-09,-5.00,2\nann,2019-04-01,-4.00,3\n";
+    let years = years(&config(""), lines);
+    assert_eq!(whole(&years, "history_cost_cents")[0], 600);
+    assert_eq!((whole(&years, "claim_count")[0], whole(&years, "max_claim_cost_cents")[0]), (1, 1_000));
+}
+
+#[test]
+fn entries_that_nobody_named_are_told_with_the_reversals_among_them() {
+    let mut config = config("");
+    let entry = |text: &str| Some(toml::from_str(text).unwrap());
+    config.transactions[0].entry = entry("column = 'kind'\ncost = ['P']");
+    let lines =
+        "id,day,paid,claim,kind\nann,2020-03-01,10.00,1,P\nann,2020-03-02,-10.00,1,V\nann,2020-03-02,1.00,2,X\n";
+    let told = |config: &ClaimsConfig, lines: &str| {
+        let report = years(config, lines).report.checks("client_years");
+        let found = report.failures().find(|r| r.check == "entry_types_are_named").cloned();
+        found.map(|r| (r.severity, r.message.unwrap_or_default()))
+    };
+    let (severity, message) = told(&config, lines).unwrap();
+    assert_eq!(severity, med_schema::Severity::Warning);
+    assert!(
+        message.contains("2 rows of \"lines\"") && message.contains("1 of them are negative, -10.00 in all"),
+        "{message}"
+    );
+    config.transactions[0].entry = entry("column = 'kind'\ncost = ['P', 'V', 'X']");
+    assert_eq!(told(&config, lines), None);
+    config.transactions[0].entry = entry("column = 'kind'\ncost = ['P']\nignore = ['V', 'X']");
+    assert_eq!(told(&config, lines), None, "they are meant to be left out");
+}
+
 proptest! {
     /// Sums reconcile whatever the rules do, and batches, order of rows and threads change nothing.
     #[test]

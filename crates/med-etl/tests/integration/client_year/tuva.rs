@@ -1,6 +1,6 @@
 //! Claim lines of 100 members: the figures are those of `fixtures/SOURCES.md`, counted apart from this code.
 
-use med_etl::client_year::{OutsideEnrolment, Rule, Windows};
+use med_etl::client_year::{ClaimsConfig, MissingKnownAt, OutsideEnrolment, Rule, Windows};
 
 use super::{config, floats, roll_up, whole};
 
@@ -81,6 +81,18 @@ fn costs_outside_enrolment_are_told() {
     let check =
         years.report.checks("c").results.into_iter().find(|r| r.check == "transactions_within_enrolment").unwrap();
     assert!(!check.passed() && check.unexpected_rows == Some(outside));
+}
+
+#[test]
+fn lines_without_a_day_of_payment_are_in_features_only_if_the_rule_says_so() {
+    let mut config = config("tuva");
+    let history = |config: &ClaimsConfig| whole(&roll_up("tuva", config), "history_cost_cents").iter().sum::<i64>();
+    assert!(history(&config) > 0);
+    config.rules.missing_known_at = MissingKnownAt::Unseen;
+    assert_eq!(history(&config), 0, "no line of the sample says when it was paid");
+    let report = roll_up("tuva", &config).report;
+    let check = report.checks("c").failures().find(|r| r.check == "rows_say_since_when_they_are_known").cloned();
+    assert!(check.is_some() && report.tables[0].oddities.unknown_since > 6_000);
 }
 
 #[test]
