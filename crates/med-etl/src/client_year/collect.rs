@@ -37,6 +37,10 @@ pub struct RollUp {
     pub(super) ledgers: Vec<Ledger>,
     /// Of each table of transactions, what its ledger does not say.
     pub(super) oddities: Vec<Oddities>,
+    /// Of each table, transactions before diagnoses, the first day on which one of its rows became known, as they say.
+    pub(super) first_known: Vec<Day>,
+    /// Of each cut-off, the tables of which none had said so by then.
+    pub(super) silent: Vec<Vec<bool>>,
     /// Diagnoses of tables of their own that do not say since when they are known.
     pub(super) diagnoses_unknown_since: u64,
     pub(super) forms: Forms,
@@ -75,7 +79,7 @@ impl RollUp {
         let mut clients = Clients::default();
         let attributes = config.clients.as_ref().map_or(0, |t| t.attributes.len());
         clients.levels.resize_with(attributes, Default::default);
-        let tables = config.transactions.len();
+        let (tables, n_diagnoses) = (config.transactions.len(), config.diagnoses.len());
         Self {
             plan,
             clients,
@@ -84,6 +88,8 @@ impl RollUp {
             events: Vec::new(),
             ledgers: vec![Ledger::default(); tables],
             oddities: vec![Oddities::default(); tables],
+            first_known: vec![Day::MAX; tables + n_diagnoses],
+            silent: Vec::new(),
             diagnoses_unknown_since: 0,
             forms: Forms::default(),
             given: Vec::new(),
@@ -244,10 +250,12 @@ impl RollUp {
             let date = days.read(Some(&date), row, 0);
             let unread = days.unread();
             let day = days.read(known.as_ref(), row, 1);
-            let since = self.plan.known_since(known.is_some(), day);
+            let table = self.ledgers.len() + place;
+            let since = self.plan.known_since(known.is_some(), day, table);
             let client = client.text(row, &mut buffer).and_then(|id| self.clients.find(id));
             if let (Some(client), Some(date), true) = (client, date, days.unread() == unread) {
                 self.diagnoses_unknown_since += u64::from(known.is_some() && day.is_none());
+                self.first_known[table] = self.first_known[table].min(day.unwrap_or(Day::MAX));
                 for code in &codes {
                     let Some(code) = code.text(row, &mut buffer) else { continue };
                     let categories = self.plan.conditions.categories(code);
@@ -275,6 +283,7 @@ impl RollUp {
             self.events.extend(chunk.events);
             self.ledgers[place].add(&chunk.ledger);
             self.oddities[place].add(&chunk.oddities);
+            self.first_known[place] = self.first_known[place].min(chunk.first_known.unwrap_or(Day::MAX));
         }
         Ok(())
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use super::codes::ConditionMap;
-use super::line::{AT_ONCE, NOT_YET};
+use super::line::{AT_ONCE, not_yet};
 use super::mapping::{ClientsTable, DiagnosisTable, EnrolmentTable, TransactionTable};
 use super::money;
 use super::rules::{Inflation, MissingKnownAt, Rules};
@@ -195,11 +195,12 @@ impl Plan {
         })
     }
 
-    /// Since when a row is known: its table maps no such day, or the day it says, or, where it says none, what the rule says.
-    pub(super) fn known_since(&self, mapped: bool, day: Option<Day>) -> Day {
+    /// Since when a row is known: its table maps no such day, or the day it says, or, where it says none, what the rule says. Tables are
+    /// numbered, those of transactions before those of diagnoses.
+    pub(super) fn known_since(&self, mapped: bool, day: Option<Day>, table: usize) -> Day {
         match (day, self.config.rules.missing_known_at) {
             (Some(day), _) => day,
-            (None, MissingKnownAt::Unseen) if mapped => NOT_YET,
+            (None, MissingKnownAt::Unseen) if mapped => not_yet(table),
             (None, _) => AT_ONCE,
         }
     }

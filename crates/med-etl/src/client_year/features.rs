@@ -1,7 +1,7 @@
 //! What is told of one client at one cut-off, from what was known before it.
 
 use super::config::Plan;
-use super::line::{Event, Line};
+use super::line::{Event, Line, Moment};
 use super::settle::Fate;
 use super::spans::{Span, member_months};
 use super::window::Window;
@@ -93,6 +93,7 @@ pub(super) fn features(
     plan: &Plan,
     layout: &Layout,
     window: &Window,
+    silent: &[bool],
     lines: &[Line],
     fates: &[Fate],
     events: &[Event],
@@ -166,7 +167,7 @@ pub(super) fn features(
     }
     whole.push(active);
     whole.push(last);
-    conditions(plan, window, events, &mut scratch.flags);
+    conditions(plan, window, Moment { cut: window.cut, silent }, events, &mut scratch.flags);
     whole.extend(scratch.flags.iter().map(|&flag| i64::from(flag)));
     if !plan.conditions.is_empty() {
         whole.push(scratch.flags.iter().filter(|&&flag| flag).count() as i64);
@@ -180,13 +181,13 @@ pub(super) fn features(
 }
 
 /// Raises the flags of conditions with enough days in the history, and lowers those that others supersede.
-fn conditions(plan: &Plan, window: &Window, events: &[Event], flags: &mut Vec<bool>) {
+fn conditions(plan: &Plan, window: &Window, at: Moment<'_>, events: &[Event], flags: &mut Vec<bool>) {
     flags.clear();
     flags.resize(plan.conditions.names.len(), false);
     for of_category in events.chunk_by(|a, b| a.category == b.category) {
         let (mut days, mut before) = (0, None);
         for event in of_category {
-            let seen = (window.start..window.cut).contains(&event.date) && event.known < window.cut;
+            let seen = (window.start..window.cut).contains(&event.date) && at.knows(event.known);
             if seen && before != Some(event.date) {
                 days += 1;
                 before = Some(event.date);

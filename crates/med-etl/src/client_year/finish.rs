@@ -8,7 +8,7 @@ use super::client::starts;
 use super::collect::RollUp;
 use super::features::{Layout, Scratch, features};
 use super::ledger::{Ledger, Rule};
-use super::line::{Event, Line};
+use super::line::{Event, Line, Moment};
 use super::report::{ClientYearReport, HeaderFinding, TableLedger, WindowReport};
 use super::rules::NegativeTotals;
 use super::settle::{Fate, settle};
@@ -73,6 +73,8 @@ impl RollUp {
         if !tables.is_empty() {
             return Err(ClientYearError::NotGiven { tables });
         }
+        self.silent =
+            self.plan.windows.iter().map(|w| self.first_known.iter().map(|&day| day >= w.cut).collect()).collect();
         self.lines.par_sort_unstable();
         self.events.par_sort_unstable();
         self.events.dedup();
@@ -191,7 +193,9 @@ impl RollUp {
         tally.rows += 1;
         tally.true_zeros += u64::from(!transactions);
         tally.exposure += target_months / 12.0;
-        settle(one.lines, &one.union, rules, Some(window.cut), &mut one.seen);
+        let silent = &self.silent[usize::from(place)];
+        let at = Moment { cut: window.cut, silent };
+        settle(one.lines, &one.union, rules, Some(at), &mut one.seen);
         let rows = &mut chunk.rows;
         rows.client.push(one.client);
         rows.window.push(place);
@@ -201,6 +205,7 @@ impl RollUp {
             &self.plan,
             layout,
             window,
+            silent,
             one.lines,
             &one.seen,
             one.events,

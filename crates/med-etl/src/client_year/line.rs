@@ -7,8 +7,26 @@ use super::window::Day;
 
 /// A day before all others: known at once.
 pub(super) const AT_ONCE: Day = Day::MIN;
-/// A day after all cut-offs: not known yet.
-pub(super) const NOT_YET: Day = Day::MAX;
+/// A day after all cut-offs, for rows that do not say since when they are known: another for each table.
+pub(super) fn not_yet(table: usize) -> Day {
+    Day::MAX - Day::try_from(table).unwrap_or_default()
+}
+
+/// A cut-off, and what was known then.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Moment<'a> {
+    pub(super) cut: Day,
+    /// Of each table, transactions before diagnoses, whether none of its rows had said by then since when it is known: then the column
+    /// says nothing, and its rows count as known on their own day. It depends on nothing that was not known at the cut-off.
+    pub(super) silent: &'a [bool],
+}
+
+impl Moment<'_> {
+    pub(super) fn knows(&self, known: Day) -> bool {
+        let unsaid = || usize::try_from(i64::from(Day::MAX) - i64::from(known)).ok();
+        known < self.cut || unsaid().and_then(|table| self.silent.get(table)).is_some_and(|&silent| silent)
+    }
+}
 
 /// One transaction that is a cost of a known client.
 ///

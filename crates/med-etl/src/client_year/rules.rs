@@ -72,7 +72,8 @@ pub enum UnknownClients {
 #[non_exhaustive]
 pub enum MissingKnownAt {
     /// Not yet: no feature sees it, at no cut-off. It is a cost of its day all the same. The default: what has no day of payment is most
-    /// often not paid yet.
+    /// often not paid yet. Where no row of a table says by a cut-off when it became known, the column says nothing, and rows count as
+    /// known on their own day there.
     #[default]
     Unseen,
     /// Since its own day. For feeds that leave the column empty where the two days are one.

@@ -1,10 +1,9 @@
 //! The rules that compare a client's transactions with one another and with the enrolment.
 
 use super::ledger::Rule;
-use super::line::Line;
+use super::line::{Line, Moment};
 use super::rules::{DuplicateLines, OutsideEnrolment, Reversals, Rules};
 use super::spans::{Span, covers};
-use super::window::Day;
 
 /// What becomes of a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,10 +20,10 @@ pub(super) enum Fate {
 ///
 /// With a cut-off, only what was dated and known before it is looked at, and the fate of a line depends on nothing else: that is
 /// what keeps the future out of the features. Without one, all lines are: that is how targets and ledger see them.
-pub(super) fn settle(lines: &[Line], union: &[Span], rules: &Rules, cut: Option<Day>, fates: &mut Vec<Fate>) {
+pub(super) fn settle(lines: &[Line], union: &[Span], rules: &Rules, at: Option<Moment<'_>>, fates: &mut Vec<Fate>) {
     fates.clear();
     fates.extend(lines.iter().map(|line| {
-        let seen = cut.is_none_or(|cut| line.date < cut && line.known < cut);
+        let seen = at.is_none_or(|at| line.date < at.cut && at.knows(line.known));
         if seen { Fate::Kept } else { Fate::Unseen }
     }));
     let mut start = 0;
@@ -118,6 +117,7 @@ fn outside(claim: &[Line], union: &[Span], rule: OutsideEnrolment, fates: &mut [
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::client_year::window::Day;
 
     const ALWAYS: [Span; 1] = [Span { start: 0, end: 1_000 }];
 
@@ -132,7 +132,8 @@ mod tests {
     fn fates(lines: &mut [Line], rules: &Rules, cut: Option<Day>) -> Vec<Fate> {
         lines.sort_unstable();
         let mut fates = Vec::new();
-        settle(lines, &ALWAYS, rules, cut, &mut fates);
+        let at = cut.map(|cut| Moment { cut, silent: &[] });
+        settle(lines, &ALWAYS, rules, at, &mut fates);
         fates
     }
 

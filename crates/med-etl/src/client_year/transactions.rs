@@ -36,6 +36,8 @@ pub(super) struct Chunk<'a> {
     pub(super) events: Vec<Event>,
     pub(super) ledger: Ledger,
     pub(super) oddities: Oddities,
+    /// The first day on which one of the rows became known, as they say.
+    pub(super) first_known: Option<Day>,
     /// Rows and first row of each problem.
     problems: [(u64, u64); Problem::ALL.len()],
 }
@@ -173,7 +175,10 @@ impl<'a> Reader<'a> {
                 return chunk.ledger.remove(Rule::UnknownClient, read);
             };
             chunk.oddities.unknown_since += u64::from(self.known.is_some() && known.is_none());
-            let known = self.plan.known_since(self.known.is_some(), known);
+            if let Some(day) = known {
+                chunk.first_known = Some(chunk.first_known.map_or(day, |first| first.min(day)));
+            }
+            let known = self.plan.known_since(self.known.is_some(), known, usize::from(self.place));
             if let Some(date) = date {
                 self.diagnoses(row, client, date, known, chunk, buffer);
             }

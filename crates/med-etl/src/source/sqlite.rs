@@ -185,7 +185,7 @@ impl Database for SqliteDatabase {
             "SELECT DISTINCT substr({c}, 11, 1), substr({zone}, 1, 6), {fraction} FROM {from}
              WHERE typeof({c}) = 'text' AND {c} GLOB '{moment}' ORDER BY 1, 2, 3 LIMIT 4"
         );
-        let forms = self.rows(&sql, "look how moments are written", column)?;
+        let forms = self.rows(&sql, "look how moments are written", &[column])?;
         if forms.len() < 2 {
             return Ok(());
         }

@@ -62,7 +62,7 @@ fn kind(path: &str, own: &str) -> Option<(PlaceKind, &'static str)> {
 /// Rows of the client in a data file, if there are any; of a file without its key columns, by the text.
 fn rows(engine: &DeltaEngine, path: &Path, bytes: Bytes, client: &Client) -> Result<Option<u64>> {
     let (schema, batches, _) = parquet::read(path, bytes, &client.columns(), None, engine.keys())?;
-    let hits = client.rows(&arrow::to_frame(&schema, &batches)?)?.unwrap_or_default();
+    let hits = client.rows(&arrow::to_frame(&schema, batches)?)?.unwrap_or_default();
     let count = hits.iter().filter(|hit| **hit).count() as u64;
     Ok((count > 0).then_some(count))
 }

@@ -49,8 +49,17 @@ fn entry(day: impl Strategy<Value = i64>, delay: impl Strategy<Value = Option<i6
     )
 }
 
+/// With a row that says when it became known: a column where none does says nothing.
 fn past() -> impl Strategy<Value = Vec<Entry>> {
-    prop::collection::vec(entry(-500..0_i64, (0..60_i64).prop_map(Some)), 0..25)
+    prop::collection::vec(entry(-500..0_i64, (0..60_i64).prop_map(Some)), 0..25).prop_map(|mut past| {
+        past.push(paid());
+        past
+    })
+}
+
+/// A line of the second client that was known at the cut-off.
+fn paid() -> Entry {
+    Entry { client: 1, claim: 3, ..drug(-200, Some(1)) }
 }
 
 /// Dated after the cut-off, or before it and known after it or nobody knows when.
@@ -173,11 +182,16 @@ fn what_does_not_say_since_when_it_is_known_is_seen_by_no_feature_and_told() {
         let found = report.results.iter().find(|r| r.check == "rows_say_since_when_they_are_known").unwrap();
         (found.passed(), found.message.clone().unwrap_or_default())
     };
-    let unknown = years(&config, &[drug(-300, None)]);
+    let unknown = years(&config, &[drug(-300, None), paid()]);
     assert_eq!(of(&unknown), [0, 0, 0]);
     assert_eq!(unknown.report.tables[0].oddities.unknown_since, 1);
     let (passed, message) = check(&unknown);
-    assert!(!passed && message.contains("1 of 1 transactions and 0 diagnoses have no day in known_at"), "{message}");
+    assert!(!passed && message.contains("1 of 2 transactions and 0 diagnoses have no day in known_at"), "{message}");
+    // Where no row says it by then, the column says nothing.
+    for silent in [vec![drug(-300, None)], vec![drug(-300, None), Entry { client: 1, ..drug(-200, Some(200)) }]] {
+        let silent = years(&config, &silent);
+        assert_eq!((of(&silent), check(&silent).0), ([700, 1, 1], false));
+    }
     // A cost of its day it is all the same.
     assert_eq!(first(&years(&config, &[drug(10, None)]), "target_cost_cents"), 700);
     assert!(check(&years(&config, &[drug(-300, Some(5))])).0);
