@@ -67,6 +67,8 @@ pub struct ParquetFile {
     path: PathBuf,
     partial: PathBuf,
     writer: Option<BatchedWriter<File>>,
+    /// Keeps other writers from the file until it has its name.
+    held: Option<File>,
     rows: u64,
 }
 
@@ -90,7 +92,7 @@ impl ParquetFile {
     pub fn create(path: impl AsRef<Path>) -> Self {
         let path = path.as_ref().to_owned();
         let partial = super::whole::partial_name(&path);
-        Self { path, partial, writer: None, rows: 0 }
+        Self { path, partial, writer: None, held: None, rows: 0 }
     }
 
     /// Adds a batch.
@@ -103,8 +105,9 @@ impl ParquetFile {
         let writer = match &mut self.writer {
             Some(writer) => writer,
             None => {
-                let file = File::create(&self.partial)
-                    .map_err(|source| TableError::Io { path: self.partial.clone(), source })?;
+                let file = super::whole::begin(&self.path)?;
+                let held = file.try_clone();
+                self.held = Some(held.map_err(|source| TableError::Io { path: self.partial.clone(), source })?);
                 let writer = ParquetWriter::new(file).with_compression(ParquetCompression::Zstd(None));
                 self.writer.insert(writer.batched(batch.schema()).map_err(parquet)?)
             }
