@@ -65,14 +65,14 @@ fn mysql_pages_lose_no_row_whatever_orders_the_key() {
             let all: Vec<i64> = (0..rows.len() as i64).collect();
             let null = ExtractOptions { on_mismatch: MismatchPolicy::Null, ..options(2) };
             for key in [&[][..], &["k", "id"]] {
-                let extract = Extract::table(&name).options(null.clone()).key(key.iter().copied());
+                let extract = Extract::table(&name).options(null).key(key.iter().copied());
                 assert_eq!(ids(db.collect(&extract).unwrap().table.frame()), all, "{declared} {key:?}");
             }
             // As cursor and in the key of an increment.
             for (cursor, key) in [("k", "id"), ("id", "k")] {
                 let incremental = Incremental::new(cursor, [key]).unwrap();
                 let read = |i: Incremental| {
-                    db.collect(&Extract::table(&name).options(null.clone()).incremental(i)).unwrap().report
+                    db.collect(&Extract::table(&name).options(null).incremental(i)).unwrap().report
                 };
                 let watermark = read(incremental.clone()).watermark.unwrap();
                 let kept = serde_json::from_str(&serde_json::to_string(&watermark).unwrap()).unwrap();

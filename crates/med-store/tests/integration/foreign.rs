@@ -81,7 +81,7 @@ fn a_column_that_another_program_wants_filled_takes_no_missing_values() {
 #[test]
 fn the_log_has_no_bounds_of_years_that_it_has_no_digits_for() {
     let schema = Schema::new(vec![
-        Column::new("born", Kind::Timestamp, ValueType::Date).nullable(true),
+        Column::new("born", Kind::Date, ValueType::Date).nullable(true),
         Column::new("at", Kind::Timestamp, ValueType::Timestamp).nullable(true),
     ])
     .unwrap();

@@ -95,7 +95,7 @@ fn append_as_another_program(lake: &Path, group: &str, rows: &Table) {
     let log = table.join("_delta_log");
     let versions = files(&log).iter().filter(|path| path.extension().is_some_and(|e| e == "json")).count();
     let name = format!("part-{versions}.parquet");
-    let size = rows.write(&table.join(&name)).unwrap();
+    let size = rows.write(table.join(&name)).unwrap();
     let entry = [
         json!({"add": {"path": name, "partitionValues": {}, "size": size, "modificationTime": 1, "dataChange": true}}),
         json!({"commitInfo": {"operation": "WRITE", "engineInfo": "delta-rs:py-1.6.6"}}),
@@ -110,7 +110,7 @@ fn rows_of_another_program_stay_and_repeated_keys_are_named() {
     let first = printed.stdout.clone();
     printed.passed();
     med(folder.path(), &["lake", "read", "medical_costs", "--out", "all.parquet"]).passed();
-    let all = Table::read(&folder.path().join("all.parquet"), &CsvOptions::default()).unwrap();
+    let all = Table::read(folder.path().join("all.parquet"), &CsvOptions::default()).unwrap();
     let ours = all.take(&[0]).unwrap();
     let mut columns = ours.frame().columns().to_vec();
     let at = columns.iter().position(|column| column.name().as_str() == "client_id").unwrap();
