@@ -71,9 +71,8 @@ fn mysql_pages_lose_no_row_whatever_orders_the_key() {
             // As cursor and in the key of an increment.
             for (cursor, key) in [("k", "id"), ("id", "k")] {
                 let incremental = Incremental::new(cursor, [key]).unwrap();
-                let read = |i: Incremental| {
-                    db.collect(&Extract::table(&name).options(null).incremental(i)).unwrap().report
-                };
+                let read =
+                    |i: Incremental| db.collect(&Extract::table(&name).options(null).incremental(i)).unwrap().report;
                 let watermark = read(incremental.clone()).watermark.unwrap();
                 let kept = serde_json::from_str(&serde_json::to_string(&watermark).unwrap()).unwrap();
                 assert_eq!(read(incremental.since(kept).unwrap()).rows, 0, "{declared} by {cursor}");

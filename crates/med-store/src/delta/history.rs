@@ -151,7 +151,7 @@ mod tests {
         assert_eq!((parsed.version, parsed.operation.as_str(), parsed.run.clone()), (Version(7), "WRITE", None));
         assert_eq!(parsed.metrics, BTreeMap::from([("num_added_rows".to_owned(), 3)]));
         assert!(parsed.is_foreign());
-        assert_eq!(foreign(&[parsed.clone()]), "version 7 (WRITE by delta-rs:1)");
+        assert_eq!(foreign(std::slice::from_ref(&parsed)), "version 7 (WRITE by delta-rs:1)");
         assert_eq!(parsed.timestamp.timestamp(), 1_700_000_000);
     }
 }
