@@ -47,7 +47,10 @@ impl Dialect {
             CursorValue::Text(text) => {
                 let number = matches!(column.value_type, Some(ValueType::Integer | ValueType::Float));
                 if let Some(decimal) = Decimal::parse(text).filter(|_| number) {
-                    return decimal.to_string();
+                    // With an exponent it is a double, which a decimal of so many digits is not.
+                    let double = text.contains(['e', 'E'])
+                        && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"+-.".contains(&b));
+                    return if double { text.clone() } else { decimal.to_string() };
                 }
                 self.text(text)
             }
@@ -211,7 +214,7 @@ mod tests {
     #[test]
     fn postgres_literals_mean_the_same_under_any_setting() {
         let dialect = Dialect::Postgres;
-        assert_eq!(dialect.text(r"' OR true --"), r" E'\'' OR true --'");
+        assert_eq!(dialect.text(r"\' OR true --"), r" E'\\'' OR true --'");
         assert_eq!(dialect.literal(&CursorValue::Text("0.1".into()), &column(Some(ValueType::Float))), "'0.1'");
     }
 }
