@@ -76,7 +76,7 @@ pub(crate) struct CatalogueColumn {
 
 impl CatalogueColumn {
     /// As the database says it, its values read as they are.
-    #[cfg(any(feature = "sqlite", feature = "postgres", test))]
+    #[cfg(any(feature = "sqlite", feature = "postgres"))]
     pub(crate) fn plain(name: String, value_type: Option<ValueType>, wire: Wire) -> Self {
         Self { name, value_type, read_as: ReadAs::default(), order: Order::default(), wire }
     }
