@@ -17,6 +17,7 @@ use super::params::{Calibration, GbdtParams, GrowPolicy, MonotoneConstraints, Ob
 use super::rounds::{Metric, Part, Rounds, overflow};
 use super::sampling::{Sampler, hold_back};
 use super::sums::exact_sum;
+use crate::counted::{Counted, of_whole};
 use crate::input::{annualised, no_infinities};
 use crate::kernel::exp::exp_in_place;
 use crate::parameters::Parameters;
@@ -45,19 +46,11 @@ struct Targets<'a> {
 }
 
 impl<'a> Targets<'a> {
+    /// Of the rows that count; the offset is checked.
     fn new(data: &'a Dataset, offset: Option<&'a [f64]>) -> Result<Self, FitError> {
         let (y, weights) = annualised(data);
         if y.iter().any(|v| !v.is_finite()) {
             return Err(overflow("the cost per unit of exposure"));
-        }
-        if let Some(offset) = offset {
-            let wrong = |expected: String, found: String| Err(FitError::Offset { model: MODEL, expected, found });
-            if offset.len() != y.len() {
-                return wrong(format!("{} values", y.len()), offset.len().to_string());
-            }
-            if let Some(row) = offset.iter().position(|o| !o.is_finite()) {
-                return wrong("finite numbers".to_owned(), format!("another in row {row}"));
-            }
         }
         let targets = Self { y, weights, offset };
         if targets.part().total_weight() > 0.0 {
@@ -106,11 +99,31 @@ impl Gbdt {
     /// As [`Regressor::fit`]; also when the offset or the validation part does not go with the training part, and with
     /// [`FitError::Cancelled`] when the callback discards the fit.
     pub fn fit_with(&self, train: &Dataset, options: FitOptions<'_>) -> Result<GbdtModel, FitError> {
+        let FitOptions { validation, offset, validation_offset, progress } = options;
+        let validation = validation.map(|data| Counted::with_offset(data, validation_offset, MODEL)).transpose()?;
+        if let Some(validation) = &validation {
+            validation.fit(|data| Ok(check_values(data.x())?))?;
+        }
+        let counted = Counted::with_offset(train, offset, MODEL)?;
+        let options = FitOptions {
+            validation: validation.as_ref().map(|v| &*v.data),
+            offset: counted.offset.as_deref(),
+            validation_offset: validation.as_ref().and_then(|v| v.offset.as_deref()),
+            progress: match progress {
+                Some(progress) => Some(progress),
+                None => None,
+            },
+        };
+        counted.fit(|train| self.fit_counted(train, options))
+    }
+
+    fn fit_counted(&self, train: &Dataset, options: FitOptions<'_>) -> Result<GbdtModel, FitError> {
         let params = &self.params;
         if params.early_stopping_round == 0 || options.validation.is_some() || train.n_rows() < 2 {
             return self.fit_parts(train, options);
         }
-        // Offsets are checked before they are divided.
+        // All rows are looked at before they are divided.
+        check_values(train.x())?;
         Targets::new(train, options.offset)?;
         let (kept, held) = hold_back(train.n_rows(), params.validation_fraction, params.seed);
         let take = |rows: &[usize]| {
@@ -129,7 +142,7 @@ impl Gbdt {
                 None => None,
             },
         };
-        let mut model = self.fit_parts(&part, options)?;
+        let mut model = self.fit_parts(&part, options).map_err(|error| of_whole(error, &kept))?;
         // Rows that were held back are of the training part, and their costs are part of what predictions are to add up to.
         if self.is_calibrated(model.objective().link()) {
             let targets = Targets::new(train, whole_offset)?;

@@ -14,6 +14,7 @@ use med_schema::Dataset;
 use serde::{Deserialize, Serialize};
 
 use super::{LinearModel, moments, problem, solve, training_set};
+use crate::counted::of_counted;
 use crate::linalg::cholesky::Cholesky;
 use crate::linalg::dot;
 use crate::linalg::moments::{Moments, Problem};
@@ -127,7 +128,7 @@ impl Regressor for ElasticNet {
     type Fitted = LinearModel;
 
     fn fit(&self, train: &Dataset) -> Result<LinearModel, FitError> {
-        fit(ElasticNetParams::MODEL, &self.params, train)
+        of_counted(train, ElasticNetParams::MODEL, |train| fit(ElasticNetParams::MODEL, &self.params, train))
     }
 }
 
@@ -137,7 +138,7 @@ impl Regressor for Lasso {
     fn fit(&self, train: &Dataset) -> Result<LinearModel, FitError> {
         let LassoParams { alpha, fit_intercept, max_iterations, tolerance } = self.params;
         let params = ElasticNetParams { alpha, l1_ratio: 1.0, fit_intercept, max_iterations, tolerance };
-        fit(LassoParams::MODEL, &params, train)
+        of_counted(train, LassoParams::MODEL, |train| fit(LassoParams::MODEL, &params, train))
     }
 }
 
