@@ -4,11 +4,11 @@ use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
-use med_schema::{Dataset, FeatureKind, FeatureMatrix, FeatureSchema, near_names};
+use med_schema::{Dataset, FeatureColumn, FeatureKind, FeatureMatrix, FeatureSchema, near_names};
 use rayon::prelude::*;
 
 use super::Gbdt;
-use super::binning::{BinOptions, Binned};
+use super::binning::{BinOptions, Binned, LevelOptions, told_apart};
 use super::control::{EarlyStopping, FitOptions, Halt, LearningCurve, Progress};
 use super::growth::Growth;
 use super::model::{FittedObjective, GbdtModel};
@@ -29,6 +29,8 @@ const MODEL: &str = GbdtParams::MODEL;
 
 /// The short fit that the Tweedie power is estimated from.
 const FIRST_FIT: (usize, usize, f64) = (10, 16, 0.3);
+/// Columns of bytes that a categorical feature takes at most: 254 levels each, so 4,064 have bins of their own.
+const MOST_PARTS: usize = 16;
 
 impl Regressor for Gbdt {
     type Fitted = GbdtModel;
@@ -66,10 +68,15 @@ impl<'a> Targets<'a> {
 }
 
 impl Gbdt {
-    /// What in this target does not suit the objective. Fitting goes on all the same.
+    /// What in these data the model does not suit: a target that is not the objective's, levels that it does not tell apart.
+    /// Fitting goes on all the same.
     pub fn warnings(&self, train: &Dataset) -> Vec<Warning> {
         let (y, weights) = annualised(train);
-        warnings(&self.params, &y, weights.as_deref())
+        let mut found = warnings(&self.params, &y, weights.as_deref());
+        if let Ok(counted) = Counted::new(train, MODEL) {
+            found.extend(levels_together(counted.data.x(), level_options(&self.params)));
+        }
+        found
     }
 
     /// Fits the model, with a validation part, offsets, or a callback.
@@ -166,8 +173,8 @@ impl Gbdt {
         let targets = Targets::new(train, options.offset)?;
         let part = targets.part();
         let objective = choose(params.objective, part.y, part.weights);
-        let options_for_bins = BinOptions { max_bin: params.max_bin, min_data_in_bin: params.min_data_in_bin };
-        let binned = Binned::new(train.x(), &options_for_bins)?;
+        let (max_bin, min_data_in_bin) = (params.max_bin, params.min_data_in_bin);
+        let binned = Binned::new(train.x(), &BinOptions { max_bin, min_data_in_bin, levels: level_options(params) })?;
         let loss = |power| Loss::new(objective, params.alpha, params.poisson_max_delta_step, power);
         check_target(objective, loss(power::POWER_UNKNOWN).domain(), part.y, part.weights)?;
         let power = match (objective, params.tweedie_variance_power) {
@@ -257,6 +264,20 @@ impl Gbdt {
     pub(crate) fn reseed(&mut self, seed: u64) {
         self.params.seed = seed;
     }
+}
+
+/// Splits of many levels leave those of fewer than `cat_smooth` rows on the right, with or without a bin of their own.
+fn level_options(params: &GbdtParams) -> LevelOptions {
+    LevelOptions { most_parts: MOST_PARTS, min_rows: (params.cat_smooth.ceil() as usize).max(params.min_data_in_bin) }
+}
+
+fn levels_together(x: &FeatureMatrix, options: LevelOptions) -> Vec<Warning> {
+    let of_column = |column: &FeatureColumn| {
+        let (codes, levels) = column.as_categorical()?;
+        let (levels, own) = told_apart(codes, levels.len(), options);
+        (own < levels).then(|| Warning::LevelsTogether { column: column.name().to_owned(), levels, own })
+    };
+    x.columns().iter().filter_map(of_column).collect()
 }
 
 /// A part that is only looked at.
