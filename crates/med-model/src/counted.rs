@@ -40,10 +40,10 @@ impl<'a> Counted<'a> {
                 return wrong("finite numbers".to_owned(), format!("another in row {row}"));
             }
         }
-        let rows: Vec<usize> = (0..data.n_rows()).filter(|&row| counts(row)).collect();
-        if rows.len() == data.n_rows() {
+        if data.weights().is_none_or(|weights| weights.iter().all(|&w| w > 0.0)) {
             return Ok(Self { data: Cow::Borrowed(data), offset: offset.map(Cow::Borrowed), rows: None });
         }
+        let rows: Vec<usize> = (0..data.n_rows()).filter(|&row| counts(row)).collect();
         let taken = data.take(&rows).map_err(|source| FitError::Backend { model, source: Box::new(source) })?;
         let offset = offset.map(|offset| Cow::Owned(taken_of(offset, &rows)));
         Ok(Self { data: Cow::Owned(taken), offset, rows: Some(rows) })
