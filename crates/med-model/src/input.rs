@@ -82,17 +82,6 @@ pub(crate) fn annualised(data: &Dataset) -> (Cow<'_, [f64]>, Option<Cow<'_, [f64
     (Cow::Owned(rates), Some(Cow::Owned(weights)))
 }
 
-/// The rows that count, where some have a weight of 0 and others do not.
-pub(crate) fn counted<'a>(data: &'a Dataset, model: &'static str) -> Result<Cow<'a, Dataset>, FitError> {
-    let Some(weights) = data.weights() else { return Ok(Cow::Borrowed(data)) };
-    let rows: Vec<usize> = weights.iter().enumerate().filter(|&(_, &w)| w > 0.0).map(|(row, _)| row).collect();
-    if rows.is_empty() || rows.len() == weights.len() {
-        return Ok(Cow::Borrowed(data));
-    }
-    let taken = data.take(&rows).map_err(|source| FitError::Backend { model, source: Box::new(source) })?;
-    Ok(Cow::Owned(taken))
-}
-
 /// The columns as numbers, or the first place that is none.
 pub(crate) fn numeric_columns<'a>(
     x: &'a FeatureMatrix,

@@ -31,3 +31,5 @@ mod quality;
 mod stored_models;
 #[path = "integration/trees.rs"]
 mod trees;
+#[path = "integration/weightless.rs"]
+mod weightless;

@@ -52,7 +52,8 @@ impl Shap {
         self.values.columns().into_iter().map(|column| column.iter().map(|v| v.abs()).sum::<f64>() / n).collect()
     }
 
-    /// What the values of each row add up to with the base value: the prediction, on `scale`.
+    /// What the values of each row add up to with the base value: the prediction, on `scale`. That of a GLM is not cut to
+    /// the range of finite predictions here: beyond it only the sum tells rows apart.
     pub fn sums(&self) -> Array1<f64> {
         self.values.rows().into_iter().map(|row| self.base_value + row.sum()).collect()
     }
@@ -75,7 +76,7 @@ impl Shap {
 /// ```
 pub trait Explain: Model {
     /// The Shapley values of each row. Those of a row and the base value sum to the prediction on the scale given, up to
-    /// rounding.
+    /// rounding (for a GLM, before its linear predictor is cut so that predictions stay finite).
     ///
     /// # Errors
     /// As [`Model::predict_into`], and when there are no Shapley values for this kind of model, or it does not hold what

@@ -123,7 +123,9 @@ impl Explain for LinearModel {
 }
 
 impl Explain for GlmModel {
-    /// On the scale of the linear predictor: what a feature adds to it, less the mean of that over the training rows.
+    /// On the scale of the linear predictor: what a feature adds to it, less the mean of that over the training rows. Values
+    /// and base value sum to the linear predictor as it is (with a log link and the logarithm of the calibration factor),
+    /// which is that of the prediction unless it had to be cut for that: see [`GlmModel`] for where.
     fn explain(&self, x: &FeatureMatrix) -> Result<Shap, PredictError> {
         let scale = match self.link() {
             Link::Identity => ShapScale::Response,

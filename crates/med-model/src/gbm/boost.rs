@@ -4,11 +4,11 @@ use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
-use med_schema::{Dataset, FeatureKind, FeatureMatrix, FeatureSchema, near_names};
+use med_schema::{Dataset, FeatureColumn, FeatureKind, FeatureMatrix, FeatureSchema, near_names};
 use rayon::prelude::*;
 
 use super::Gbdt;
-use super::binning::{BinOptions, Binned};
+use super::binning::{BinOptions, Binned, LevelOptions, told_apart};
 use super::control::{EarlyStopping, FitOptions, Halt, LearningCurve, Progress};
 use super::growth::Growth;
 use super::model::{FittedObjective, GbdtModel};
@@ -17,6 +17,7 @@ use super::params::{Calibration, GbdtParams, GrowPolicy, MonotoneConstraints, Ob
 use super::rounds::{Metric, Part, Rounds, overflow};
 use super::sampling::{Sampler, hold_back};
 use super::sums::exact_sum;
+use crate::counted::{Counted, of_whole};
 use crate::input::{annualised, no_infinities};
 use crate::kernel::exp::exp_in_place;
 use crate::parameters::Parameters;
@@ -28,6 +29,8 @@ const MODEL: &str = GbdtParams::MODEL;
 
 /// The short fit that the Tweedie power is estimated from.
 const FIRST_FIT: (usize, usize, f64) = (10, 16, 0.3);
+/// Columns of bytes that a categorical feature takes at most: 254 levels each, so 4,064 have bins of their own.
+const MOST_PARTS: usize = 16;
 
 impl Regressor for Gbdt {
     type Fitted = GbdtModel;
@@ -45,19 +48,11 @@ struct Targets<'a> {
 }
 
 impl<'a> Targets<'a> {
+    /// Of the rows that count; the offset is checked.
     fn new(data: &'a Dataset, offset: Option<&'a [f64]>) -> Result<Self, FitError> {
         let (y, weights) = annualised(data);
         if y.iter().any(|v| !v.is_finite()) {
             return Err(overflow("the cost per unit of exposure"));
-        }
-        if let Some(offset) = offset {
-            let wrong = |expected: String, found: String| Err(FitError::Offset { model: MODEL, expected, found });
-            if offset.len() != y.len() {
-                return wrong(format!("{} values", y.len()), offset.len().to_string());
-            }
-            if let Some(row) = offset.iter().position(|o| !o.is_finite()) {
-                return wrong("finite numbers".to_owned(), format!("another in row {row}"));
-            }
         }
         let targets = Self { y, weights, offset };
         if targets.part().total_weight() > 0.0 {
@@ -73,10 +68,15 @@ impl<'a> Targets<'a> {
 }
 
 impl Gbdt {
-    /// What in this target does not suit the objective. Fitting goes on all the same.
+    /// What in these data the model does not suit: a target that is not the objective's, levels that it does not tell apart.
+    /// Fitting goes on all the same.
     pub fn warnings(&self, train: &Dataset) -> Vec<Warning> {
         let (y, weights) = annualised(train);
-        warnings(&self.params, &y, weights.as_deref())
+        let mut found = warnings(&self.params, &y, weights.as_deref());
+        if let Ok(counted) = Counted::new(train, MODEL) {
+            found.extend(levels_together(counted.data.x(), level_options(&self.params)));
+        }
+        found
     }
 
     /// Fits the model, with a validation part, offsets, or a callback.
@@ -106,11 +106,31 @@ impl Gbdt {
     /// As [`Regressor::fit`]; also when the offset or the validation part does not go with the training part, and with
     /// [`FitError::Cancelled`] when the callback discards the fit.
     pub fn fit_with(&self, train: &Dataset, options: FitOptions<'_>) -> Result<GbdtModel, FitError> {
+        let FitOptions { validation, offset, validation_offset, progress } = options;
+        let validation = validation.map(|data| Counted::with_offset(data, validation_offset, MODEL)).transpose()?;
+        if let Some(validation) = &validation {
+            validation.fit(|data| Ok(check_values(data.x())?))?;
+        }
+        let counted = Counted::with_offset(train, offset, MODEL)?;
+        let options = FitOptions {
+            validation: validation.as_ref().map(|v| &*v.data),
+            offset: counted.offset.as_deref(),
+            validation_offset: validation.as_ref().and_then(|v| v.offset.as_deref()),
+            progress: match progress {
+                Some(progress) => Some(progress),
+                None => None,
+            },
+        };
+        counted.fit(|train| self.fit_counted(train, options))
+    }
+
+    fn fit_counted(&self, train: &Dataset, options: FitOptions<'_>) -> Result<GbdtModel, FitError> {
         let params = &self.params;
         if params.early_stopping_round == 0 || options.validation.is_some() || train.n_rows() < 2 {
             return self.fit_parts(train, options);
         }
-        // Offsets are checked before they are divided.
+        // All rows are looked at before they are divided.
+        check_values(train.x())?;
         Targets::new(train, options.offset)?;
         let (kept, held) = hold_back(train.n_rows(), params.validation_fraction, params.seed);
         let take = |rows: &[usize]| {
@@ -129,7 +149,7 @@ impl Gbdt {
                 None => None,
             },
         };
-        let mut model = self.fit_parts(&part, options)?;
+        let mut model = self.fit_parts(&part, options).map_err(|error| of_whole(error, &kept))?;
         // Rows that were held back are of the training part, and their costs are part of what predictions are to add up to.
         if self.is_calibrated(model.objective().link()) {
             let targets = Targets::new(train, whole_offset)?;
@@ -153,8 +173,8 @@ impl Gbdt {
         let targets = Targets::new(train, options.offset)?;
         let part = targets.part();
         let objective = choose(params.objective, part.y, part.weights);
-        let options_for_bins = BinOptions { max_bin: params.max_bin, min_data_in_bin: params.min_data_in_bin };
-        let binned = Binned::new(train.x(), &options_for_bins)?;
+        let (max_bin, min_data_in_bin) = (params.max_bin, params.min_data_in_bin);
+        let binned = Binned::new(train.x(), &BinOptions { max_bin, min_data_in_bin, levels: level_options(params) })?;
         let loss = |power| Loss::new(objective, params.alpha, params.poisson_max_delta_step, power);
         check_target(objective, loss(power::POWER_UNKNOWN).domain(), part.y, part.weights)?;
         let power = match (objective, params.tweedie_variance_power) {
@@ -244,6 +264,20 @@ impl Gbdt {
     pub(crate) fn reseed(&mut self, seed: u64) {
         self.params.seed = seed;
     }
+}
+
+/// Splits of many levels leave those of fewer than `cat_smooth` rows on the right, with or without a bin of their own.
+fn level_options(params: &GbdtParams) -> LevelOptions {
+    LevelOptions { most_parts: MOST_PARTS, min_rows: (params.cat_smooth.ceil() as usize).max(params.min_data_in_bin) }
+}
+
+fn levels_together(x: &FeatureMatrix, options: LevelOptions) -> Vec<Warning> {
+    let of_column = |column: &FeatureColumn| {
+        let (codes, levels) = column.as_categorical()?;
+        let (levels, own) = told_apart(codes, levels.len(), options);
+        (own < levels).then(|| Warning::LevelsTogether { column: column.name().to_owned(), levels, own })
+    };
+    x.columns().iter().filter_map(of_column).collect()
 }
 
 /// A part that is only looked at.

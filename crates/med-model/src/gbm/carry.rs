@@ -121,7 +121,7 @@ impl Carried {
 mod tests {
     use med_schema::{FeatureColumn, FeatureMatrix};
 
-    use super::super::binning::{BinOptions, Binned};
+    use super::super::binning::{BinOptions, Binned, LevelOptions};
     use super::super::derivatives::{Derivatives, Hessians};
     use super::super::grower::{Grower, Sample};
     use super::super::growth::{Growth, mix};
@@ -171,7 +171,7 @@ mod tests {
             column("c", &|i| (uniform(i, 4) * 3.0).floor()),
             column("d", &|i| f64::from(u8::from(uniform(i, 5) < 0.2))),
         ];
-        let options = BinOptions { max_bin: 255, min_data_in_bin: 3 };
+        let options = BinOptions { max_bin: 255, min_data_in_bin: 3, levels: LevelOptions::ONE };
         let binned = Binned::new(&FeatureMatrix::new(columns).unwrap(), &options).unwrap();
         let cost = |i: usize| {
             let tail = if uniform(i, 6) > 0.9995 { 60.0 } else { 1.0 };

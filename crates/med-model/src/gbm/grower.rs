@@ -40,8 +40,8 @@ pub(crate) struct Grower<'a> {
     carried: Option<Carried>,
     /// Leaves of the last tree, in its order.
     leaves: Vec<Place>,
-    /// Rules of the last tree's splits, in its order.
-    rules: Vec<Rule>,
+    /// Of each split of the last tree, in its order, the feature of the bins and the rule.
+    rules: Vec<(usize, Rule)>,
     n_grown: u64,
 }
 
@@ -94,7 +94,7 @@ struct Round<'r, 'a, C> {
     keep: bool,
     /// Sums of all rows.
     total: Sums,
-    rules: &'r mut Vec<Rule>,
+    rules: &'r mut Vec<(usize, Rule)>,
     binned: &'a Binned,
 }
 
@@ -204,8 +204,9 @@ impl<'a> Grower<'a> {
         let mut at = 0;
         loop {
             let split = &tree.splits[at];
-            let bin = self.binned.column(split.feature as usize)[row];
-            match if self.rules[at].goes_left(bin) { split.left } else { split.right } {
+            let (feature, rule) = &self.rules[at];
+            let bin = self.binned.column(*feature)[row];
+            match if rule.goes_left(bin) { split.left } else { split.right } {
                 Child::Split(next) => at = next as usize,
                 Child::Leaf(leaf) => return tree.leaves[leaf as usize].value,
             }
@@ -315,8 +316,9 @@ impl<C: Cell> Round<'_, '_, C> {
             *(if is_left { &mut above.left } else { &mut above.right }) = Child::Split(place as u32);
         }
         let (test, missing_left) = self.test(feature, &rule);
+        let source = self.binned.source(feature);
         splits.push(Split {
-            feature: feature as u32,
+            feature: source as u32,
             test,
             missing_left,
             zero_is_missing: false,
@@ -327,7 +329,7 @@ impl<C: Cell> Round<'_, '_, C> {
             cover: self.cover(node.sums),
             hessian: self.search.floats(node.sums).1,
         });
-        self.rules.push(rule);
+        self.rules.push((feature, rule));
 
         let depth = node.depth + 1;
         let full = is_last || self.growth.max_depth.is_some_and(|d| depth >= d);
@@ -366,7 +368,7 @@ impl<C: Cell> Round<'_, '_, C> {
         let (mut left_value, mut right_value) = (value(left_sums), value(right_sums));
         let (mut left_bounds, mut right_bounds) = (node.bounds, node.bounds);
         let middle = 0.5 * left_value + 0.5 * right_value;
-        let direction = self.growth.monotone.get(feature).copied().unwrap_or(0);
+        let direction = self.growth.monotone.get(source).copied().unwrap_or(0);
         match direction {
             1 => (left_bounds.high, right_bounds.low) = (middle, middle),
             -1 => (left_bounds.low, right_bounds.high) = (middle, middle),
@@ -377,8 +379,8 @@ impl<C: Cell> Round<'_, '_, C> {
             (left_value, right_value) = (middle, middle);
         }
         let mut used = std::mem::take(&mut node.used);
-        if !self.growth.interactions.is_empty() && !used.contains(&(feature as u32)) {
-            used.push(feature as u32);
+        if !self.growth.interactions.is_empty() && !used.contains(&(source as u32)) {
+            used.push(source as u32);
         }
         let path = node.path;
         let splittable = std::mem::take(&mut node.splittable);
@@ -446,7 +448,7 @@ impl<C: Cell> Round<'_, '_, C> {
         if self.growth.interactions.is_empty() {
             return None;
         }
-        let mut allowed = vec![false; self.binned.features().len()];
+        let mut allowed = vec![false; self.binned.n_sources()];
         for group in self.growth.interactions.iter().filter(|group| used.iter().all(|u| group.contains(u))) {
             for &j in group {
                 if let Some(allowed) = allowed.get_mut(j as usize) {

@@ -316,7 +316,7 @@ pub(super) fn subtract<C: Cell>(whole: &mut [[C; CELLS]], part: &[[C; CELLS]], t
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::gbm::binning::BinOptions;
+    use crate::gbm::binning::{BinOptions, LevelOptions};
     use crate::gbm::derivatives::Hessians;
     use med_schema::{FeatureColumn, FeatureMatrix};
 
@@ -327,7 +327,8 @@ mod tests {
             FeatureColumn::numeric(j.to_string(), values)
         });
         let x = FeatureMatrix::new(columns.collect()).unwrap();
-        let binned = Binned::new(&x, &BinOptions { max_bin: 255, min_data_in_bin: 1 }).unwrap();
+        let binned =
+            Binned::new(&x, &BinOptions { max_bin: 255, min_data_in_bin: 1, levels: LevelOptions::ONE }).unwrap();
         let gradients: Vec<f32> = (0..n).map(|i| ((i * 7919) % 1001) as f32 - 500.0).collect();
         let derivatives = Derivatives::of(&gradients, hessians.map(|h| (h, Hessians::Each)));
         let units = Units::new(&derivatives).unwrap();

@@ -31,7 +31,7 @@ mod splitter;
 mod sums;
 
 use crate::parameters::checked_estimator;
-pub(crate) use binning::{BinOptions, BinSet, Binned, Bins, MISSING_BIN};
+pub(crate) use binning::{BinOptions, BinSet, Binned, Bins, LevelOptions, MISSING_BIN};
 pub use control::{FitOptions, Halt, LearningCurve, Progress};
 pub use model::{FittedObjective, GbdtModel, Importance};
 pub use objective::{Link, Warning};

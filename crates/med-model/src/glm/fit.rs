@@ -12,6 +12,7 @@ use super::pass::{Rows, linear_predictor};
 use super::sample::Sample;
 use super::solver::{Problem, Solution};
 use super::tweedie::{FIRST_POWER, estimate_power};
+use crate::counted::Counted;
 use crate::input::annualised;
 use crate::{FitError, Regressor};
 
@@ -50,8 +51,11 @@ macro_rules! regressor {
 regressor!(Glm, GlmGamma, GlmPoisson, GlmTweedie);
 
 fn fit_dataset(settings: &Settings, train: &Dataset, offset: Option<&[f64]>) -> Result<GlmModel, FitError> {
-    let (y, weights) = annualised(train);
-    fit_glm(settings, train.x(), &y, weights.as_deref(), offset)
+    let counted = Counted::with_offset(train, offset, settings.model)?;
+    counted.fit(|train| {
+        let (y, weights) = annualised(train);
+        fit_glm(settings, train.x(), &y, weights.as_deref(), counted.offset.as_deref())
+    })
 }
 
 /// Fits costs per unit of exposure with these weights.
@@ -75,7 +79,7 @@ fn fit_glm(
     model(settings, x, &design, power, &solution, calibration)
 }
 
-/// Whether the family can have these targets, where they count, and the offset can be added.
+/// Whether the family can have these targets, where they count.
 pub(super) fn check_rows(settings: &Settings, rows: Rows<'_>) -> Result<(), FitError> {
     let (model, loss) = (settings.model, settings.loss(FIRST_POWER));
     if let Some(row) = rows.y.iter().position(|y| !y.is_finite()) {
@@ -84,22 +88,6 @@ pub(super) fn check_rows(settings: &Settings, rows: Rows<'_>) -> Result<(), FitE
     let counts = |row: usize| rows.weights.is_none_or(|w| w[row] > 0.0);
     if let Some(row) = rows.y.iter().enumerate().position(|(row, y)| !loss.takes(*y) && counts(row)) {
         return Err(FitError::FamilyTarget { model, row, expected: loss.target_range() });
-    }
-    if let Some(offset) = rows.offset {
-        if offset.len() != rows.y.len() {
-            return Err(FitError::Offset {
-                model,
-                expected: format!("{} values", rows.y.len()),
-                found: offset.len().to_string(),
-            });
-        }
-        if let Some(row) = offset.iter().position(|o| !o.is_finite()) {
-            return Err(FitError::Offset {
-                model,
-                expected: "finite numbers".to_owned(),
-                found: format!("another in row {row}"),
-            });
-        }
     }
     Ok(())
 }

@@ -14,7 +14,11 @@ use super::params::{GlmParams, Settings};
 use super::pass::{Pass, Rows, evaluate, linear_predictor};
 use super::tweedie::{TweedieDensity, extended_quasi_likelihood};
 use crate::FitError;
+use crate::counted::Counted;
 use crate::input::annualised;
+
+/// How the summary calls itself in errors.
+const MODEL: &str = "the summary of a generalised linear model";
 
 /// What the weights of the rows are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -94,13 +98,22 @@ impl GlmSummary {
         offset: Option<&[f64]>,
         options: &GlmSummaryOptions,
     ) -> Result<Self, FitError> {
-        const MODEL: &str = "the summary of a generalised linear model";
         if model.is_penalised() {
             return Err(FitError::Penalised);
         }
         crate::Model::features(model)
             .check(train.x())
             .map_err(|source| FitError::Backend { model: MODEL, source: Box::new(source) })?;
+        let counted = Counted::with_offset(train, offset, MODEL)?;
+        counted.fit(|train| Self::of_counted_rows(model, train, counted.offset.as_deref(), options))
+    }
+
+    fn of_counted_rows(
+        model: &GlmModel,
+        train: &Dataset,
+        offset: Option<&[f64]>,
+        options: &GlmSummaryOptions,
+    ) -> Result<Self, FitError> {
         let (y, weights) = annualised(train);
         let rows = Rows { y: &y, weights: weights.as_deref(), offset };
         let loss = model.loss();

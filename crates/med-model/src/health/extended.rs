@@ -20,6 +20,7 @@ use med_schema::{Dataset, FeatureMatrix, FeatureSchema};
 use serde::{Deserialize, Serialize};
 
 use super::two_part::{Predictor, TwoPartCalibration};
+use crate::counted::of_counted;
 use crate::error::BrokenModel;
 use crate::input::{Missing, TrainingSet, Weights, prediction_columns};
 use crate::parameters::{Parameters, checked_estimator, require};
@@ -192,6 +193,12 @@ impl Regressor for Eee {
     type Fitted = EeeModel;
 
     fn fit(&self, train: &Dataset) -> Result<EeeModel, FitError> {
+        of_counted(train, EeeParams::MODEL, |train| self.fit_counted(train))
+    }
+}
+
+impl Eee {
+    fn fit_counted(&self, train: &Dataset) -> Result<EeeModel, FitError> {
         const MODEL: &str = EeeParams::MODEL;
         let set = TrainingSet::new(train, MODEL, Missing::Refused, Weights::Honoured)?;
         if let Some(row) = set.y.iter().position(|&y| y < 0.0) {

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::scoring::{Problem, Response};
 use super::two_part::{Predictor, TwoPartCalibration};
+use crate::counted::of_counted;
 use crate::error::BrokenModel;
 use crate::input::{Missing, TrainingSet, Weights, prediction_columns};
 use crate::parameters::{Parameters, checked_estimator, require};
@@ -210,6 +211,12 @@ impl Regressor for LogOls {
     type Fitted = LogOlsModel;
 
     fn fit(&self, train: &Dataset) -> Result<LogOlsModel, FitError> {
+        of_counted(train, LogOlsParams::MODEL, |train| self.fit_counted(train))
+    }
+}
+
+impl LogOls {
+    fn fit_counted(&self, train: &Dataset) -> Result<LogOlsModel, FitError> {
         const MODEL: &str = LogOlsParams::MODEL;
         let set = TrainingSet::new(train, MODEL, Missing::Refused, Weights::Honoured)?;
         if let Some(row) = set.y.iter().position(|&y| y <= 0.0) {
@@ -252,9 +259,7 @@ impl Regressor for LogOls {
         }
         Ok(model)
     }
-}
 
-impl LogOls {
     fn smearing(
         &self,
         set: &TrainingSet<'_>,

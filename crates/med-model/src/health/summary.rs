@@ -6,6 +6,7 @@ use nalgebra::{DMatrix, DVector};
 use super::scoring::{Maximum, Response};
 use super::two_part::{TwoPartParams, occurrence, positives};
 use crate::FitError;
+use crate::counted::of_counted;
 use crate::input::{Missing, TrainingSet, Weights};
 use crate::parameters::Parameters;
 
@@ -75,6 +76,10 @@ impl TwoPartSummary {
     /// # Errors
     /// As [`TwoPart`](crate::TwoPart)'s fit, and when no degree of freedom is left for the dispersion of part two.
     pub fn fit(params: &TwoPartParams, train: &Dataset) -> Result<Self, FitError> {
+        of_counted(train, TwoPartParams::MODEL, |train| Self::of(params, train))
+    }
+
+    fn of(params: &TwoPartParams, train: &Dataset) -> Result<Self, FitError> {
         const MODEL: &str = TwoPartParams::MODEL;
         let set = TrainingSet::new(train, MODEL, Missing::Refused, Weights::Honoured)?;
         let found = occurrence(&set.y, set.weights.as_deref())?;

@@ -12,6 +12,7 @@ use med_schema::{Dataset, FeatureMatrix, FeatureSchema};
 use serde::{Deserialize, Serialize};
 
 use super::scoring::{Maximum, Problem, Response};
+use crate::counted::of_counted;
 use crate::error::BrokenModel;
 use crate::input::{Missing, TrainingSet, Weights, annualised, prediction_columns};
 use crate::parameters::{Parameters, checked_estimator, require};
@@ -364,6 +365,12 @@ impl Regressor for TwoPart {
     type Fitted = TwoPartModel;
 
     fn fit(&self, train: &Dataset) -> Result<TwoPartModel, FitError> {
+        of_counted(train, TwoPartParams::MODEL, |train| self.fit_counted(train))
+    }
+}
+
+impl TwoPart {
+    fn fit_counted(&self, train: &Dataset) -> Result<TwoPartModel, FitError> {
         const MODEL: &str = TwoPartParams::MODEL;
         let (y, weights) = annualised(train);
         let weights = weights.as_deref();

@@ -127,8 +127,9 @@ pub(super) fn parts(text: &str) -> Result<Parts, LightGbmError> {
 }
 
 /// The texts behind the codes of each feature that was a pandas category. LightGBM lists them in the order of the
-/// categorical features, which are those whose info is a list of codes; where that does not come out even, or a category
-/// is no text, codes stay numbers.
+/// categorical features, which are those whose info is a list of codes. A category that was missing in all rows, or one and
+/// the same, is `none` like any column it did not use: where there are as many lists as both together, these are categories
+/// too. Where that does not come out even either, or a category is no text, codes stay numbers.
 fn levels(
     head: &Section<'_>,
     n_features: usize,
@@ -141,8 +142,10 @@ fn levels(
     if infos.len() != n_features {
         return Err(head.error("feature_infos", format!("{n_features} of them"), infos.len()));
     }
-    let categorical: Vec<usize> =
-        (0..n_features).filter(|&j| !infos[j].starts_with('[') && infos[j] != "none").collect();
+    let mut categorical: Vec<usize> = (0..n_features).filter(|&j| !infos[j].starts_with('[')).collect();
+    if categorical.len() != texts.len() {
+        categorical.retain(|&j| infos[j] != "none");
+    }
     if categorical.len() == texts.len() {
         for (j, texts) in categorical.into_iter().zip(texts) {
             levels[j] = Some(texts);

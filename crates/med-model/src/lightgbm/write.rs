@@ -78,7 +78,8 @@ fn json(value: &impl serde::Serialize) -> String {
     serde_json::to_string(value).unwrap_or_default()
 }
 
-/// The codes of a categorical feature; a range of a numeric one, of which only the thresholds are known.
+/// The codes of a categorical feature, one at least, since without any it would not be told from a number; a range of a
+/// numeric one, of which only the thresholds are known.
 fn infos(features: &FeatureSchema, trees: &[Tree]) -> Vec<String> {
     let n = features.features().len();
     let (mut range, mut codes) = (vec![None::<(f64, f64)>; n], vec![None::<u32>; n]);
@@ -91,7 +92,7 @@ fn infos(features: &FeatureSchema, trees: &[Tree]) -> Vec<String> {
     }
     let list = |n: u32| joined(0..n).replace(' ', ":");
     let info = |j: usize| match (&features.features()[j].kind, range[j], codes[j]) {
-        (FeatureKind::Categorical { levels }, ..) if !levels.is_empty() => list(levels.len() as u32),
+        (FeatureKind::Categorical { levels }, ..) => list(levels.len().max(1) as u32),
         (_, Some((low, high)), _) => format!("[{low:?}:{high:?}]"),
         (_, None, Some(largest)) => list(largest + 1),
         _ => "none".to_owned(),

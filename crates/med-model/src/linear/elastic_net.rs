@@ -9,11 +9,15 @@
 //! Friedman, Hastie and Tibshirani 2010 (J Stat Software 33:1) for the covariance updates; the duality gap is the one of
 //! Kim et al. 2007, as in scikit-learn. A sweep costs `O(p^2)` whatever the number of rows. The gap is taken from the Gram
 //! matrix, or from the rows where the tolerance is near its rounding.
+//!
+//! All that stops the descent is in units of the target: with `c y` and `c l1` it makes the same steps, `c` times as long. A
+//! penalty that is small beside the rounding of the gradient (a target of billions with `alpha` 1) is met to that rounding.
 
 use med_schema::Dataset;
 use serde::{Deserialize, Serialize};
 
 use super::{LinearModel, moments, problem, solve, training_set};
+use crate::counted::of_counted;
 use crate::linalg::cholesky::Cholesky;
 use crate::linalg::dot;
 use crate::linalg::moments::{Moments, Problem};
@@ -127,7 +131,7 @@ impl Regressor for ElasticNet {
     type Fitted = LinearModel;
 
     fn fit(&self, train: &Dataset) -> Result<LinearModel, FitError> {
-        fit(ElasticNetParams::MODEL, &self.params, train)
+        of_counted(train, ElasticNetParams::MODEL, |train| fit(ElasticNetParams::MODEL, &self.params, train))
     }
 }
 
@@ -137,7 +141,7 @@ impl Regressor for Lasso {
     fn fit(&self, train: &Dataset) -> Result<LinearModel, FitError> {
         let LassoParams { alpha, fit_intercept, max_iterations, tolerance } = self.params;
         let params = ElasticNetParams { alpha, l1_ratio: 1.0, fit_intercept, max_iterations, tolerance };
-        fit(LassoParams::MODEL, &params, train)
+        of_counted(train, LassoParams::MODEL, |train| fit(LassoParams::MODEL, &params, train))
     }
 }
 
@@ -208,6 +212,8 @@ impl<'a> CoordinateDescent<'a> {
                 if iteration == max_iterations {
                     return Err(FitError::NotConverged { model, iterations: iteration, gap, tolerance: wanted });
                 }
+                // Steps of the last digits of the target may still be long beside a small penalty.
+                self.solve_active(l1, l2);
             } else if iteration == next_direct {
                 next_direct *= 2;
                 self.solve_active(l1, l2);
@@ -279,11 +285,21 @@ impl<'a> CoordinateDescent<'a> {
         };
         let b = &self.b;
         let dual_norm = self.gradient.iter().zip(b).map(|(g, b)| (g - l2 * b).abs()).fold(0.0, f64::max);
-        // The residual, shrunk until it is feasible for the dual problem.
-        let shrink = if dual_norm > l1 { l1 / dual_norm } else { 1.0 };
+        // The residual, shrunk until it is feasible for the dual problem, as far as the gradient is known.
+        let shrink = if dual_norm > l1 + self.rounding(l2) { l1 / dual_norm } else { 1.0 };
         let l1_norm: f64 = b.iter().map(|b| b.abs()).sum();
         let fit = 0.5 * residual_square * (1.0 + shrink * shrink) - shrink * residual_y;
         fit + l1 * l1_norm + 0.5 * l2 * (1.0 + shrink * shrink) * dot(b, b)
+    }
+
+    /// What the gradient may be off by: that of a sum of so many terms, the largest over the features.
+    fn rounding(&self, l2: f64) -> f64 {
+        let terms = |j: usize| {
+            let sum: f64 = self.gram[j].iter().zip(&self.b).map(|(x, b)| (x * b).abs()).sum();
+            self.xty[j].abs() + l2 * self.b[j].abs() + sum
+        };
+        let largest = (0..self.b.len()).map(terms).fold(0.0, f64::max);
+        (self.b.len() + 2) as f64 * f64::EPSILON * largest
     }
 
     /// Weighted mean of the squared residuals.
@@ -344,5 +360,70 @@ mod tests {
     fn parameters_out_of_range_are_named() {
         let error = ElasticNet::new(ElasticNetParams { l1_ratio: f64::NAN, ..Default::default() }).unwrap_err();
         assert_eq!(error.to_string(), "parameter l1_ratio of elastic_net: expected a number from 0 to 1, found NaN");
+    }
+    fn scaled(data: &Dataset, factor: f64) -> Dataset {
+        Dataset::new(data.x().clone(), "y", data.y().mapv(|y| factor * y).to_vec()).unwrap()
+    }
+
+    #[test]
+    fn the_unit_of_the_target_does_not_matter() {
+        let data = dataset();
+        let fit = |alpha: f64, data: &Dataset| {
+            let lasso = Lasso::new(LassoParams { alpha, ..Default::default() }).unwrap();
+            lasso.fit(data).unwrap_or_else(|e| panic!("{alpha}: {e}"))
+        };
+        for alpha in [1e-13, 1e-6, 0.5, 5.0, 1e3] {
+            let own = fit(alpha, &data);
+            for power in [-80, -40, -1, 40, 100, 400] {
+                let factor = 2.0_f64.powi(power);
+                let other = fit(alpha * factor, &scaled(&data, factor));
+                let back: Vec<f64> = other.coefficients().iter().map(|b| b / factor).collect();
+                assert_eq!((own.coefficients(), own.iterations()), (&back[..], other.iterations()), "{alpha} {power}");
+            }
+        }
+    }
+
+    /// A penalty of 1 on a target of billions is less than the rounding of its gradient: what is left is least squares or,
+    /// with the quadratic part, ridge.
+    #[test]
+    fn a_penalty_below_rounding_converges() {
+        for power in [6, 9, 12, 15, 60, 140] {
+            let factor = 10.0_f64.powi(power);
+            let data = scaled(&dataset(), factor);
+            for l1_ratio in [1.0, 0.5, 0.01] {
+                let net = ElasticNetParams { l1_ratio, ..Default::default() };
+                let net =
+                    ElasticNet::new(net).unwrap().fit(&data).unwrap_or_else(|e| panic!("1e{power} {l1_ratio}: {e}"));
+                let same =
+                    crate::Ridge::new(crate::RidgeParams { alpha: 50.0 * (1.0 - l1_ratio), ..Default::default() });
+                let ridge = same.unwrap().fit(&data).unwrap();
+                for (a, b) in net.coefficients().iter().zip(ridge.coefficients()) {
+                    assert!((a - b).abs() <= 1e-9 * b.abs() + 2.0 * l1_ratio, "1e{power} {l1_ratio}: {a} {b}");
+                }
+            }
+        }
+        for power in [-6, -12, -100] {
+            let data = scaled(&dataset(), 10.0_f64.powi(power));
+            let net = ElasticNet::default().fit(&data).unwrap();
+            assert_eq!(net.coefficients(), [0.0, 0.0]);
+        }
+    }
+
+    #[test]
+    fn collinear_features_and_large_targets_converge() {
+        let data = dataset();
+        let a = data.x().columns()[0].as_numeric().unwrap();
+        let near: Vec<f64> = a.iter().enumerate().map(|(i, a)| a + 1e-4 * (i as f64 * 1.3).cos()).collect();
+        let mut columns = data.x().columns().to_vec();
+        columns.push(FeatureColumn::numeric("near", near));
+        let data = data.with_features(FeatureMatrix::new(columns).unwrap()).unwrap();
+        for power in [0, 6, 9, 12, 15] {
+            let data = scaled(&data, 10.0_f64.powi(power));
+            for l1_ratio in [1.0, 0.5] {
+                let net = ElasticNet::new(ElasticNetParams { l1_ratio, alpha: 1e-3, ..Default::default() }).unwrap();
+                let fitted = net.fit(&data).unwrap_or_else(|e| panic!("1e{power} {l1_ratio}: {e}"));
+                assert!(fitted.iterations() < 10_000, "1e{power} {l1_ratio}: {}", fitted.iterations());
+            }
+        }
     }
 }

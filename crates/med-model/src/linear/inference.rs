@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use statrs::distribution::{ContinuousCDF, StudentsT};
 
 use super::{LinearParams, moments, problem, solve, training_set};
+use crate::counted::of_counted;
 use crate::parameters::Parameters;
 use crate::{FitError, ParameterError};
 
@@ -85,6 +86,10 @@ impl LeastSquaresSummary {
     /// # Errors
     /// As [`Linear`](crate::Linear)'s fit, and when no degree of freedom is left for the errors.
     pub fn fit(train: &Dataset) -> Result<Self, FitError> {
+        of_counted(train, MODEL, Self::of_counted_rows)
+    }
+
+    fn of_counted_rows(train: &Dataset) -> Result<Self, FitError> {
         let set = training_set(train, MODEL)?;
         let weights = set.weights.as_deref();
         let problem = problem(&set, true);

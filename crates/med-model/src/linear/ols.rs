@@ -4,6 +4,7 @@ use med_schema::Dataset;
 use serde::{Deserialize, Serialize};
 
 use super::{LinearModel, moments, problem, solve, training_set};
+use crate::counted::of_counted;
 use crate::parameters::{Parameters, checked_estimator};
 use crate::{FitError, ParameterError, Regressor};
 
@@ -58,11 +59,13 @@ impl Regressor for Linear {
     type Fitted = LinearModel;
 
     fn fit(&self, train: &Dataset) -> Result<LinearModel, FitError> {
-        let set = training_set(train, LinearParams::MODEL)?;
-        let problem = problem(&set, self.params.fit_intercept);
-        let moments = moments(train, LinearParams::MODEL, &problem)?;
-        let (coefficients, factor) = solve::least_squares(&problem, &moments);
-        let aliased = factor.aliased();
-        LinearModel::new(LinearParams::MODEL, set.features, &moments, coefficients, &aliased, 0)
+        of_counted(train, LinearParams::MODEL, |train| {
+            let set = training_set(train, LinearParams::MODEL)?;
+            let problem = problem(&set, self.params.fit_intercept);
+            let moments = moments(train, LinearParams::MODEL, &problem)?;
+            let (coefficients, factor) = solve::least_squares(&problem, &moments);
+            let aliased = factor.aliased();
+            LinearModel::new(LinearParams::MODEL, set.features, &moments, coefficients, &aliased, 0)
+        })
     }
 }

@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use super::elastic_net::CoordinateDescent;
 use super::{LinearModel, moments, problem, training_set};
+use crate::counted::of_counted;
 use crate::linalg::cholesky::Cholesky;
 use crate::linalg::dot;
 use crate::linalg::moments::{Moments, Problem, Sums};
@@ -196,6 +197,13 @@ impl ElasticNetPath {
     }
 
     fn fit_path(&self, train: &Dataset) -> Result<(RegularisationPath, med_schema::FeatureSchema, Moments), FitError> {
+        of_counted(train, ElasticNetPathParams::MODEL, |train| self.path_of_counted(train))
+    }
+
+    fn path_of_counted(
+        &self,
+        train: &Dataset,
+    ) -> Result<(RegularisationPath, med_schema::FeatureSchema, Moments), FitError> {
         const MODEL: &str = ElasticNetPathParams::MODEL;
         let set = training_set(train, MODEL)?;
         let n = set.n_weighted();

@@ -4,6 +4,7 @@ use med_schema::Dataset;
 use serde::{Deserialize, Serialize};
 
 use super::{LinearModel, moments, problem, solve, training_set};
+use crate::counted::of_counted;
 use crate::parameters::{Parameters, checked_estimator, require};
 use crate::{FitError, ParameterError, Regressor};
 
@@ -50,11 +51,13 @@ impl Regressor for Ridge {
     type Fitted = LinearModel;
 
     fn fit(&self, train: &Dataset) -> Result<LinearModel, FitError> {
-        let set = training_set(train, RidgeParams::MODEL)?;
-        let RidgeParams { alpha, fit_intercept } = self.params;
-        let problem = problem(&set, fit_intercept);
-        let moments = moments(train, RidgeParams::MODEL, &problem)?;
-        let (coefficients, aliased) = solve::ridge(&problem, &moments, alpha);
-        LinearModel::new(RidgeParams::MODEL, set.features, &moments, coefficients, &aliased, 0)
+        of_counted(train, RidgeParams::MODEL, |train| {
+            let set = training_set(train, RidgeParams::MODEL)?;
+            let RidgeParams { alpha, fit_intercept } = self.params;
+            let problem = problem(&set, fit_intercept);
+            let moments = moments(train, RidgeParams::MODEL, &problem)?;
+            let (coefficients, aliased) = solve::ridge(&problem, &moments, alpha);
+            LinearModel::new(RidgeParams::MODEL, set.features, &moments, coefficients, &aliased, 0)
+        })
     }
 }

@@ -20,6 +20,7 @@ use serde::{Deserialize, Serialize};
 
 use super::inference::{intervals, t_tests};
 use super::{LinearParams, moments, problem, solve, training_set};
+use crate::counted::Counted;
 use crate::linalg::gram::{Gram, ROWS, RowBlock};
 use crate::linalg::moments::{Moments, Problem, for_chunks};
 use crate::parameters::Parameters;
@@ -82,6 +83,17 @@ impl RobustSummary {
     /// As [`Linear`](crate::Linear)'s fit; when no degree of freedom is left for the errors, clusters are fewer than two, or
     /// there are not as many numbers of clusters as rows.
     pub fn fit(train: &Dataset, kind: RobustCovariance<'_>) -> Result<Self, FitError> {
+        let counted = Counted::new(train, MODEL)?;
+        let RobustCovariance::Clusters(clusters) = kind else { return counted.fit(|train| Self::of(train, kind)) };
+        if clusters.len() != train.n_rows() {
+            let (expected, found) = (train.n_rows(), clusters.len());
+            return Err(FitError::TooFewRows { model: "a covariance by clusters", expected, found });
+        }
+        let clusters = counted.take(clusters);
+        counted.fit(|train| Self::of(train, RobustCovariance::Clusters(&clusters)))
+    }
+
+    fn of(train: &Dataset, kind: RobustCovariance<'_>) -> Result<Self, FitError> {
         let set = training_set(train, MODEL)?;
         let problem = problem(&set, true);
         let moments = moments(train, MODEL, &problem)?;
@@ -98,10 +110,6 @@ impl RobustSummary {
             RobustCovariance::Hc2 => (fit.meat(|h| 1.0 / (1.0 - h), true), n - k),
             RobustCovariance::Hc3 => (fit.meat(|h| 1.0 / ((1.0 - h) * (1.0 - h)), true), n - k),
             RobustCovariance::Clusters(clusters) => {
-                if clusters.len() != problem.y.len() {
-                    let (expected, found) = (problem.y.len(), clusters.len());
-                    return Err(FitError::TooFewRows { model: "a covariance by clusters", expected, found });
-                }
                 let (meat, groups) = fit.cluster_meat(clusters);
                 if groups < 2 {
                     return Err(FitError::TooFewRows { model: "a covariance by clusters", expected: 2, found: groups });

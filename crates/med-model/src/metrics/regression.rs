@@ -130,6 +130,16 @@ impl RegressionMetrics {
 
     /// As [`Self::of`], for slices known to be of equal length.
     pub(super) fn unchecked(y: &[f64], predicted: &[f64], weights: Option<&[f64]>) -> Self {
+        if let Some(w) = weights
+            && w.contains(&0.0)
+            && w.iter().any(|&w| w > 0.0)
+        {
+            // Rows of weight 0 are no rows: 0 times the square of a large error need not be 0.
+            let counted = |values: &[f64]| -> Vec<f64> {
+                values.iter().zip(w).filter(|&(_, &w)| w > 0.0).map(|(&v, _)| v).collect()
+            };
+            return Self::unchecked(&counted(y), &counted(predicted), Some(&counted(w)));
+        }
         let rows = Rows { y, predicted, weights };
         let mean = rows.mean(|y, _| y);
         let mse = rows.mean(|y, p| (y - p) * (y - p));

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::TreeEnsemble;
 use super::grow::{BinnedColumns, BinnedNodes, Choice, Rows, Rules, SortedColumns, SortedNodes, grow};
-use crate::input::counted;
+use crate::counted::of_counted;
 use crate::parameters::{Parameters, checked_estimator, require};
 use crate::{FitError, ParameterError, Regressor};
 
@@ -97,9 +97,13 @@ impl Regressor for DecisionTree {
     type Fitted = TreeEnsemble;
 
     fn fit(&self, train: &Dataset) -> Result<TreeEnsemble, FitError> {
+        of_counted(train, DecisionTreeParams::MODEL, |train| self.fit_counted(train))
+    }
+}
+
+impl DecisionTree {
+    fn fit_counted(&self, train: &Dataset) -> Result<TreeEnsemble, FitError> {
         const MODEL: &str = DecisionTreeParams::MODEL;
-        // Rows that do not count would count among those that thresholds are learnt from, and that decide which are tried.
-        let train = &*counted(train, MODEL)?;
         let rows = Rows::new(train, MODEL)?;
         let DecisionTreeParams { max_depth, max_leaf_nodes, min_samples_leaf, min_samples_split, .. } = self.params;
         let rules = Rules {

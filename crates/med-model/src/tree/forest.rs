@@ -10,6 +10,7 @@ use super::TreeEnsemble;
 use super::ensemble;
 use super::grow::{BinnedColumns, BinnedNodes, Choice, Rows, Rules, grow};
 use super::structure::Tree;
+use crate::counted::{Counted, of_counted};
 use crate::parameters::{Parameters, checked_estimator, require};
 use crate::{FitError, ParameterError, Regressor};
 
@@ -129,7 +130,8 @@ checked_estimator! {
     /// Takes missing values and categorical features as [`DecisionTree`](crate::DecisionTree) does; weights weigh the
     /// error of the rows drawn. Trees grow in parallel, each from a generator of its own (`Pcg64`, stream = number of the
     /// tree), so the forest has the same bits for any number of threads. Numbers are
-    /// looked at through 255 bins. Memory: 2 bytes a value, and 48 bytes a row for each tree at work.
+    /// looked at through 255 bins; of a category of more than 255 levels the 254 most frequent have one each, the others one
+    /// together. Memory: 2 bytes a value, and 48 bytes a row for each tree at work.
     RandomForest from RandomForestParams
 }
 
@@ -170,7 +172,11 @@ impl Plan {
         grow(rows, &self.rules, nodes, self.model)
     }
 
-    fn fit(&self, train: &Dataset, rows: &Rows) -> Result<TreeEnsemble, FitError> {
+    fn fit(&self, train: &Dataset) -> Result<TreeEnsemble, FitError> {
+        of_counted(train, self.model, |train| self.fit_rows(train, &Rows::new(train, self.model)?))
+    }
+
+    fn fit_rows(&self, train: &Dataset, rows: &Rows) -> Result<TreeEnsemble, FitError> {
         let columns = BinnedColumns::new(train.x(), self.model)?;
         let trees: Vec<_> = (0..self.n_trees).into_par_iter().map(|t| self.tree(rows, &columns, t)).collect();
         TreeEnsemble::new(self.model, train.x().schema(), trees.into_iter().collect::<Result<_, _>>()?)
@@ -187,12 +193,16 @@ pub struct OutOfBag {
 }
 
 impl OutOfBag {
-    fn new(plan: &Plan, train: &Dataset, rows: &Rows, forest: &TreeEnsemble) -> Self {
-        let n = rows.y.len();
+    /// `rows` are those of `train` that count, which a tree may have seen.
+    fn new(plan: &Plan, train: &Dataset, counted: &Counted<'_>, rows: &Rows, forest: &TreeEnsemble) -> Self {
+        let n = train.n_rows();
         let columns = ensemble::columns(train.x());
         let (mut sums, mut counts) = (vec![0.0; n], vec![0_u32; n]);
         for (t, tree) in forest.trees().iter().enumerate() {
-            let draws = if plan.bootstrap { plan.draws(rows, &mut plan.generator(t)) } else { vec![1; n] };
+            let of_counted =
+                if plan.bootstrap { plan.draws(rows, &mut plan.generator(t)) } else { vec![1; rows.y.len()] };
+            let mut draws = vec![0; n];
+            of_counted.iter().enumerate().for_each(|(row, &drawn)| draws[counted.place(row)] = drawn);
             let chunks = sums.par_chunks_mut(CHUNK).zip(counts.par_chunks_mut(CHUNK)).enumerate();
             chunks.for_each(|(c, (sums, counts))| {
                 for (i, (sum, count)) in sums.iter_mut().zip(counts).enumerate() {
@@ -205,11 +215,11 @@ impl OutOfBag {
             });
         }
         let predictions: Vec<f64> = sums.iter().zip(&counts).map(|(s, &n)| s / f64::from(n)).collect();
-        let left_out = || (0..n).filter(|&r| counts[r] > 0 && rows.weights[r] > 0.0);
+        let left_out = || (0..rows.y.len()).filter(|&r| counts[counted.place(r)] > 0 && rows.weights[r] > 0.0);
         let weighted = |value: &dyn Fn(usize) -> f64| left_out().map(|r| rows.weights[r] * value(r)).sum::<f64>();
         let mean = weighted(&|r| rows.y[r]) / weighted(&|_| 1.0);
         let spread = weighted(&|r| (rows.y[r] - mean).powi(2));
-        let error = weighted(&|r| (rows.y[r] - predictions[r]).powi(2));
+        let error = weighted(&|r| (rows.y[r] - predictions[counted.place(r)]).powi(2));
         Self { predictions, r2: (spread > 0.0).then(|| 1.0 - error / spread) }
     }
 }
@@ -225,10 +235,13 @@ impl RandomForest {
     /// # Errors
     /// As [`Regressor::fit`].
     pub fn fit_with_out_of_bag(&self, train: &Dataset) -> Result<(TreeEnsemble, OutOfBag), FitError> {
-        let (plan, rows) = (self.plan(), Rows::new(train, RandomForestParams::MODEL)?);
-        let forest = plan.fit(train, &rows)?;
-        let out_of_bag = OutOfBag::new(&plan, train, &rows, &forest);
-        Ok((forest, out_of_bag))
+        let (plan, counted) = (self.plan(), Counted::new(train, RandomForestParams::MODEL)?);
+        counted.fit(|part| {
+            let rows = Rows::new(part, RandomForestParams::MODEL)?;
+            let forest = plan.fit_rows(part, &rows)?;
+            let out_of_bag = OutOfBag::new(&plan, train, &counted, &rows, &forest);
+            Ok((forest, out_of_bag))
+        })
     }
 
     /// Every seed is in range, so this needs no check.
@@ -241,7 +254,7 @@ impl Regressor for RandomForest {
     type Fitted = TreeEnsemble;
 
     fn fit(&self, train: &Dataset) -> Result<TreeEnsemble, FitError> {
-        self.plan().fit(train, &Rows::new(train, RandomForestParams::MODEL)?)
+        self.plan().fit(train)
     }
 }
 
@@ -256,7 +269,6 @@ impl Regressor for ExtraTrees {
     type Fitted = TreeEnsemble;
 
     fn fit(&self, train: &Dataset) -> Result<TreeEnsemble, FitError> {
-        let plan = self.params.plan(Choice::Random);
-        plan.fit(train, &Rows::new(train, ExtraTreesParams::MODEL)?)
+        self.params.plan(Choice::Random).fit(train)
     }
 }

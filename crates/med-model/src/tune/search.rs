@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::choose::{TrialSelection, choose, loss};
 use super::space::SearchSpace;
+use crate::counted::Counted;
 use crate::{
     AnyModel, FitError, FoldError, Folds, Metric, MetricSummary, ModelSpec, ParameterError, Regressor, cross_validate,
 };
@@ -284,6 +285,9 @@ pub fn successive_halving(
     }
 }
 
+/// How it calls itself in errors.
+const TUNED: &str = "a tuned model";
+
 /// A model that finds its own parameters: a random search on shuffled folds of the rows it is given, then a fit on all of
 /// them. In [`cross_validate`] this is nested cross-validation: rows a fold holds back take no part in the search.
 #[derive(Debug, Clone, PartialEq)]
@@ -300,8 +304,9 @@ impl Tuned {
     /// The search on these rows.
     ///
     /// # Errors
-    /// As [`random_search`], and when there are fewer rows than folds.
+    /// As [`random_search`], and when fewer rows count than there are folds.
     pub fn search(&self, train: &Dataset) -> Result<SearchResult, TuneError> {
+        let train = &*Counted::new(train, TUNED)?.data;
         let folds = Folds::shuffled(train.n_rows(), self.folds, self.search.seed)?;
         random_search(&self.space, train, &folds, &self.search, &mut |_, _| ControlFlow::Continue(()))
     }
@@ -313,7 +318,7 @@ impl Regressor for Tuned {
     fn fit(&self, train: &Dataset) -> Result<AnyModel, FitError> {
         match self.search(train) {
             Ok(found) => found.spec.fit(train),
-            Err(source) => Err(FitError::Backend { model: "a tuned model", source: Box::new(source) }),
+            Err(source) => Err(FitError::Backend { model: TUNED, source: Box::new(source) }),
         }
     }
 }

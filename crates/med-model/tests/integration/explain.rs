@@ -1,10 +1,10 @@
 //! Explanations and intervals through the public interface, against goldens.
 
 use med_model::{
-    Conformal, Explain, Linear, Model, ModelSpec, PredictError, Regressor, ResidualQuantiles, Ridge, RidgeParams,
-    ShapScale, cv_plus,
+    AnyModel, Conformal, Explain, Linear, Model, ModelSpec, PredictError, Regressor, ResidualQuantiles, Ridge,
+    RidgeParams, ShapScale, cv_plus,
 };
-use med_schema::Dataset;
+use med_schema::{Dataset, FeatureColumn, FeatureMatrix};
 use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64;
 use serde_json::{Value, json};
@@ -46,6 +46,30 @@ fn boosted_values_sum_to_the_score_or_the_model_says_why_there_are_none() {
     let knn = ModelSpec::parse("knn", &Value::Null).unwrap().fit(&data).unwrap();
     let error = knn.explain(data.x()).unwrap_err();
     assert!(matches!(error, PredictError::Unexplained { model: "knn", .. }), "{error}");
+}
+
+/// Far from all training rows the linear predictor of a GLM is cut; its parts are not.
+#[test]
+fn values_of_a_glm_sum_to_its_linear_predictor_before_it_is_cut() {
+    let age: Vec<f64> = (0..100).map(|i| f64::from(20 + i % 60)).collect();
+    let cost: Vec<f64> = age.iter().enumerate().map(|(i, a)| (0.05 * a).exp() * [0.9, 1.1][i % 2]).collect();
+    let x = |age: Vec<f64>| FeatureMatrix::new(vec![FeatureColumn::numeric("age", age)]).unwrap();
+    let train = Dataset::new(x(age), "cost", cost).unwrap();
+    for name in ["glm_gamma", "glm_poisson", "glm_tweedie"] {
+        let fitted = ModelSpec::parse(name, &Value::Null).unwrap().fit(&train).unwrap();
+        let (AnyModel::GlmGamma(glm) | AnyModel::GlmPoisson(glm) | AnyModel::GlmTweedie(glm)) = &fitted else {
+            panic!()
+        };
+        let far = x(vec![-1e6, -11_000.0, 20.0, 80.0, 11_000.0, 1e6]);
+        let (shap, predicted) = (glm.explain(&far).unwrap(), glm.predict(&far).unwrap());
+        let (eta, shift) = (glm.linear_predictor(&far).unwrap(), glm.calibration_factor().ln());
+        assert_eq!(shap.scale, ShapScale::Log);
+        for ((sum, eta), predicted) in shap.sums().iter().zip(&eta).zip(&predicted) {
+            assert_close(name, *sum, eta + shift, 1e-12);
+            assert_close(name, *predicted, ((sum - shift).clamp(-600.0, 600.0) + shift).exp(), 1e-9);
+        }
+        assert!(shap.sums()[5] > 40_000.0 && predicted[5] == predicted[5].min(f64::MAX));
+    }
 }
 
 /// Rows of the golden split: 0 test, 1 calibration, else training.

@@ -1,7 +1,7 @@
 //! Models in the text format of LightGBM.
 
 use med_model::{Explain, ExplainTrees, LightGbmModel, Model, ModelSpec, Regressor, SavedModel, ShapScale};
-use med_schema::{FeatureColumn, FeatureMatrix};
+use med_schema::{Dataset, FeatureColumn, FeatureKind, FeatureMatrix, FeatureSpec, MISSING};
 use proptest::prelude::*;
 use serde_json::json;
 
@@ -231,6 +231,55 @@ fn pandas_categories_are_levels() {
     // No tree asks for the sex.
     assert_eq!(model.predict(&x).unwrap(), numeric);
     assert!(model.to_text().unwrap().ends_with("pandas_categorical:[[\"female\",\"male\"]]\n"));
+}
+
+/// Three hundred rows of a number, a category, and one that is missing everywhere, with these levels.
+fn with_a_missing_category(levels: &[&str]) -> Dataset {
+    let age: Vec<f64> = (0..300).map(|i| f64::from(i * 37 % 61)).collect();
+    let region: Vec<u32> = (0..300).map(|i| i % 3).collect();
+    let cost = age.iter().zip(&region).map(|(a, r)| 10.0 * a + 400.0 * f64::from(*r)).collect::<Vec<_>>();
+    let texts = |levels: &[&str]| levels.iter().map(|&l| l.to_owned()).collect::<Vec<_>>();
+    let x = FeatureMatrix::new(vec![
+        FeatureColumn::categorical("plan", vec![MISSING; 300], texts(levels)).unwrap(),
+        FeatureColumn::numeric("age", age),
+        FeatureColumn::categorical("region", region, texts(&["north", "south", "west"])).unwrap(),
+        FeatureColumn::numeric("constant", vec![1.0; 300]),
+    ]);
+    Dataset::new(x.unwrap(), "cost", cost).unwrap()
+}
+
+#[test]
+fn a_category_that_is_missing_everywhere_stays_one() {
+    for levels in [&[][..], &["gold"], &["gold", "silver"]] {
+        let data = with_a_missing_category(levels);
+        let fitted = ModelSpec::parse("gbdt", &json!({ "num_iterations": 5 })).unwrap().fit(&data).unwrap();
+        let text = fitted.to_lightgbm().unwrap().unwrap();
+        let read = LightGbmModel::from_text(&text).unwrap();
+        assert_eq!(read.features(), fitted.features(), "{levels:?}");
+        assert_eq!(read.predict(data.x()).unwrap(), fitted.predict(data.x()).unwrap());
+        assert_eq!(LightGbmModel::from_text(&read.to_text().unwrap()).unwrap(), read);
+    }
+}
+
+/// LightGBM writes `none` for what it did not use, categories among them.
+#[test]
+fn a_category_that_lightgbm_did_not_use_is_one_where_the_lists_come_out_even() {
+    let used = |infos: &str, lists: &str| {
+        let text = text().replacen("[0:1] [15", infos, 1).replacen(
+            "pandas_categorical:null",
+            &format!("pandas_categorical:{lists}"),
+            1,
+        );
+        let model = LightGbmModel::from_text(&text).unwrap();
+        let is_category = |f: &FeatureSpec| matches!(f.kind, FeatureKind::Categorical { .. });
+        model.features().features().iter().filter(|f| is_category(f)).count()
+    };
+    assert_eq!(used("none [15", "[[]]"), 1);
+    assert_eq!(used("none [15", r#"[["f", "m"]]"#), 1);
+    assert_eq!(used("0:1 [15", r#"[["f", "m"]]"#), 1);
+    // A number that is the same everywhere.
+    assert_eq!(used("none [15", "[]"), 0);
+    assert_eq!(used("none [15", r#"[["f"], ["m"]]"#), 0);
 }
 
 proptest! {

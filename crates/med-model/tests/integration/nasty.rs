@@ -1,6 +1,6 @@
 //! Data that breaks models: every one there is fits it and predicts finite numbers, or says what is wrong.
 
-use med_model::{MODEL_NAMES, Model, ModelSpec, Regressor};
+use med_model::{AnyModel, LightGbmModel, MODEL_NAMES, Model, ModelSpec, Regressor};
 use med_schema::{Dataset, FeatureColumn, FeatureMatrix};
 use rand::{Rng, SeedableRng};
 use rand_pcg::Pcg64;
@@ -80,6 +80,10 @@ fn nasty(seed: u64) -> Vec<(&'static str, Dataset, FeatureMatrix)> {
         ("constant target", of(x.clone(), vec![12.5; n])),
         ("weights of zero", of(x.clone(), millions.clone()).with_weights(weights.clone()).unwrap()),
         ("exposure", of(x.clone(), millions.clone()).with_exposure(draw.numbers(n, 0.01, 1.0)).unwrap()),
+        ("tiny exposure", of(x.clone(), costs.clone()).with_exposure(draw.numbers(n, 1e-9, 1e-6)).unwrap()),
+        ("tiny weights", of(x.clone(), millions.clone()).with_weights(draw.numbers(n, 1e-200, 1e-199)).unwrap()),
+        ("huge weights", of(x.clone(), millions.clone()).with_weights(draw.numbers(n, 1e199, 1e200)).unwrap()),
+        ("one column", of(draw.matrix(n, 1), costs.clone())),
         ("huge target", of(x.clone(), positive.iter().map(|y| y * 1e150).collect())),
         ("tiny target", of(x.clone(), positive.iter().map(|y| y * 1e-150).collect())),
         ("one row", of(x.take(&[3]).unwrap(), vec![40.0])),
@@ -108,6 +112,8 @@ fn nasty(seed: u64) -> Vec<(&'static str, Dataset, FeatureMatrix)> {
     let texts = |of: &dyn Fn(usize) -> Option<&'static str>| FeatureColumn::from_texts("city", (0..n).map(of));
     let one_level = with(&x, vec![texts(&|_| Some("a"))]);
     sets.push(("one level", of(one_level, costs.clone())));
+    let empty = vec![FeatureColumn::numeric("e", vec![f64::NAN; n]), texts(&|_| None)];
+    sets.push(("columns of missing values alone", of(FeatureMatrix::new(empty).unwrap(), costs.clone())));
     let levels = with(&x, vec![texts(&|i| if i % 7 == 0 { None } else { Some(["a", "b"][i % 2]) })]);
     let unseen = with(&x, vec![texts(&|i| Some(["a", "b", "c"][i % 3]))]);
     let mut all: Vec<_> = sets.into_iter().map(|(name, data)| (name, data.clone(), data.x().clone())).collect();
@@ -142,6 +148,31 @@ fn a_result_or_an_error_never_a_panic() {
         }
     }
     assert!(failures.is_empty(), "{}", failures.join("\n"));
+}
+
+#[test]
+fn what_was_fitted_reads_back_as_itself() {
+    let (mut read, mut of_trees) = (0, 0);
+    for (name, data, other) in nasty(3) {
+        for spec in specs() {
+            let Ok(model) = spec.fit(&data) else { continue };
+            let label = format!("{name}: {} {}", spec.name(), spec.parameters());
+            let json = serde_json::to_string(&model).unwrap();
+            let again: AnyModel = serde_json::from_str(&json).unwrap_or_else(|e| panic!("{label}: {e}"));
+            assert_eq!(again, model, "{label}");
+            let predicted = |model: &dyn Model, x: &FeatureMatrix| model.predict(x).ok();
+            assert_eq!(predicted(&again, &other), predicted(&model, &other), "{label}");
+            read += 1;
+            if let Some(text) = model.to_lightgbm() {
+                let text = text.unwrap_or_else(|e| panic!("{label}: {e}"));
+                let again = LightGbmModel::from_text(&text).unwrap_or_else(|e| panic!("{label}: {e}"));
+                assert_eq!(again.features(), model.features(), "{label}");
+                assert_eq!(predicted(&again, data.x()), predicted(&model, data.x()), "{label}");
+                of_trees += 1;
+            }
+        }
+    }
+    assert!(read > 200 && of_trees > 80, "{read} {of_trees}");
 }
 
 /// What claims to be calibrated, by its parameters: a log link with zeros allowed.

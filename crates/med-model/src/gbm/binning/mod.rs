@@ -15,7 +15,7 @@ use rayon::prelude::*;
 use crate::FitError;
 use crate::kernel::paged;
 pub(crate) use cuts::Cuts;
-pub(crate) use levels::Levels;
+pub(crate) use levels::{LevelOptions, Levels, told_apart};
 use tracks::Extent;
 pub(crate) use tracks::Tracks;
 
@@ -35,6 +35,8 @@ pub(crate) struct BinOptions {
     pub(crate) max_bin: usize,
     /// Rows a bin must have.
     pub(crate) min_data_in_bin: usize,
+    /// Bins of categorical features.
+    pub(crate) levels: LevelOptions,
 }
 
 /// A set of bins, one bit each.
@@ -51,7 +53,7 @@ impl BinSet {
     }
 }
 
-/// What the bins of one feature are.
+/// What the bins of one feature, or of a part of it, are.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Bins {
     Numeric(Cuts),
@@ -67,10 +69,12 @@ impl Bins {
     }
 }
 
-/// All features as bytes.
+/// All features as bytes. A categorical one of many levels is several here, one a part: see `levels`.
 #[derive(Debug)]
 pub(crate) struct Binned {
     features: Vec<Bins>,
+    /// By feature here, the one of the matrix.
+    sources: Vec<usize>,
     tracks: Tracks,
     columns: Vec<Vec<u8>>,
     rows: Vec<u8>,
@@ -85,12 +89,13 @@ impl Binned {
             return Err(FitError::Backend { model: "gbdt", source: "more than 2147483647 rows".into() });
         }
         let bin = |column: &med_schema::FeatureColumn| bin_column(column.values(), n_rows, options);
-        let binned: Vec<(Bins, Vec<u8>)> = if n_rows < PARALLEL {
+        let binned: Vec<Vec<(Bins, Vec<u8>)>> = if n_rows < PARALLEL {
             x.columns().iter().map(bin).collect()
         } else {
             x.columns().par_iter().map(bin).collect()
         };
-        let (features, columns): (Vec<Bins>, Vec<Vec<u8>>) = binned.into_iter().unzip();
+        let sources = binned.iter().enumerate().flat_map(|(source, parts)| vec![source; parts.len()]).collect();
+        let (features, columns): (Vec<Bins>, Vec<Vec<u8>>) = binned.into_iter().flatten().unzip();
         let extent = |(bins, column): (&Bins, &Vec<u8>)| Extent {
             n_bins: bins.n_bins(),
             has_missing: n_rows < WORTH_SHARING || column.contains(&MISSING_BIN),
@@ -98,7 +103,7 @@ impl Binned {
         let extents: Vec<Extent> = features.iter().zip(&columns).map(extent).collect();
         let tracks = Tracks::new(&extents, n_rows >= WORTH_SHARING);
         let rows = row_major(&columns, n_rows, &tracks);
-        Ok(Self { features, tracks, columns, rows, n_rows })
+        Ok(Self { features, sources, tracks, columns, rows, n_rows })
     }
 
     pub(crate) fn n_rows(&self) -> usize {
@@ -107,6 +112,17 @@ impl Binned {
 
     pub(crate) fn features(&self) -> &[Bins] {
         &self.features
+    }
+
+    /// The feature of the matrix that this one is, or is a part of.
+    #[inline]
+    pub(crate) fn source(&self, feature: usize) -> usize {
+        self.sources[feature]
+    }
+
+    /// Number of features of the matrix.
+    pub(crate) fn n_sources(&self) -> usize {
+        self.sources.last().map_or(0, |last| last + 1)
     }
 
     /// How rows and histograms are laid out.
@@ -125,11 +141,12 @@ impl Binned {
     }
 }
 
-fn bin_column(values: &FeatureValues, n_rows: usize, options: &BinOptions) -> (Bins, Vec<u8>) {
-    let mut bins = vec![MISSING_BIN; n_rows];
+/// The parts of a column, one at least.
+fn bin_column(values: &FeatureValues, n_rows: usize, options: &BinOptions) -> Vec<(Bins, Vec<u8>)> {
     match values {
         FeatureValues::Numeric(values) => {
             let values = values.as_slice();
+            let mut bins = vec![MISSING_BIN; n_rows];
             let sample = n_rows.min(SAMPLE);
             let at = |i: usize| values[(i as u64 * n_rows as u64 / sample as u64) as usize];
             let cuts = Cuts::learn((0..sample).map(at), options.max_bin.min(255), options.min_data_in_bin);
@@ -139,12 +156,14 @@ fn bin_column(values: &FeatureValues, n_rows: usize, options: &BinOptions) -> (B
             } else {
                 bins.par_chunks_mut(PARALLEL).zip(values.par_chunks(PARALLEL)).for_each(task);
             }
-            (Bins::Numeric(cuts), bins)
+            vec![(Bins::Numeric(cuts), bins)]
         }
         FeatureValues::Categorical { codes, levels } => {
-            let levels = Levels::learn(codes, levels.len());
-            bins.iter_mut().zip(codes.iter()).for_each(|(bin, &code)| *bin = levels.bin(code));
-            (Bins::Categorical(levels), bins)
+            let part = |levels: Levels| {
+                let bins = codes.iter().map(|&code| levels.bin(code)).collect();
+                (Bins::Categorical(levels), bins)
+            };
+            Levels::learn(codes, levels.len(), options.levels).into_iter().map(part).collect()
         }
     }
 }
@@ -181,7 +200,7 @@ mod tests {
         let b: Vec<u32> = (0..n as u32).map(|i| if i % 5 == 0 { u32::MAX } else { i % 3 }).collect();
         let levels: Vec<String> = ["x", "y", "z"].map(String::from).to_vec();
         let columns = vec![FeatureColumn::numeric("a", a), FeatureColumn::categorical("b", b, levels).unwrap()];
-        let options = BinOptions { max_bin: 255, min_data_in_bin: 3 };
+        let options = BinOptions { max_bin: 255, min_data_in_bin: 3, levels: LevelOptions::ONE };
         let binned = Binned::new(&FeatureMatrix::new(columns).unwrap(), &options).unwrap();
         for row in 0..n as usize {
             let bytes = &binned.rows()[row * 2..][..2];

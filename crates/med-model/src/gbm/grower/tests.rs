@@ -2,11 +2,11 @@ use med_schema::{FeatureColumn, FeatureMatrix};
 use proptest::prelude::*;
 
 use super::*;
-use crate::gbm::binning::BinOptions;
+use crate::gbm::binning::{BinOptions, LevelOptions};
 use crate::gbm::growth::mix;
 
 fn binned(columns: Vec<FeatureColumn>) -> Binned {
-    let options = BinOptions { max_bin: 255, min_data_in_bin: 1 };
+    let options = BinOptions { max_bin: 255, min_data_in_bin: 1, levels: LevelOptions::ONE };
     Binned::new(&FeatureMatrix::new(columns).unwrap(), &options).unwrap()
 }
 

@@ -12,7 +12,7 @@ const MANY_ZEROS: f64 = 0.2;
 /// Share of the sum of squared deviations that the top hundredth of the rows may hold.
 const HEAVY_TAIL: f64 = 0.5;
 
-/// An objective that can be fitted but does not suit the target. Displayed as a sentence.
+/// Something that can be fitted but does not suit the data. Displayed as a sentence.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum Warning {
@@ -49,6 +49,15 @@ pub enum Warning {
     },
     /// A target where all rows that count are zero.
     AllZero,
+    /// A categorical column with more levels than are told apart: the others are one level to the model.
+    LevelsTogether {
+        /// The column.
+        column: String,
+        /// Levels that rows have.
+        levels: usize,
+        /// Levels that are told apart, the most frequent.
+        own: usize,
+    },
 }
 
 impl fmt::Display for Warning {
@@ -82,6 +91,11 @@ impl fmt::Display for Warning {
                 percent(*share)
             ),
             Self::AllZero => write!(f, "the target is zero in all rows that count: the model will predict zero"),
+            Self::LevelsTogether { column, levels, own } => write!(
+                f,
+                "column {column:?} has {levels} levels, of which the {own} most frequent are told apart and the others are one; \
+                 group levels, or encode them as numbers"
+            ),
         }
     }
 }

@@ -134,8 +134,9 @@ impl<'a> Search<'a> {
         let drawn = self.drawn(&leaf);
         let Scratch { shared, prefix } = scratch;
         let tracks = self.binned.tracks();
-        let drawn = |feature: usize| drawn.as_ref().is_none_or(|drawn| drawn[feature]);
-        let wanted = |splittable: &[bool], f: usize| splittable[f] && self.may_use(&leaf, f) && drawn(f);
+        let drawn = |feature: usize| drawn.as_ref().is_none_or(|drawn| drawn[self.binned.source(feature)]);
+        let may_use = |feature: usize| self.may_use(&leaf, self.binned.source(feature));
+        let wanted = |splittable: &[bool], f: usize| splittable[f] && may_use(f) && drawn(f);
         tracks.marginals(histogram, |feature| wanted(splittable, feature), shared);
         for (feature, bins) in self.binned.features().iter().enumerate() {
             if !wanted(splittable, feature) {
@@ -152,18 +153,19 @@ impl<'a> Search<'a> {
         best.found
     }
 
+    /// Of a feature of the matrix.
     fn may_use(&self, leaf: &Leaf<'_>, feature: usize) -> bool {
         self.features.is_none_or(|f| f.get(feature).copied().unwrap_or(false))
             && leaf.allowed.is_none_or(|f| f.get(feature).copied().unwrap_or(false))
     }
 
-    /// The features drawn for this node, where not all are.
+    /// The features of the matrix drawn for this node, where not all are.
     fn drawn(&self, leaf: &Leaf<'_>) -> Option<Vec<bool>> {
         let fraction = self.growth.feature_fraction_bynode;
         if fraction >= 1.0 {
             return None;
         }
-        let n = self.binned.features().len();
+        let n = self.binned.n_sources();
         let node = mix(self.growth.seed, leaf.path);
         let mut usable: Vec<(u64, usize)> =
             (0..n).filter(|&j| self.may_use(leaf, j)).map(|j| (mix(node, j as u64), j)).collect();

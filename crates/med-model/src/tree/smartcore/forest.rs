@@ -7,6 +7,7 @@ use smartcore::linalg::basic::matrix::DenseMatrix;
 
 use super::super::TreeEnsemble;
 use super::grown::{GrownTree, dense, reread};
+use crate::counted::of_counted;
 use crate::input::{Missing, TrainingSet, Weights};
 use crate::parameters::{Parameters, checked_estimator, require};
 use crate::{FitError, ParameterError, Regressor};
@@ -77,6 +78,12 @@ impl Regressor for RandomForest {
     type Fitted = TreeEnsemble;
 
     fn fit(&self, train: &Dataset) -> Result<TreeEnsemble, FitError> {
+        of_counted(train, RandomForestParams::MODEL, |train| self.fit_counted(train))
+    }
+}
+
+impl RandomForest {
+    fn fit_counted(&self, train: &Dataset) -> Result<TreeEnsemble, FitError> {
         const MODEL: &str = RandomForestParams::MODEL;
         let set = TrainingSet::new(train, MODEL, Missing::Refused, Weights::Honoured)?;
         let (x, y) = (dense(MODEL, &set)?, set.y.to_vec());
