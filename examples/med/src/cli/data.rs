@@ -1,9 +1,9 @@
 //! Arguments of what reads and judges tables.
 
-use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
+use med_etl::Partitions;
 use med_quality::DetailedFormat;
 
 use super::{LearnerName, ReadArgs};
@@ -191,9 +191,9 @@ pub(crate) struct ExtractArgs {
     /// The Parquet file for rows that are set aside; without it they go to the lake's quarantine.
     #[arg(long)]
     pub(crate) quarantine: Option<PathBuf>,
-    /// Connections that read at once, each a range of the key.
+    /// Connections that read at once, each a range of the key; at most 32.
     #[arg(long, default_value = "1")]
-    pub(crate) partitions: NonZeroUsize,
+    pub(crate) partitions: Partitions,
     /// Folder of a lake to bring the rows into instead, together with how far they were read: the next time only what is new is read.
     #[arg(long, requires_all = ["group", "incremental", "key"])]
     pub(crate) lake: Option<String>,
