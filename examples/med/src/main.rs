@@ -17,6 +17,7 @@ mod progress;
 mod registered;
 mod run;
 mod table_file;
+mod toml_text;
 
 use std::process::ExitCode;
 
