@@ -8,6 +8,7 @@ mod command;
 mod config;
 mod encryption;
 mod feed;
+mod gated;
 mod intervals;
 mod learner;
 mod memory;

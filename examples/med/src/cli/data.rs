@@ -216,6 +216,10 @@ pub(crate) struct ExtractArgs {
     /// The column that says when a row became true; without it, the incremental one. With the key it names a row of the group.
     #[arg(long, requires = "lake", value_name = "COLUMN")]
     pub(crate) event_time: Option<String>,
+    /// Suite of expectations that the group keeps from here on: rows are brought into it, now and later, when they meet it. Without it a
+    /// group that has a suite keeps its own.
+    #[arg(long, requires = "lake", value_name = "FILE")]
+    pub(crate) suite: Option<PathBuf>,
     /// Configuration whose section `[encryption]` says which columns are encrypted in the lake, and where the keys are.
     #[arg(long, requires = "lake")]
     pub(crate) config: Option<PathBuf>,
