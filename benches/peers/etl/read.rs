@@ -1,12 +1,11 @@
 //! Med's side of the comparison of extractions: reads a table batch by batch, drops the batches, and prints how many rows it had.
 
-use std::num::NonZeroUsize;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 
 use anyhow::Context;
 use clap::Parser;
-use med_etl::{EtlError, Extract, ExtractOptions, Source};
+use med_etl::{EtlError, Extract, ExtractOptions, Partitions, Source};
 use med_schema::ParquetFile;
 
 #[derive(Debug, Parser)]
@@ -23,7 +22,7 @@ struct Arguments {
     out: Option<PathBuf>,
     /// Connections at once.
     #[arg(long, default_value = "1")]
-    partitions: NonZeroUsize,
+    partitions: Partitions,
 }
 
 #[allow(clippy::print_stdout, reason = "the result of the program")]

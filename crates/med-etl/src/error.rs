@@ -7,7 +7,7 @@ use diesel::result::{DatabaseErrorKind, Error as DieselError};
 use med_schema::{SchemaError, TableError, ValueType};
 use polars::error::PolarsError;
 
-use crate::ColumnMismatch;
+use crate::{ColumnMismatch, Partitions};
 
 fn hint(near: &[String]) -> String {
     if near.is_empty() { String::new() } else { format!("; did you mean {}?", near.join(", ")) }
@@ -158,6 +158,30 @@ pub enum EtlError {
     NoPartitions {
         /// Why.
         why: &'static str,
+    },
+    /// A number of partitions that there cannot be.
+    #[error(
+        "expected from 1 to {} partitions, found {found}: each is a connection of its own, and a server has few for all its users",
+        Partitions::MAX
+    )]
+    Partitions {
+        /// What was asked for.
+        found: String,
+    },
+    /// The server has no connection left for the partitions.
+    #[error(
+        "{database} takes no further connection: {opened} of {wanted} partitions are open, and whoever holds others may need them for \
+         long; ask for fewer partitions: {source}"
+    )]
+    ServerFull {
+        /// The database, without credentials.
+        database: String,
+        /// Connections for partitions that were opened.
+        opened: usize,
+        /// Connections for partitions that were asked for.
+        wanted: usize,
+        /// What the server says.
+        source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// Somebody changed the database while connections were opened that should see the same.
     #[error("the database changed while the connections of the partitions were opened")]
@@ -330,6 +354,22 @@ impl EtlError {
         }
     }
 
+    /// The same while partitions are opened: a server that is full stays so for as long as those that are open are, so there trying again
+    /// only keeps others out.
+    #[cfg_attr(
+        not(feature = "postgres"),
+        allow(dead_code, reason = "only servers with partitions run out of connections")
+    )]
+    pub(crate) fn for_partitions(self, opened: usize, wanted: usize) -> Self {
+        const FULL: [&str; 3] = ["connection slots are reserved", "too many connections", "too many clients"];
+        match self {
+            Self::Connect { database, source } if FULL.iter().any(|part| source.to_string().contains(part)) => {
+                Self::ServerFull { database, opened, wanted, source }
+            }
+            other => other,
+        }
+    }
+
     /// Whether only one statement failed, for a reason that may pass, and its transaction goes on.
     pub(crate) fn keeps_transaction(&self) -> bool {
         match self {
@@ -378,6 +418,14 @@ mod tests {
             assert!(refused(message).is_transient(), "{message}");
         }
         assert!(!refused("FATAL: password authentication failed").is_transient());
+        for full in [
+            "FATAL: remaining connection slots are reserved for non-replication superuser connections",
+            "FATAL: sorry, too many clients already",
+            "FATAL: too many connections for role \"reader\"",
+        ] {
+            assert!(refused(full).is_transient() && !refused(full).for_partitions(3, 8).is_transient(), "{full}");
+        }
+        assert!(refused("Connection refused").for_partitions(3, 8).is_transient());
         assert!(!EtlError::CopyCut.is_transient());
     }
 }

@@ -18,6 +18,6 @@ pub use error::{EtlError, MissingColumn};
 pub use report::{ColumnMismatch, DeclaredBy, ExtractedColumn, ExtractionReport, Progress, StepReport};
 pub use source::{
     Connection, CursorValue, DieselQuery, Extract, ExtractOptions, Extracted, Incremental, MismatchPolicy, NullCursor,
-    Retry, Selection, Source, Watermark,
+    Partitions, Retry, Selection, Source, Watermark,
 };
 pub use transform::{Pipeline, Step, Transform, Transformed};

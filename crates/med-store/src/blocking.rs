@@ -23,7 +23,7 @@ use serde::de::DeserializeOwned;
 use crate::delta::DeltaEngine;
 use crate::{
     AliasEntry, Artifact, Batch, Commit, Compaction, FeatureGroupDefinition, FeatureGroupListing,
-    FeatureViewDefinition, Filter, Forget, Forgotten, GroupVersions, InsertRecord, LineageStep, LogEntry,
+    FeatureViewDefinition, Filter, Forget, Forgotten, GroupVersions, InsertRecord, LineageStep, LiveFile, LogEntry,
     ModelArtifact, ModelHistory, ModelVersion, Result, ResultKind, Split, Stage, StagedVersion, TableVersion,
     TrainingSetManifest, Transition, Vacuum, Vacuumed, Value, Written,
 };
@@ -374,6 +374,7 @@ waiting!(DeltaTable.table {
     history() -> Vec<TableVersion>;
     watermark(domain: &str, version: Option<Version>) -> Option<serde_json::Value>;
     files() -> Vec<String>;
+    live_files() -> Vec<LiveFile>;
     rows() -> (Version, u64);
 });
 
@@ -407,7 +408,7 @@ waiting!(ModelRegistry.registry {
     register(name: &str, artifact: &Admitted<ModelArtifact>) -> ModelVersion;
     transition(model: &Admitted<ModelVersion>, to: Stage) -> Transition;
     archive(name: &str, version: Version) -> Transition;
-    rollback(name: &str) -> LogEntry;
+    rollback(name: &str, run: &RunId) -> LogEntry;
     admit_stored(name: &str, version: Version, policy: &GatePolicy) -> Admitted<ModelVersion>;
     production(name: &str) -> Option<ModelVersion>;
     load_production(name: &str) -> (ModelVersion, Bytes);

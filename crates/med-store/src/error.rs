@@ -19,6 +19,10 @@ fn list(items: &[impl ToString]) -> String {
     items.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }
 
+fn version_or_none(version: &Option<Version>) -> String {
+    version.map_or_else(|| "none".to_owned(), |version| format!("version {version}"))
+}
+
 /// A thing that could not be stored, found or read. No variant carries a value of a row.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -337,6 +341,20 @@ pub enum StoreError {
     NothingToRollBackTo {
         /// The model.
         model: String,
+    },
+    /// Another version got into production, or the one that was there out of it, while a rollback was under way.
+    #[error(
+        "model {model}: expected {} in production, found {}: somebody else has changed it meanwhile; look again before rolling back",
+        version_or_none(.expected),
+        version_or_none(.found)
+    )]
+    ProductionMoved {
+        /// The model.
+        model: String,
+        /// The version that was to be rolled back.
+        expected: Option<Version>,
+        /// The version that is there.
+        found: Option<Version>,
     },
     /// A description of a model version that is not the stored one.
     #[error("model {model} version {version} is stored with other content than the one admitted")]

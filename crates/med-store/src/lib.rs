@@ -24,7 +24,7 @@ mod stage;
 mod statistics;
 mod training_set;
 
-pub use delta::{Batch, Commit, Compaction, DeltaTable, Outcome, TableVersion, Vacuum, Vacuumed};
+pub use delta::{Batch, Commit, Compaction, DeltaTable, LiveFile, Outcome, TableVersion, Vacuum, Vacuumed};
 #[cfg(feature = "encryption")]
 pub use encryption::ColumnKeys;
 pub use error::{Cause, Result, StoreError};

@@ -16,6 +16,7 @@ use serde_json::{Map, Value};
 
 use crate::cli::RunArgs;
 use crate::encryption::Encryption;
+use crate::toml_text;
 
 const EXTRACTED: &str = include_str!("../../../fixtures/suites/clients_extracted.json");
 const TRANSFORMED: &str = include_str!("../../../fixtures/suites/clients_transformed.json");
@@ -220,8 +221,8 @@ impl Config {
                 let text =
                     std::fs::read_to_string(path).with_context(|| format!("configuration {}", path.display()))?;
                 let mut config: Self =
-                    toml::from_str(&text).with_context(|| format!("configuration {}", path.display()))?;
-                let said: toml::Table = toml::from_str(&text)?;
+                    toml_text::parse(&text).with_context(|| format!("configuration {}", path.display()))?;
+                let said: toml::Table = toml_text::parse(&text)?;
                 config.fill_for_claims(|key| said.contains_key(key));
                 let here = path.parent().unwrap_or(Path::new("."));
                 config.suites.relative_to(here);

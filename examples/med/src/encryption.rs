@@ -7,6 +7,8 @@ use anyhow::Context;
 use med_store::blocking::Lakehouse;
 use serde::{Deserialize, Serialize};
 
+use crate::toml_text;
+
 /// Which columns are encrypted, and which variables hold the keys: 32 or 64 hexadecimal digits each. The keys themselves stand in
 /// no file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -32,7 +34,7 @@ pub(crate) fn of_file(config: Option<&Path>) -> anyhow::Result<Option<Encryption
     let Some(path) = config else { return Ok(None) };
     let named = || format!("configuration {}", path.display());
     let text = std::fs::read_to_string(path).with_context(named)?;
-    let Section { encryption } = toml::from_str(&text).with_context(named)?;
+    let Section { encryption } = toml_text::parse(&text).with_context(named)?;
     Ok(encryption)
 }
 

@@ -8,6 +8,7 @@ mod command;
 mod config;
 mod encryption;
 mod feed;
+mod gated;
 mod intervals;
 mod learner;
 mod memory;
@@ -17,6 +18,7 @@ mod progress;
 mod registered;
 mod run;
 mod table_file;
+mod toml_text;
 
 use std::process::ExitCode;
 

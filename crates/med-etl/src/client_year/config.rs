@@ -10,7 +10,7 @@ use super::mapping::{ClientsTable, DiagnosisTable, EnrolmentTable, TransactionTa
 use super::money;
 use super::rules::{Inflation, MissingKnownAt, Rules};
 use super::window::{Day, Window, Windows};
-use super::{ClientYearError, Conditions};
+use super::{ClientYearError, Conditions, names};
 
 /// Which features are told beside those that always are.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -183,7 +183,7 @@ impl Plan {
         let (services, windows) = (services.into_iter().map(str::to_owned).collect(), config.windows.resolve()?);
         let (rolling, threshold) = (rolling(config)?, threshold(config)?);
         let prices = prices(config.rules.inflation.as_ref())?;
-        Ok(Self {
+        let plan = Self {
             config: config.clone(),
             windows,
             conditions,
@@ -192,7 +192,9 @@ impl Plan {
             threshold,
             prices,
             features_only: false,
-        })
+        };
+        names::check(&plan)?;
+        Ok(plan)
     }
 
     /// Since when a row is known: its table maps no such day, or the day it says, or, where it says none, what the rule says. Tables are

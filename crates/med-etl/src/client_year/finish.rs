@@ -67,7 +67,7 @@ impl RollUp {
     /// and cut-off.
     ///
     /// # Errors
-    /// When a configured table was not given, or columns of the result have one name.
+    /// When a configured table was not given.
     pub fn finish(mut self) -> Result<ClientYears, ClientYearError> {
         let tables = self.not_given();
         if !tables.is_empty() {
@@ -247,6 +247,7 @@ impl RollUp {
             let Tally { rows, true_zeros, without_exposure, not_included, exposure, target } = tally;
             WindowReport {
                 cut_off: window.cut_off,
+                history_start: date_of(window.start),
                 target_end: date_of(window.end),
                 rows,
                 true_zeros,

@@ -91,6 +91,9 @@ impl HeaderFinding {
 pub struct WindowReport {
     /// The cut-off day.
     pub cut_off: NaiveDate,
+    /// First day of the history.
+    #[serde(default)]
+    pub history_start: NaiveDate,
     /// First day after the target window.
     pub target_end: NaiveDate,
     /// Client-years.
@@ -175,6 +178,7 @@ impl ClientYearReport {
             report = report.with(header_check(header));
         }
         for window in &self.windows {
+            report = report.with(self.history_in_feed(window));
             let seen = self.last_day.is_some_and(|last| (window.target_end - last).num_days() <= 31);
             report = report.with(
                 CheckResult::judged("target_window_is_over", seen)
@@ -189,6 +193,25 @@ impl ClientYearReport {
 }
 
 impl ClientYearReport {
+    /// Whether the feed reaches back to the beginning of a history; the first month may be one without a transaction.
+    fn history_in_feed(&self, window: &WindowReport) -> CheckResult {
+        let WindowReport { cut_off, history_start, target_end, .. } = window;
+        let reaches = self.first_day.is_some_and(|first| (first - *history_start).num_days() <= 31);
+        let result = CheckResult::judged("history_window_is_in_the_feed", reaches)
+            .column(cut_off.to_string())
+            .severity(Severity::Warning)
+            .expected(format!("transactions from the first month after {history_start} on"))
+            .observed(self.first_day.map_or_else(|| "none".to_owned(), |day| format!("the first is of {day}")));
+        match self.first_day {
+            Some(first) if first >= *target_end => result
+                .message("neither features nor target of this cut-off have a transaction: the feed begins after it"),
+            Some(first) if first >= *cut_off => {
+                result.message("no feature of this cut-off has seen a transaction: the feed begins after it")
+            }
+            _ => result,
+        }
+    }
+
     /// Whether rows say since when they are known.
     fn known_since(&self, read: u64) -> CheckResult {
         let rows: u64 = self.tables.iter().map(|t| t.oddities.unknown_since).sum();

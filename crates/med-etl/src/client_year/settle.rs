@@ -2,7 +2,8 @@
 
 use super::ledger::Rule;
 use super::line::{Line, Moment};
-use super::rules::{DuplicateLines, OutsideEnrolment, Reversals, Rules};
+use super::repeats::{duplicates, headers};
+use super::rules::{OutsideEnrolment, Reversals, Rules};
 use super::spans::{Span, covers};
 
 /// What becomes of a line.
@@ -31,48 +32,11 @@ pub(super) fn settle(lines: &[Line], union: &[Span], rules: &Rules, at: Option<M
         let fates = &mut fates[start..start + claim.len()];
         start += claim.len();
         if claim.len() > 1 {
-            duplicates(claim, rules.duplicate_lines, fates);
-            headers(claim, fates);
+            duplicates(claim, rules, fates);
+            headers(claim, rules, fates);
         }
         reversals(claim, rules.reversals, fates);
         outside(claim, union, rules.outside_enrolment, fates);
-    }
-}
-
-/// Lines of one number, day and amount stand side by side, the one that was known first before the others.
-fn duplicates(claim: &[Line], rule: DuplicateLines, fates: &mut [Fate]) {
-    if rule == DuplicateLines::Keep {
-        return;
-    }
-    let same = |a: &Line, b: &Line| (a.line, a.date, a.cents, a.table) == (b.line, b.date, b.cents, b.table);
-    let mut first: Option<&Line> = None;
-    for (line, fate) in claim.iter().zip(fates) {
-        if line.line == 0 || *fate != Fate::Kept {
-            continue;
-        }
-        if first.is_some_and(|f| same(f, line)) {
-            *fate = Fate::Removed(Rule::DuplicateLine);
-        } else {
-            first = Some(line);
-        }
-    }
-}
-
-/// Of the lines that repeat one amount of a claim, the one of the earliest day stays.
-fn headers(claim: &[Line], fates: &mut [Fate]) {
-    // Nearly all claims have one amount, or two with its reversal.
-    let mut firsts: Vec<usize> = Vec::new();
-    for (i, line) in claim.iter().enumerate() {
-        if !line.header || fates[i] != Fate::Kept {
-            continue;
-        }
-        let Some(first) = firsts.iter_mut().find(|&&mut f| claim[f].cents == line.cents) else {
-            firsts.push(i);
-            continue;
-        };
-        let earlier = (line.date, line.known) < (claim[*first].date, claim[*first].known);
-        let repeated = if earlier { std::mem::replace(first, i) } else { i };
-        fates[repeated] = Fate::Removed(Rule::HeaderAmount);
     }
 }
 
@@ -117,7 +81,9 @@ fn outside(claim: &[Line], union: &[Span], rule: OutsideEnrolment, fates: &mut [
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::client_year::rules::DuplicateLines;
     use crate::client_year::window::Day;
+    use proptest::prelude::*;
 
     const ALWAYS: [Span; 1] = [Span { start: 0, end: 1_000 }];
 
@@ -192,5 +158,98 @@ mod tests {
         assert_eq!(kept(&mut lines, &of(OutsideEnrolment::Drop), None), [1]);
         assert_eq!(kept(&mut lines, &of(OutsideEnrolment::GraceDays(10)), None), [1, 2]);
         assert_eq!(kept(&mut lines, &of(OutsideEnrolment::Keep), None), [1, 2, 4]);
+    }
+
+    fn known(known: Day, line: Line) -> Line {
+        Line { known, ..line }
+    }
+
+    fn sum(lines: &[Line], rules: &Rules, cut: Option<Day>) -> i64 {
+        kept(&mut lines.to_vec(), rules, cut).iter().sum()
+    }
+
+    #[test]
+    fn what_is_billed_again_after_its_reversal_counts() {
+        let lines = [known(10, line(1, 1, 5, 100)), known(20, line(1, 1, 5, -100)), known(30, line(1, 1, 5, 100))];
+        let own_day = [lines[0], known(20, line(1, 1, 9, -100)), lines[2]];
+        let own_number = [lines[0], known(20, line(1, 7, 5, -100)), lines[2]];
+        let at_once = [lines[0], known(30, line(1, 1, 5, -100)), lines[2]];
+        let twice = [lines[0], known(11, lines[0]), lines[1], known(21, lines[1]), lines[2], known(31, lines[2])];
+        let headers = lines.map(|line| Line { header: true, ..line });
+        let of_two = [headers, headers.map(|line| Line { line: 2, date: 6, ..line })].concat();
+        for reversals in [Reversals::Net, Reversals::Pair] {
+            let rules = Rules { reversals, ..Rules::default() };
+            for (named, lines) in [
+                ("one line", &lines[..]),
+                ("a reversal of another day", &own_day),
+                ("a reversal of another number", &own_number),
+                ("each loaded twice", &twice),
+                ("a header", &headers),
+                ("a header on two lines", &of_two),
+            ] {
+                // Before, between and after the three moments.
+                let seen = [10, 11, 21, 31].map(|cut| sum(lines, &rules, Some(cut)));
+                assert_eq!(seen, [0, 100, 0, 100], "{named}, {reversals:?}");
+                assert_eq!(sum(lines, &rules, None), 100, "{named}, {reversals:?}");
+            }
+            assert_eq!(
+                [11, 30, 31].map(|cut| sum(&at_once, &rules, Some(cut))),
+                [100; 3],
+                "reversed and billed in one go"
+            );
+        }
+        // Where nothing says when, or all became known at once, equal lines are one.
+        assert_eq!(sum(&lines.map(|line| known(10, line)), &Rules::default(), None), 0);
+        // Negative lines that are errors reverse nothing.
+        let drop = Rules { reversals: Reversals::Drop, ..Rules::default() };
+        assert_eq!((sum(&lines, &drop, None), sum(&of_two, &drop, None)), (100, 100));
+    }
+
+    #[test]
+    fn a_reversal_frees_the_line_that_it_is_of() {
+        let (one, two) = (known(10, line(1, 1, 5, 100)), known(10, line(1, 2, 5, 100)));
+        // The second line is reversed twice over; the first one is loaded again and stands.
+        let lines = [one, two, known(20, line(1, 2, 5, -100)), known(21, line(1, 2, 5, -100)), known(30, one)];
+        assert_eq!(sum(&lines, &Rules::default(), None), 100);
+        // Both are reversed without a number, and billed again.
+        let of_claim = known(20, line(1, 0, 5, -100));
+        let again = [known(30, one), known(30, two)];
+        assert_eq!(sum(&[one, two, of_claim, of_claim, again[0], again[1]], &Rules::default(), None), 200);
+        // It is posted and reversed on one day.
+        let lines = [one, known(20, two), known(20, line(1, 2, 5, -100)), known(30, one)];
+        assert_eq!(sum(&lines, &Rules::default(), None), 100);
+    }
+
+    proptest! {
+        /// Bills and reversals of one amount in any order, some loaded again: seen from any day, each counts that differs from the one
+        /// before it, whatever else the claim has.
+        #[test]
+        fn amounts_stand_from_their_bill_to_their_reversal(
+            events in prop::collection::vec((any::<bool>(), any::<bool>(), 1..4_i32), 1..12),
+            others in prop::collection::vec((1..4_u32, 1..40_i32), 0..4),
+            header in any::<bool>(),
+            reversed_on in 5..9_i32,
+        ) {
+            let (mut lines, mut days, mut day) = (Vec::new(), Vec::new(), 10);
+            for (bill, twice, later) in events {
+                day += later;
+                let new = if bill { line(1, 1, 5, 100) } else { line(1, 1, reversed_on, -100) };
+                let new = Line { known: day, header, ..new };
+                lines.push(new);
+                if twice {
+                    lines.push(new);
+                }
+                days.push((day, new.cents));
+            }
+            let others: Vec<Line> = others.into_iter().map(|(number, known)| Line { known, ..line(1, number, 5, 7) }).collect();
+            for cut in 10..=day + 1 {
+                let mut seen: Vec<i64> = days.iter().filter(|(known, _)| *known < cut).map(|(_, cents)| *cents).collect();
+                seen.dedup();
+                let rules = Rules::default();
+                prop_assert_eq!(sum(&lines, &rules, Some(cut)), seen.iter().sum::<i64>());
+                let all = [&lines[..], &others].concat();
+                prop_assert_eq!(sum(&all, &rules, Some(cut)), seen.iter().sum::<i64>() + sum(&others, &rules, Some(cut)));
+            }
+        }
     }
 }

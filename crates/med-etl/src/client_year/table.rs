@@ -19,7 +19,7 @@ pub const TARGET_CENTS: &str = "target_cost_cents";
 /// Name of the years at risk in the target window.
 pub const EXPOSURE: &str = "exposure_years";
 /// Ending of the names of columns that hold cents.
-const CENTS: &str = "_cents";
+pub(super) const CENTS: &str = "_cents";
 
 const MICROS_A_DAY: i64 = 86_400_000_000;
 

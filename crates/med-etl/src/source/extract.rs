@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::EtlError;
 use crate::source::query::{DieselQuery, Made};
 use crate::source::sql::{Dialect, one_statement};
-use crate::source::{Incremental, Retry};
+use crate::source::{Incremental, Partitions, Retry};
 
 /// The rows to read.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -88,8 +88,9 @@ pub struct ExtractOptions {
     pub on_mismatch: MismatchPolicy,
     /// Whether to compute [`ExtractionReport::fingerprint`](crate::ExtractionReport::fingerprint). Default: yes.
     pub fingerprint: bool,
-    /// Connections that read at once, each a range of the key with as many rows as the others'. Default 1.
-    pub partitions: NonZeroUsize,
+    /// Connections that read at once, each a range of the key with as many rows as the others'. Default 1, at most
+    /// [`Partitions::MAX`].
+    pub partitions: Partitions,
     /// How failures that may pass are met.
     pub retry: Retry,
 }
@@ -101,7 +102,7 @@ impl Default for ExtractOptions {
             batch_rows: ROWS,
             on_mismatch: MismatchPolicy::Fail,
             fingerprint: true,
-            partitions: NonZeroUsize::MIN,
+            partitions: Partitions::ONE,
             retry: Retry::default(),
         }
     }

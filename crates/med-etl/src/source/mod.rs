@@ -13,6 +13,7 @@ mod incremental;
 #[cfg(feature = "mysql")]
 mod mysql;
 mod partition;
+mod partitions;
 #[cfg(feature = "postgres")]
 mod postgres;
 mod query;
@@ -30,6 +31,7 @@ mod url;
 pub use connection::{Connection, Extracted};
 pub use extract::{Extract, ExtractOptions, MismatchPolicy, Selection};
 pub use incremental::{CursorValue, Incremental, NullCursor, Watermark};
+pub use partitions::Partitions;
 pub use query::DieselQuery;
 pub use retry::Retry;
 pub use url::Source;

@@ -4,7 +4,8 @@ use std::num::NonZeroUsize;
 use std::ops::ControlFlow;
 
 use med_etl::{
-    CursorValue, EtlError, Extract, ExtractOptions, Incremental, MismatchPolicy, NullCursor, Source, Watermark,
+    CursorValue, EtlError, Extract, ExtractOptions, Incremental, MismatchPolicy, NullCursor, Partitions, Source,
+    Watermark,
 };
 use med_schema::{Column, Kind as Meaning, Schema, ValueType};
 use polars::prelude::{AnyValue, DataFrame, DataType, TimeUnit};
@@ -413,7 +414,7 @@ fn partitions_read_the_same_rows_in_a_stable_order() {
         db.execute("UPDATE t SET id = id * 1000000 WHERE id > 900");
         let whole = db.collect(&Extract::table("t")).unwrap();
         let parted = |count: usize| {
-            let options = ExtractOptions { partitions: NonZeroUsize::new(count).unwrap(), ..options(30) };
+            let options = ExtractOptions { partitions: Partitions::new(count).unwrap(), ..options(30) };
             db.collect(&Extract::table("t").options(options))
         };
         if db.kind == Kind::Mysql {
@@ -430,7 +431,7 @@ fn partitions_read_the_same_rows_in_a_stable_order() {
         let firsts: Vec<_> = integers(ranges.table.frame(), "v").into_iter().step_by(30).take(4).collect();
         assert_eq!(firsts, [Some(10), Some(2510), Some(5010), Some(7510)], "ranges of equal numbers of rows");
         db.table("empty", &[("a", Sql::Int)], &[]);
-        let options = ExtractOptions { partitions: NonZeroUsize::new(4).unwrap(), ..ExtractOptions::default() };
+        let options = ExtractOptions { partitions: Partitions::new(4).unwrap(), ..ExtractOptions::default() };
         assert_eq!(db.collect(&Extract::table("empty").options(options)).unwrap().report.rows, 0);
     });
 }

@@ -6,7 +6,8 @@ use std::ops::ControlFlow;
 use diesel::prelude::*;
 use diesel::sqlite::Sqlite;
 use med_etl::{
-    CursorValue, DieselQuery, EtlError, Extract, ExtractOptions, Extracted, Incremental, MismatchPolicy, Selection,
+    CursorValue, DieselQuery, EtlError, Extract, ExtractOptions, Extracted, Incremental, MismatchPolicy, Partitions,
+    Selection,
 };
 use med_schema::{Column, Kind as Meaning, Schema, ValueType};
 use polars::prelude::{AnyValue, DataType};
@@ -194,7 +195,7 @@ fn increments_and_partitions_bind_the_parameters_too() {
         if db.kind == Kind::Mysql {
             return;
         }
-        let set = ExtractOptions { partitions: NonZeroUsize::new(3).unwrap(), ..options(30) };
+        let set = ExtractOptions { partitions: Partitions::new(3).unwrap(), ..options(30) };
         let parted = db.collect(&Extract::from(query.clone()).key(["id"]).options(set)).unwrap();
         let whole = db.collect(&Extract::from(query)).unwrap();
         assert_eq!((parted.report.rows, parted.report.fingerprint), (401, whole.report.fingerprint), "{:?}", db.kind);

@@ -4,7 +4,8 @@ use std::num::NonZeroUsize;
 use std::ops::ControlFlow;
 
 use med_etl::{
-    CursorValue, EtlError, Extract, ExtractOptions, Extracted, Incremental, MismatchPolicy, Source, Watermark,
+    CursorValue, EtlError, Extract, ExtractOptions, Extracted, Incremental, MismatchPolicy, Partitions, Source,
+    Watermark,
 };
 use med_schema::{Column, Kind as Meaning, Schema, ValueType};
 use polars::prelude::{DataFrame, DataType};
@@ -82,6 +83,33 @@ fn mysql_pages_lose_no_row_whatever_orders_the_key() {
                 assert_eq!(read(incremental.since(kept).unwrap()).rows, 0, "{declared} by {cursor}");
             }
         }
+    });
+}
+
+#[test]
+fn a_server_without_connections_for_partitions_is_told_and_not_asked_again() {
+    on(Kind::Postgres, |db| {
+        db.execute("CREATE TABLE t (id BIGINT PRIMARY KEY); INSERT INTO t SELECT generate_series(1, 100)");
+        let schema = db.url.rsplit_once("search_path%3D").unwrap().1;
+        let role = format!("{schema}_reader");
+        db.execute(&format!(
+            "CREATE ROLE {role} LOGIN PASSWORD 'reads' CONNECTION LIMIT 4; GRANT USAGE ON SCHEMA {schema} TO {role};
+             GRANT SELECT ON t TO {role}"
+        ));
+        let (scheme, rest) = db.url.split_once("://").unwrap();
+        let host = rest.split_once('@').map_or(rest, |(_, host)| host);
+        let source = Source::parse(&format!("{scheme}://{role}:reads@{host}")).unwrap();
+        let read = |count| {
+            let options = ExtractOptions { partitions: Partitions::new(count).unwrap(), ..options(30) };
+            source.clone().connect().unwrap().collect(&Extract::table("t").options(options))
+        };
+        let few = read(3).map(|extracted| extracted.report.rows);
+        let many = read(8).unwrap_err();
+        db.execute(&format!("DROP OWNED BY {role}; DROP ROLE {role}"));
+        assert_eq!(few.unwrap(), 100);
+        assert!(!many.is_transient(), "{many}");
+        let told = many.to_string();
+        assert!(told.contains("3 of 8 partitions") && told.contains("fewer"), "{told}");
     });
 }
 

@@ -23,6 +23,7 @@ mod engine;
 mod evolve;
 mod gone;
 mod history;
+mod live_file;
 mod log_store;
 mod maintain;
 mod read;
@@ -40,8 +41,10 @@ pub(crate) use engine::DeltaEngine;
 pub(crate) use evolve::refused as evolution_refused;
 pub use history::TableVersion;
 pub(crate) use history::foreign;
+pub use live_file::LiveFile;
 pub use maintain::{Compaction, Vacuum, Vacuumed};
 pub use table::DeltaTable;
+pub(crate) use watermark::value_in as watermark_in;
 
 /// What became of a write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -14,7 +14,7 @@ use super::change::{Change, Plan, Removed, Stored};
 use super::engine::DeltaEngine;
 use super::maintain::{self, Compaction, Vacuum, Vacuumed};
 use super::read::{self, Request};
-use super::{Batch, Commit, TableVersion, commit, data_file, evolve, gone, history, watermark};
+use super::{Batch, Commit, LiveFile, TableVersion, commit, data_file, evolve, gone, history, live_file, watermark};
 use crate::filter::{Filter, rows_where};
 use crate::{Result, StoreError};
 
@@ -294,13 +294,23 @@ impl DeltaTable {
     }
 
     /// The live files of the latest version, as paths in the lake: what a reader that does not know Delta must read, and
-    /// nothing else in the folder.
+    /// nothing else in the folder. Of a table that other programs write, they may hold rows that are deleted:
+    /// [`DeltaTable::live_files`] says so.
     ///
     /// # Errors
     /// When the store fails.
     pub async fn files(&self) -> Result<Vec<String>> {
         let path = self.path.clone();
         self.engine.run(move |engine| read::file_paths(engine, &path, &engine.snapshot(&path, None)?, None)).await
+    }
+
+    /// As [`DeltaTable::files`], with the rows that each holds, and how many of them are deleted.
+    ///
+    /// # Errors
+    /// When the store fails, or a number of deleted rows is none.
+    pub async fn live_files(&self) -> Result<Vec<LiveFile>> {
+        let path = self.path.clone();
+        self.engine.run(move |engine| live_file::live_files(engine, &path, &engine.snapshot(&path, None)?)).await
     }
 
     /// As [`DeltaTable::files`], those that may hold rows of the filter.

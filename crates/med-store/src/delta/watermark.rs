@@ -57,6 +57,11 @@ pub(super) fn read(engine: &DeltaEngine, table: &Path, snapshot: &SnapshotRef, d
     Ok(Some(document.value))
 }
 
+/// What the document of a watermark holds, without what it is wrapped in.
+pub(crate) fn value_in(path: &Path, bytes: &[u8]) -> Result<Value> {
+    sealed::unseal(path, bytes).map(|document: Document| document.value)
+}
+
 /// Whether the table has all watermarks of the batch already.
 pub(super) fn are_there(engine: &DeltaEngine, table: &Path, snapshot: &SnapshotRef, batch: &Batch) -> Result<bool> {
     for (domain, value) in &batch.watermarks {

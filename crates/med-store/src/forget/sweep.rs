@@ -6,7 +6,7 @@ use object_store::path::Path;
 
 use super::client::Client;
 use super::{Place, PlaceKind};
-use crate::delta::DeltaEngine;
+use crate::delta::{DeltaEngine, watermark_in};
 use crate::{Result, arrow, layout, object, parquet};
 
 const FORMER: &str = "until a vacuum of the group";
@@ -28,6 +28,7 @@ pub(super) async fn sweep(engine: &DeltaEngine, group: &str, client: &Client) ->
         let named = client.is_in(path.as_bytes());
         let Some(bytes) = object::get(store, &meta.location).await? else { continue };
         let found = match kind {
+            PlaceKind::Watermark => holds_watermark(&meta.location, &bytes, client).then_some(None),
             _ if !path.ends_with(".parquet") => client.is_in(&bytes).then_some(None),
             PlaceKind::FormerVersion | PlaceKind::OtherTable => rows(engine, &meta.location, bytes, client)?.map(Some),
             _ => texts(engine, &meta.location, bytes, client)?.then_some(None),
@@ -57,6 +58,11 @@ fn kind(path: &str, own: &str) -> Option<(PlaceKind, &'static str)> {
     } else {
         (PlaceKind::Other, OTHER)
     })
+}
+
+/// Of a document that is damaged only the text is looked through: whoever reads on from it learns that it is.
+fn holds_watermark(path: &Path, bytes: &[u8], client: &Client) -> bool {
+    client.is_in(bytes) || watermark_in(path, bytes).is_ok_and(|value| client.is_in_watermark(&value))
 }
 
 /// Rows of the client in a data file, if there are any; of a file without its key columns, by the text.

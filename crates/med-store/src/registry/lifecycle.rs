@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use med_schema::{Report, Version};
+use med_schema::{Report, RunId, Version};
 use serde::{Deserialize, Serialize};
 
 use crate::{Cause, Stage};
@@ -39,6 +39,9 @@ pub struct LogEntry {
     /// The report that allowed it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub evidence: Option<Report>,
+    /// The run that asked for a rollback.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run: Option<RunId>,
 }
 
 /// The state after some entries.
@@ -55,7 +58,7 @@ impl Lifecycle {
     /// Takes in the next entry, unless it does not follow from those before it.
     pub(super) fn push(&mut self, entry: LogEntry) -> Result<(), Cause> {
         let expected = self.entry(entry.kind, entry.version, entry.to, None);
-        let found = LogEntry { evidence: None, ..entry.clone() };
+        let found = LogEntry { evidence: None, run: None, ..entry.clone() };
         if found != expected {
             return Err(format!("does not follow from the log: expected {expected:?}, found {found:?}").into());
         }
@@ -93,6 +96,7 @@ impl Lifecycle {
             to,
             archived: self.production.filter(|&p| to == Stage::Production && p != version),
             evidence: report.cloned(),
+            run: None,
         }
     }
 
@@ -110,6 +114,10 @@ impl Lifecycle {
 
     pub(super) fn is_empty(&self) -> bool {
         self.log.is_empty()
+    }
+
+    pub(super) fn log(&self) -> &[LogEntry] {
+        &self.log
     }
 
     pub(super) fn into_log(self) -> Vec<LogEntry> {

@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use med_schema::{Admitted, Checked, GatePolicy, Report, Version};
+use med_schema::{Admitted, Checked, GatePolicy, Report, RunId, Version};
 use object_store::ObjectStore;
 
 pub use alias::AliasEntry;
@@ -135,19 +135,31 @@ impl ModelRegistry {
         self.shift(name, version, Stage::Archived, None).await
     }
 
-    /// Puts the former production version back into production and archives the present one. Again: the one before it.
-    /// No gate: it passed one when it was promoted. Its bytes are verified again.
+    /// Puts the former production version back into production and archives the present one. Again, by another run: the one before it.
+    /// No gate: it passed one when it was promoted. Its bytes are verified again. A run that has rolled back changes nothing a second time.
     ///
     /// # Errors
-    /// When there is no former one, its bytes are gone or damaged, or the store fails.
-    pub async fn rollback(&self, name: &str) -> Result<LogEntry> {
+    /// When somebody else changed the production version meanwhile: what was to be rolled back is not there any more. When there is no
+    /// former one, its bytes are gone or damaged, or the store fails.
+    pub async fn rollback(&self, name: &str, run: &RunId) -> Result<LogEntry> {
+        let mut seen = None;
         for _ in 0..ATTEMPTS {
             let life = self.lifecycle(name).await?;
+            if let Some(done) = life.log().iter().find(|entry| entry.run.as_ref() == Some(run)) {
+                return Ok(done.clone());
+            }
+            let found = life.production();
+            let expected = *seen.get_or_insert(found);
+            if found != expected {
+                return Err(StoreError::ProductionMoved { model: name.to_owned(), expected, found });
+            }
             let Some(version) = life.former_production() else {
                 return Err(StoreError::NothingToRollBackTo { model: name.to_owned() });
             };
             self.load(&self.version(name, version).await?).await?;
             let entry = life.entry(Move::Rollback, version, Stage::Production, None);
+            // With the run another request of the same state is another entry, so that only one of them is made.
+            let entry = LogEntry { run: Some(run.clone()), ..entry };
             if self.append(name, &entry).await? {
                 return Ok(entry);
             }

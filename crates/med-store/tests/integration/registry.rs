@@ -2,7 +2,7 @@ use med_schema::{
     Admitted, CheckResult, Checked, FeatureColumn, FeatureMatrix, GatePolicy, Lineage, Report, Severity, Version,
 };
 use med_store::blocking::ModelRegistry;
-use med_store::{ModelArtifact, ModelVersion, Stage, StoreError, Transition};
+use med_store::{ModelArtifact, ModelVersion, Move, Stage, StoreError, Transition};
 
 use crate::support::{admit, content, flip, lakes, run};
 
@@ -104,10 +104,11 @@ fn rollback_goes_to_the_former_production_version() {
             register(&registry, by);
             registry.transition(&admitted(&registry, number as u64 + 1), Stage::Production).unwrap();
         }
-        assert_eq!(registry.rollback("linear").unwrap().version, Version(2));
-        assert_eq!(registry.rollback("linear").unwrap().version, Version(1));
+        assert_eq!(registry.rollback("linear", &run("one")).unwrap().version, Version(2));
+        assert_eq!(registry.rollback("linear", &run("two")).unwrap().version, Version(1));
+        assert_eq!(registry.rollback("linear", &run("one")).unwrap().version, Version(2), "it was done before");
         assert_eq!(stages(&registry), [Stage::Production, Stage::Archived, Stage::Archived]);
-        assert!(matches!(registry.rollback("linear"), Err(StoreError::NothingToRollBackTo { .. })));
+        assert!(matches!(registry.rollback("linear", &run("three")), Err(StoreError::NothingToRollBackTo { .. })));
         assert_eq!(registry.show("linear").unwrap().log.len(), 5);
     }
 }
@@ -149,6 +150,46 @@ fn a_forged_version_is_not_promoted() {
     }
 }
 
+/// Each of those that see one state asks for the same step: it is made once, and whoever comes too late is told.
+#[test]
+fn rollbacks_at_once_are_one_step_and_refusals() {
+    for lake in lakes() {
+        let registry = lake.lake.registry();
+        for version in 1..=9 {
+            register(&registry, &format!("m{version}"));
+            registry.transition(&admitted(&registry, version), Stage::Production).unwrap();
+        }
+        let (mut made, mut refused) = (0, 0);
+        for round in 0..3 {
+            let start = std::sync::Barrier::new(4);
+            let came: Vec<Result<_, StoreError>> = std::thread::scope(|scope| {
+                let ask = |caller| {
+                    let (registry, start) = (lake.lake.registry(), &start);
+                    scope.spawn(move || {
+                        start.wait();
+                        registry.rollback("linear", &run(&format!("back-{round}-{caller}")))
+                    })
+                };
+                let asked: Vec<_> = (0..4).map(ask).collect();
+                asked.into_iter().map(|thread| thread.join().unwrap()).collect()
+            });
+            for result in came {
+                match result {
+                    Ok(_) => made += 1,
+                    Err(StoreError::ProductionMoved { expected, found, .. }) if expected > found => refused += 1,
+                    // Those who came one after the other went back to the beginning.
+                    Err(StoreError::NothingToRollBackTo { .. }) => refused += 1,
+                    Err(error) => panic!("{error}"),
+                }
+            }
+        }
+        let shown = registry.show("linear").unwrap();
+        let steps: Vec<u64> = shown.log.iter().filter(|e| e.kind == Move::Rollback).map(|e| e.version.0).collect();
+        assert_eq!((steps.len(), made + refused), (made, 12), "who was told of a step has made it");
+        assert!(steps.iter().rev().zip(9 - steps.len() as u64..).all(|(step, version)| *step == version), "{steps:?}");
+    }
+}
+
 #[test]
 fn a_damaged_model_does_not_get_into_production() {
     for lake in lakes() {
@@ -167,7 +208,7 @@ fn a_damaged_model_does_not_get_into_production() {
         let c = register(&registry, "c");
         registry.transition(&admitted(&registry, c.version.0), Stage::Production).unwrap();
         flip(&lake.store, &format!("registry/linear/artifacts/{}", a.fingerprint));
-        damaged(registry.rollback("linear").unwrap_err(), &a);
+        damaged(registry.rollback("linear", &run("back")).unwrap_err(), &a);
         assert_eq!(registry.production("linear").unwrap().unwrap().version, c.version);
     }
 }

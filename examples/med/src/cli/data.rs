@@ -1,9 +1,9 @@
 //! Arguments of what reads and judges tables.
 
-use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
+use med_etl::Partitions;
 use med_quality::DetailedFormat;
 
 use super::{LearnerName, ReadArgs};
@@ -191,9 +191,9 @@ pub(crate) struct ExtractArgs {
     /// The Parquet file for rows that are set aside; without it they go to the lake's quarantine.
     #[arg(long)]
     pub(crate) quarantine: Option<PathBuf>,
-    /// Connections that read at once, each a range of the key.
+    /// Connections that read at once, each a range of the key; at most 32.
     #[arg(long, default_value = "1")]
-    pub(crate) partitions: NonZeroUsize,
+    pub(crate) partitions: Partitions,
     /// Folder of a lake to bring the rows into instead, together with how far they were read: the next time only what is new is read.
     #[arg(long, requires_all = ["group", "incremental", "key"])]
     pub(crate) lake: Option<String>,
@@ -216,6 +216,10 @@ pub(crate) struct ExtractArgs {
     /// The column that says when a row became true; without it, the incremental one. With the key it names a row of the group.
     #[arg(long, requires = "lake", value_name = "COLUMN")]
     pub(crate) event_time: Option<String>,
+    /// Suite of expectations that the group keeps from here on: rows are brought into it, now and later, when they meet it. Without it a
+    /// group that has a suite keeps its own.
+    #[arg(long, requires = "lake", value_name = "FILE")]
+    pub(crate) suite: Option<PathBuf>,
     /// Configuration whose section `[encryption]` says which columns are encrypted in the lake, and where the keys are.
     #[arg(long, requires = "lake")]
     pub(crate) config: Option<PathBuf>,

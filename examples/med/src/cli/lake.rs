@@ -39,7 +39,8 @@ pub(crate) enum LakeCommand {
         #[arg(long)]
         out: PathBuf,
     },
-    /// Lists the live files of a feature group: what a reader without Delta must read, and nothing else.
+    /// Lists the live files of a feature group: what a reader without Delta must read, and nothing else. Where another program deleted
+    /// rows of a file without writing it anew, it says how many.
     Files {
         /// The feature group.
         group: String,

@@ -40,8 +40,22 @@ pub(crate) fn run(args: &LakeArgs) -> anyhow::Result<Outcome> {
             output::json(&json!({ "rows": table.n_rows(), "bytes": bytes }))?;
         }
         LakeCommand::Files { group } => {
-            let files = lake.open_feature_group(group, None)?.table().files()?;
-            output::json(&json!({ "feature_group": group, "files": files }))?;
+            let live = lake.open_feature_group(group, None)?.table().live_files()?;
+            let files: Vec<&str> = live.iter().map(|file| file.path.as_str()).collect();
+            let mut listing = json!({ "feature_group": group, "files": files });
+            let deleted: BTreeMap<&str, u64> =
+                live.iter().filter_map(|file| Some((file.path.as_str(), file.deleted_rows?))).collect();
+            if !deleted.is_empty() {
+                output::note(&format!(
+                    "{} of {} files hold rows that are deleted by a deletion vector, {} in all (deleted_rows): a reader without Delta \
+                     would show them; `med lake read` leaves them out",
+                    deleted.len(),
+                    live.len(),
+                    deleted.values().sum::<u64>()
+                ));
+                listing["deleted_rows"] = json!(deleted);
+            }
+            output::json(&listing)?;
         }
         LakeCommand::Compact { group, target_mib } => {
             let table = lake.open_feature_group(group, None)?.table();

@@ -1,6 +1,7 @@
 //! `med model`
 
 use anyhow::bail;
+use chrono::Utc;
 use med_schema::{GatePolicy, Version};
 use med_store::blocking::ModelRegistry;
 use med_store::{Stage, StoreError, Transition};
@@ -42,7 +43,9 @@ pub(crate) fn run(args: &ModelArgs) -> anyhow::Result<Outcome> {
             output::json(&listing(&registry, name)?)?;
         }
         ModelCommand::Rollback { name } => {
-            registry.rollback(name)?;
+            // Each call is a step of its own, and none is that of another one that saw the same.
+            let (now, process) = (Utc::now().to_rfc3339(), std::process::id().to_string());
+            registry.rollback(name, &named("rollback", [name, &now, &process]))?;
             output::json(&listing(&registry, name)?)?;
         }
         ModelCommand::History { name } => output::json(&history(&registry, name)?)?,

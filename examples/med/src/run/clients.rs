@@ -16,6 +16,7 @@ use super::database;
 use super::record::Record;
 use super::restart::VersionGone;
 use crate::config::{Config, ModelSuite};
+use crate::gated;
 use crate::progress::Steps;
 
 /// The name and key of every client.
@@ -224,19 +225,7 @@ fn group_gated_by(suite: &Suite, batch: &Table, config: &Config, record: &Record
         },
         schema: batch.schema().clone(),
     })?;
-    if group.definition().suite.as_ref() == Some(&suite) {
-        return Ok(group);
-    }
-    let now = format!("{} {}", group.definition().id(), group.table().version()?);
-    let attaching = RunId::derived_from([Fingerprint::of("suite"), suite.fingerprint(), Fingerprint::of(now)]);
-    match group.attach_suite(attaching, suite.clone()) {
-        Err(error @ StoreError::Definition { .. }) => {
-            // Another run may have been faster, and wanted the same.
-            let group = record.lake.open_feature_group(&config.feature_group, Some(1))?;
-            if group.definition().suite.as_ref() == Some(&suite) { Ok(group) } else { Err(error.into()) }
-        }
-        attached => Ok(attached?),
-    }
+    gated::by(&suite, group, &record.lake)
 }
 
 /// The version that holds the rows of a run which was in the table before, and all its rows. The database may have gone from these rows

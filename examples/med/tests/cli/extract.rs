@@ -10,12 +10,12 @@ use super::{Done, med};
 
 const URL: &str = "sqlite://claims.sqlite";
 
-fn change(folder: &Path, sql: &str) {
+pub(crate) fn change(folder: &Path, sql: &str) {
     let path = folder.join("claims.sqlite");
     SqliteConnection::establish(path.to_str().unwrap()).unwrap().batch_execute(sql).unwrap();
 }
 
-fn claims(folder: &Path) {
+pub(crate) fn claims(folder: &Path) {
     change(
         folder,
         "CREATE TABLE claims (id INTEGER PRIMARY KEY, paid DECIMAL, kind TEXT, updated_at TEXT);
@@ -25,7 +25,7 @@ fn claims(folder: &Path) {
 }
 
 /// What is new of the claims, into a feature group with this key.
-fn extract(folder: &Path, lake: &str, key: &str, more: &[&str]) -> Done {
+pub(crate) fn extract(folder: &Path, lake: &str, key: &str, more: &[&str]) -> Done {
     let into = ["--lake", lake, "--group", "claims", "--key", key, "--incremental", "updated_at"];
     med(folder, &[&["extract", "--database-url", URL, "--table", "claims"][..], &into, more].concat())
 }
@@ -234,6 +234,8 @@ fn what_does_not_fit_is_counted_and_set_aside() {
     ];
     assert_eq!(med(folder, &parts).passed()["rows"], 3);
     assert!(med(folder, &[&base[..], &["--on-mismatch", "quarantine"]].concat()).refused().contains("--quarantine"));
+    let many = med(folder, &[&base[..], &["--partitions", "120"]].concat()).refused();
+    assert!(many.contains("from 1 to 32 partitions, found 120"), "{many}");
 }
 
 #[test]

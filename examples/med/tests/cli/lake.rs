@@ -103,6 +103,54 @@ fn append_as_another_program(lake: &Path, group: &str, rows: &Table) {
     std::fs::write(log.join(format!("{versions:020}.json")), entry.map(|line| line.to_string()).join("\n")).unwrap();
 }
 
+/// Marks rows 3, 4, 7, 11, 18 and 29 of a group's one file as deleted, as another program would: by a deletion vector in the log (the
+/// example of Delta's protocol).
+fn delete_as_another_program(lake: &Path, group: &str) {
+    let log = lake.join("feature_groups").join(group).join("_delta_log");
+    let mut actions = Vec::new();
+    for version in 0..2 {
+        let text = std::fs::read_to_string(log.join(format!("{version:020}.json"))).unwrap();
+        actions.extend(text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()));
+    }
+    let one = |name: &str| actions.iter().find_map(|action| action.get(name)).unwrap().clone();
+    let (mut table, mut file) = (one("metaData"), one("add"));
+    table["configuration"]["delta.enableDeletionVectors"] = json!("true");
+    let removed = json!({"path": file["path"], "deletionTimestamp": 2, "dataChange": true});
+    file["deletionVector"] = json!({"storageType": "i", "sizeInBytes": 44, "cardinality": 6,
+        "pathOrInlineDv": "^Bg9^0rr910000000000iXQKl0rr91000f55c8Xg0@@D72lkbi5=-{L"});
+    let features = ["deletionVectors"];
+    let entry = [
+        json!({"protocol": {"minReaderVersion": 3, "minWriterVersion": 7, "readerFeatures": features, "writerFeatures": features}}),
+        json!({"metaData": table}),
+        json!({"remove": removed}),
+        json!({"add": file}),
+        json!({"commitInfo": {"operation": "DELETE", "engineInfo": "another program"}}),
+    ];
+    std::fs::write(log.join(format!("{:020}.json", 2)), entry.map(|line| line.to_string()).join("\n")).unwrap();
+}
+
+#[test]
+fn files_say_how_many_of_their_rows_are_deleted() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let sql = "CREATE TABLE claims (id INTEGER PRIMARY KEY, updated_at TEXT);
+        WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < 39)
+        INSERT INTO claims SELECT i, '2024-01-01 08:00:00' FROM n";
+    super::extract::change(folder, sql);
+    super::extract::extract(folder, "lake", "id", &[]).passed();
+    let before = med(folder, &["lake", "files", "claims"]);
+    assert_eq!(before.stderr, "");
+    let before = before.passed();
+    assert!(before.get("deleted_rows").is_none(), "{before}");
+    delete_as_another_program(&folder.join("lake"), "claims_v1");
+    assert_eq!(med(folder, &["lake", "read", "claims", "--out", "left.csv"]).passed()["rows"], 34);
+    let after = med(folder, &["lake", "files", "claims"]);
+    assert!(after.stderr.contains("1 of 1 files") && after.stderr.contains("6 in all"), "{}", after.stderr);
+    let after = after.passed();
+    assert_eq!(after["files"], before["files"]);
+    assert_eq!(after["deleted_rows"], json!({before["files"][0].as_str().unwrap(): 6}));
+}
+
 #[test]
 fn rows_of_another_program_stay_and_repeated_keys_are_named() {
     let folder = tempfile::tempdir().unwrap();

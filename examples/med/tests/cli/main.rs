@@ -6,6 +6,7 @@ mod drift;
 mod encrypted;
 mod explain;
 mod extract;
+mod extract_group;
 mod files;
 mod killed;
 mod lake;

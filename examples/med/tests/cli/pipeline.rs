@@ -316,6 +316,12 @@ fn models_that_do_not_reach_the_mark_are_not_registered() {
     assert_eq!(med(folder.path(), &["model", "ls"]).passed()["models"].as_array().unwrap().len(), 0);
     std::fs::write(folder.path().join("bad.toml"), "sede = 1\n").unwrap();
     assert!(med(folder.path(), &["run", "--config", "bad.toml"]).refused().contains("sede"));
+    // A value is not shown: it may hold a password.
+    let key = "seed = 1\ndatabse_url = \"postgres://reader:hunter2@127.0.0.1:1/claims\"\n";
+    std::fs::write(folder.path().join("bad.toml"), key).unwrap();
+    let refused = med(folder.path(), &["run", "--config", "bad.toml"]).refused();
+    assert!(refused.contains("bad.toml") && refused.contains("line 2") && refused.contains("databse_url"), "{refused}");
+    assert!(!refused.contains("hunter2"), "{refused}");
 }
 
 #[test]

@@ -50,7 +50,7 @@ pub(crate) struct PostgresDatabase {
 
 impl PostgresDatabase {
     pub(crate) fn open(url: &ServerUrl, retry: Retry) -> Result<Self, EtlError> {
-        let connection = connect(url, retry)?;
+        let connection = connect(url, retry, |refused| refused)?;
         Ok(Self { url: url.clone(), retry, connection, snapshot: None, for_one_copy: false, query: None })
     }
 
@@ -59,8 +59,8 @@ impl PostgresDatabase {
     }
 
     /// A connection that sees what the open transaction sees.
-    fn joined(&self) -> Result<PgConnection, EtlError> {
-        let mut connection = connect(&self.url, self.retry)?;
+    fn joined(&self, told: impl Fn(EtlError) -> EtlError) -> Result<PgConnection, EtlError> {
+        let mut connection = connect(&self.url, self.retry, told)?;
         let snapshot = self.snapshot.as_deref().unwrap_or_default().replace('\'', "''");
         connection
             .batch_execute(&format!("{BEGIN}; SET TRANSACTION SNAPSHOT '{snapshot}'; {SETTINGS}"))
@@ -119,8 +119,9 @@ fn base_type(oid: &str, modifier: &str) -> String {
     )
 }
 
-fn connect(url: &ServerUrl, retry: Retry) -> Result<PgConnection, EtlError> {
-    retry.run(|| PgConnection::establish(url.expose()).map_err(|error| url.refused(&error)))
+/// A refusal is `told` as what it is here, before it is decided whether to try again.
+fn connect(url: &ServerUrl, retry: Retry, told: impl Fn(EtlError) -> EtlError) -> Result<PgConnection, EtlError> {
+    retry.run(|| PgConnection::establish(url.expose()).map_err(|error| told(url.refused(&error))))
 }
 
 /// Tables and views with their schema, those on the search path first.
@@ -207,9 +208,10 @@ impl Database for PostgresDatabase {
     }
 
     fn beside(&mut self, _: &Source, count: usize) -> Result<Vec<Self>, EtlError> {
-        let one = |_| {
+        let one = |opened| {
             let (url, retry, snapshot) = (self.url.clone(), self.retry, self.snapshot.clone());
-            Ok(Self { connection: self.joined()?, url, retry, snapshot, for_one_copy: true, query: None })
+            let connection = self.joined(|refused| refused.for_partitions(opened, count))?;
+            Ok(Self { connection, url, retry, snapshot, for_one_copy: true, query: None })
         };
         (0..count).map(one).collect()
     }
@@ -221,7 +223,7 @@ impl Database for PostgresDatabase {
         let connection = if self.for_one_copy {
             &mut self.connection
         } else {
-            joined = self.joined()?;
+            joined = self.joined(|refused| refused)?;
             &mut joined
         };
         if self.query.is_some() {

@@ -240,6 +240,80 @@ fn configurations_that_contradict_themselves_are_refused() {
 }
 
 #[test]
+fn a_name_that_a_feature_has_is_no_name_of_an_attribute() {
+    let wrong = |attributes: &str, change: &dyn Fn(&mut ClaimsConfig)| {
+        let mut config = config("");
+        let clients = format!("table = 'people'\nclient = 'id'\nbirth_date = 'born'\nattributes = [{attributes}]");
+        config.clients = Some(toml::from_str(&clients).unwrap());
+        change(&mut config);
+        RollUp::new(&config).map(|_| ()).map_err(|e| e.to_string())
+    };
+    for (attributes, named) in [
+        ("'history_cost'", "\"history_cost_cents\" in units of the currency"),
+        ("'history_cost_cents'", "\"history_cost_cents\" that every"),
+        ("'cost_per_member_month'", "\"cost_per_member_month_cents\" in units"),
+        ("'exposure_years'", "\"exposure_years\""),
+        ("'client_id'", "\"client_id\""),
+        ("'target_cost'", "\"target_cost_cents\""),
+        ("'age'", "\"age\""),
+        ("'plan', { column = 'scheme', name = 'plan' }", "the attribute of column \"plan\""),
+    ] {
+        let error = wrong(attributes, &|_| ()).unwrap_err();
+        assert!(error.contains(named) && error.contains("name = \"client_"), "{attributes}: {error}");
+    }
+    assert_eq!(wrong("{ column = 'history_cost', name = 'client_history_cost' }, 'plan'", &|_| ()), Ok(()));
+    let service = wrong("", &|c| c.transactions[0].service = "last_3m".to_owned()).unwrap_err();
+    assert!(service.contains("\"cost_last_3m_cents\" and \"cost_last_3m_cents\""), "{service}");
+}
+
+#[test]
+fn a_cut_off_that_the_feed_does_not_reach_back_to_is_told() {
+    let mut config = config("");
+    config.windows.cut_offs = ["2019-01-01", "2020-01-01"].map(|day| day.parse().unwrap()).to_vec();
+    let told = |first: &str| {
+        let lines = format!("id,day,paid,claim\ncid,{first},1,1\nann,2020-12-30,1,2\n");
+        let report = years(&config, &lines).report.checks("client_years");
+        let odd = report.failures().filter(|r| r.check == "history_window_is_in_the_feed");
+        odd.map(|r| (r.severity, r.to_string())).collect::<Vec<_>>()
+    };
+    assert_eq!(told("2018-01-20"), [], "there may be no transaction for a month");
+    let part = told("2018-06-01");
+    assert_eq!(part.len(), 1);
+    assert!(part[0].1.contains("\"2019-01-01\"") && part[0].1.contains("after 2018-01-01"), "{part:?}");
+    let empty = told("2019-01-20");
+    assert!(empty[0].1.contains("no feature of this cut-off has seen a transaction"), "{empty:?}");
+    let nothing = told("2020-03-01");
+    assert!(nothing[0].1.contains("neither features nor target"), "{nothing:?}");
+    assert_eq!((nothing.len(), nothing[0].0), (2, med_schema::Severity::Warning));
+}
+
+#[test]
+fn a_line_that_is_billed_again_counts_once() {
+    let mut config = config("");
+    config.windows.cut_offs =
+        ["2019-02-15", "2019-04-15", "2019-06-15", "2020-01-01"].map(|day| day.parse().unwrap()).to_vec();
+    (config.windows.history_months, config.windows.target_months) = (6, 6);
+    config.transactions[0].line = Some("line".to_owned());
+    let lines = |known: [&str; 3]| {
+        let rows = ["10.00", "-10.00", "10.00"].iter().zip(known);
+        let rows: String = rows.map(|(paid, known)| format!("ann,2019-02-01,{paid},1,1,{known}\n")).collect();
+        format!("id,day,paid,claim,line,known\n{rows}ann,2019-02-01,2.00,1,2,2019-02-02\n")
+    };
+    let of = |config: &ClaimsConfig, known| {
+        let years = years(config, &lines(known));
+        let again = years.report.total().of(Rule::DuplicateLine).map_or(0, |e| e.removed);
+        // The rows of the first client come first, one a cut-off.
+        (whole(&years, "history_cost_cents")[..3].to_vec(), again)
+    };
+    let billed = ["2019-02-05", "2019-03-05", "2019-05-05"];
+    config.transactions[0].known_at = Some("known".to_owned());
+    assert_eq!(of(&config, billed), (vec![1_200, 200, 1_200], 0), "before, between and after");
+    assert_eq!(of(&config, ["2019-02-05"; 3]), (vec![200; 3], 1), "all equal: loaded twice");
+    config.transactions[0].known_at = None;
+    assert_eq!(of(&config, billed), (vec![200; 3], 1), "nothing says when");
+}
+
+#[test]
 fn money_leaves_cents_in_one_step() {
     let years = years(&config(""), "id,day,paid,claim\nann,2020-03-01,10.50,1\nann,2019-03-01,1.25,1\n");
     let table = in_currency_units(years.table).unwrap();

@@ -4,8 +4,7 @@ use anyhow::{Context, ensure};
 use chrono::{DateTime, Utc};
 use med_etl::transform::{Cast, Transform};
 use med_etl::{Connection, Extract, Extracted, ExtractionReport, Incremental};
-use med_quality::Suite;
-use med_schema::{Fingerprint, GatePolicy, RunId, Schema, Table, ValueType, Version};
+use med_schema::{Fingerprint, RunId, Schema, Table, ValueType, Version};
 use med_store::blocking::{FeatureGroup, Lakehouse};
 use med_store::{
     Artifact, ArtifactKind, Batch, FeatureGroupDefinition, LineageStep, Outcome as Written, ResultKind, StoreError,
@@ -13,10 +12,12 @@ use med_store::{
 use polars::prelude::{DataType, TimeUnit};
 use serde_json::json;
 
+use super::gate::{Gate, Judged, read_suite};
 use super::{Pace, unfit};
 use crate::cli::{ExtractArgs, NullCursor};
 use crate::command::lake::environment;
 use crate::encryption;
+use crate::gated;
 use crate::output::{self, Outcome};
 use crate::run::CODE;
 
@@ -29,12 +30,12 @@ pub(super) fn bring(
     let (Some(name), Some(cursor)) = (&args.group, &args.incremental) else {
         anyhow::bail!("--lake needs --group and --incremental")
     };
-    let event_time = args.event_time.as_ref().unwrap_or(cursor);
     ensure!(
-        event_time != cursor || !matches!(args.null_cursor, NullCursor::Include),
+        args.event_time.as_ref().unwrap_or(cursor) != cursor || !matches!(args.null_cursor, NullCursor::Include),
         "--null-cursor include brings rows without a value of {cursor:?}, which is their event time, too, and has to be there; \
          expected --event-time with another column"
     );
+    let asked = args.suite.as_deref().map(read_suite).transpose()?;
     let keys = encryption::of_file(args.config.as_deref())?;
     let lake = encryption::unlock(Lakehouse::open_with(location, environment())?, keys.as_ref())?;
     let known = match lake.open_feature_group(name, None) {
@@ -42,6 +43,22 @@ pub(super) fn bring(
         Err(StoreError::NotFound { .. }) => None,
         Err(error) => return Err(error.into()),
     };
+    if let Some(group) = &known {
+        agrees(args, group)?;
+    }
+    // A row of a group has one event time, whoever brings it.
+    let of_group = known.as_ref().map(|group| group.definition().event_time.as_str());
+    let event_time = of_group.or(args.event_time.as_deref()).unwrap_or(cursor).to_owned();
+    let event_time = event_time.as_str();
+    let gate = Gate::new(
+        &args.key,
+        event_time,
+        match (asked, &known) {
+            (Some(asked), _) => Some(asked),
+            (None, Some(group)) => gated::suite_of(group)?,
+            (None, None) => None,
+        },
+    )?;
     let domain = domain(args);
     let base = known.as_ref().map(|group| group.table().version()).transpose()?;
     let source = connection.identity(&extract)?;
@@ -75,28 +92,50 @@ pub(super) fn bring(
     let artifact = domain.clone();
     set_aside(args, &lake, &run, quarantined)?;
     let rows = table.n_rows();
-    let checked = suite(&args.key, event_time)?.check(table);
-    let admitted = match checked.gate(&GatePolicy::strict()) {
-        Ok(admitted) => admitted,
-        Err(rejected) => {
-            for reason in rejected.reasons() {
-                output::note(&format!("not admitted: {reason}"));
-            }
+    let nothing_new = known.is_some() && rows == 0;
+    let mut summary = json!({
+        "rows": rows,
+        "seconds": took.as_secs_f64(),
+        "group": known.as_ref().map_or_else(|| name.clone(), |group| group.definition().id()),
+        "run": run,
+        "incremental": before.is_some(),
+    });
+    unfit(&report, &mut summary);
+    if report.null_cursors > 0 {
+        summary["null_cursors"] = json!(report.null_cursors);
+    }
+    if !report.ignored.is_empty() {
+        output::note(&left_out(name, &report.ignored));
+        summary["ignored"] = json!(report.ignored);
+    }
+    let admitted = match gate.judge(table, nothing_new, &lake, &run)? {
+        Judged::Admitted(admitted, verdicts) => {
+            verdicts.tell(&mut summary);
+            admitted
+        }
+        Judged::Rejected(verdicts) => {
+            verdicts.tell(&mut summary);
+            output::json(&summary)?;
             return Ok(Outcome::Failed);
         }
     };
+    let suite = gate.suite().map(med_quality::Suite::document).transpose()?;
     let group = match known {
         Some(group) => group,
         None => lake.feature_group(FeatureGroupDefinition {
             name: name.clone(),
             version: 1,
             primary_key: args.key.clone(),
-            event_time: event_time.clone(),
+            event_time: event_time.to_owned(),
             partition_by: Vec::new(),
-            suite: None,
+            suite: suite.clone(),
             description: format!("rows of {}", report.from),
             schema: admitted.value().schema().clone(),
         })?,
+    };
+    let group = match &suite {
+        Some(suite) => gated::by(suite, group, &lake)?,
+        None => group,
     };
     let mut batch = Batch::new(run.clone());
     if let Some(watermark) = report.watermark.clone() {
@@ -112,22 +151,51 @@ pub(super) fn bring(
         let step = LineageStep::new(run.clone(), "extract", at, CODE).inputs([source]).outputs([group]);
         lake.lineage().record(&step.done(began, Utc::now()))?;
     }
-    let mut summary = json!({
-        "rows": rows,
-        "seconds": took.as_secs_f64(),
-        "group": group.definition().id(),
-        "run": run,
-        "version": commit.version,
-        "inserted": commit.inserted,
-        "updated": commit.updated,
-        "incremental": before.is_some(),
-    });
-    unfit(&report, &mut summary);
-    if report.null_cursors > 0 {
-        summary["null_cursors"] = json!(report.null_cursors);
-    }
+    summary["group"] = json!(group.definition().id());
+    summary["version"] = json!(commit.version);
+    summary["inserted"] = json!(commit.inserted);
+    summary["updated"] = json!(commit.updated);
     output::json(&summary)?;
     Ok(Outcome::Passed)
+}
+
+/// Refuses a key or an event time that is not the group's: what names a row was decided when the group was made.
+fn agrees(args: &ExtractArgs, group: &FeatureGroup) -> anyhow::Result<()> {
+    let definition = group.definition();
+    if let Some(event_time) = &args.event_time {
+        ensure!(
+            *event_time == definition.event_time,
+            "--event-time {event_time}: feature group {} has the event time {:?}, which stays what it is; leave the option out, or bring \
+             the rows into another group",
+            definition.id(),
+            definition.event_time
+        );
+    }
+    let sorted = |key: &[String]| {
+        let mut key: Vec<String> = key.iter().filter(|name| **name != definition.event_time).cloned().collect();
+        key.sort_unstable();
+        key
+    };
+    ensure!(
+        sorted(&args.key) == sorted(&definition.primary_key),
+        "--key {}: feature group {} has the key {}, which stays what it is; name that, or bring the rows into another group",
+        args.key.join(","),
+        definition.id(),
+        definition.primary_key.join(",")
+    );
+    Ok(())
+}
+
+/// What to do about columns that only the source has.
+fn left_out(group: &str, columns: &[String]) -> String {
+    let quoted: Vec<String> = columns.iter().map(|name| format!("{name:?}")).collect();
+    let add: Vec<String> = columns.iter().map(|name| format!("--add {name}:TYPE")).collect();
+    format!(
+        "columns of the source that the feature group does not have were left out: {}; from the next rows on they come along after \
+         `med lake evolve {group} {}` (TYPE: boolean, integer, float, text, date or timestamp)",
+        quoted.join(", "),
+        add.join(" ")
+    )
 }
 
 /// What the watermark is of: the table by its name, a query by its digest, since its text may be personal. Where the source has a name of
@@ -238,21 +306,4 @@ fn set_aside(
         }
     }
     Ok(())
-}
-
-/// What a batch must fulfil to be brought in: the columns that name a row are there and name one row each.
-fn suite(key: &[String], event_time: &str) -> anyhow::Result<Suite> {
-    let names: Vec<&str> = key.iter().map(String::as_str).filter(|k| *k != event_time).chain([event_time]).collect();
-    let mut expectations: Vec<_> = names
-        .iter()
-        .map(|column| {
-            json!({"type": "expect_column_values_to_not_be_null", "kwargs": {"column": column}, "severity": "critical"})
-        })
-        .collect();
-    expectations.push(json!({
-        "type": "expect_compound_columns_to_be_unique",
-        "kwargs": {"column_list": names},
-        "severity": "critical",
-    }));
-    Ok(Suite::from_json(&json!({"name": "extracted rows", "expectations": expectations}).to_string())?)
 }

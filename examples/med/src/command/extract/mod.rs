@@ -1,5 +1,6 @@
 //! `med extract`
 
+mod gate;
 mod lake;
 
 use std::ops::ControlFlow;
