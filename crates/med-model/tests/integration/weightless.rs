@@ -203,18 +203,18 @@ proptest! {
     /// Few values, so that many splits gain the same.
     #[test]
     fn trees_with_many_ties_are_those_without_the_row(
-        rows in prop::collection::vec((0..4_u8, 0..3_u8, 0..3_u8, 0..3_u8), 4..60),
+        rows in prop::collection::vec((0..4_u8, 0..3_u8, 0..3_u8, 0..3_u8).prop_map(|(a, b, c, d)| [a, b, c, d]), 4..60),
         leaf in 1..4_usize,
         binned in any::<bool>(),
     ) {
-        let column = |f: &dyn Fn(&(u8, u8, u8, u8)) -> u8| rows.iter().map(|r| f64::from(f(r))).collect::<Vec<f64>>();
+        let column = |f: &dyn Fn(&[u8; 4]) -> u8| rows.iter().map(|r| f64::from(f(r))).collect::<Vec<f64>>();
         let columns = vec![
-            FeatureColumn::numeric("a", column(&|r| r.0)),
-            FeatureColumn::numeric("b", column(&|r| r.1)),
-            FeatureColumn::from_texts("c", rows.iter().map(|r| Some(["x", "y", "z"][r.2 as usize]))),
+            FeatureColumn::numeric("a", column(&|r| r[0])),
+            FeatureColumn::numeric("b", column(&|r| r[1])),
+            FeatureColumn::from_texts("c", rows.iter().map(|r| Some(["x", "y", "z"][r[2] as usize]))),
         ];
-        let y: Vec<f64> = rows.iter().enumerate().map(|(i, r)| f64::from(r.3 + r.0 / 2) + (i % 2) as f64).collect();
-        let weights: Vec<f64> = rows.iter().enumerate().map(|(i, r)| f64::from((usize::from(r.3) + i) % 3 != 0)).collect();
+        let y: Vec<f64> = rows.iter().enumerate().map(|(i, r)| f64::from(r[3] + r[0] / 2) + (i % 2) as f64).collect();
+        let weights: Vec<f64> = rows.iter().enumerate().map(|(i, r)| f64::from((usize::from(r[3]) + i) % 3 != 0)).collect();
         prop_assume!(weights.contains(&1.0));
         let whole = Dataset::new(FeatureMatrix::new(columns).unwrap(), "y", y).unwrap();
         let whole = whole.with_weights(weights.clone()).unwrap();
