@@ -154,7 +154,7 @@ impl Gbdt {
         let part = targets.part();
         let objective = choose(params.objective, part.y, part.weights);
         let options_for_bins = BinOptions { max_bin: params.max_bin, min_data_in_bin: params.min_data_in_bin };
-        let binned = Binned::new(train.x(), &options_for_bins)?;
+        let binned = Binned::new(train.x(), &options_for_bins, params.bin_layout)?;
         let loss = |power| Loss::new(objective, params.alpha, params.poisson_max_delta_step, power);
         check_target(objective, loss(power::POWER_UNKNOWN).domain(), part.y, part.weights)?;
         let power = match (objective, params.tweedie_variance_power) {
