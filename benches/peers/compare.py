@@ -243,6 +243,18 @@ def quotients(rival, ours):
     return [rival[k] / ours[k] for k in rival if k in ours and ours[k] > 0]
 
 
+def least(records, what):
+    """The mode that takes least, what it takes by round, and its records."""
+    modes = {}
+    for r in records:
+        modes.setdefault(r["name"], []).append(r)
+    taken = {n: t for n, rs in modes.items() if (t := by_round(rs, what))}
+    if not taken:
+        return "", {}, []
+    best = min(taken, key=lambda n: median(taken[n].values()))
+    return best, taken[best], modes[best]
+
+
 def show(value, digits=2, unit=""):
     if value is None:
         return "-"
@@ -259,7 +271,8 @@ def markdown(records, works):
         what, unit = ("memory", "MB") if work.memory else ("wall", "s")
         for threads in sorted({r["threads"] for r in own}):
             here = [r for r in own if r["threads"] == threads]
-            ours = by_round([r for r in here if r["group"] == "Med"], what)
+            mode, ours, own_records = least([r for r in here if r["group"] == "Med"], what)
+            med = show(median(ours.values()), 2, unit) + (f" ({mode[4:]})" if mode.startswith("Med ") else "")
             rows = max(r.get("rows", 0) for r in here)
             start = f"| {work.title} | {rows:,} | {threads} "
             groups = dict.fromkeys(r["group"] for r in sorted(here, key=lambda r: r["round"]) if r["group"] != "Med")
@@ -268,23 +281,17 @@ def markdown(records, works):
                 lines.append(f"{start}| {error.replace('|', '/')} | | | | | |")
                 continue
             for group in groups:
-                modes = {}
-                for r in here:
-                    if r["group"] == group:
-                        modes.setdefault(r["name"], []).append(r)
-                taken = {n: by_round(rs, what) for n, rs in modes.items()}
-                taken = {n: t for n, t in taken.items() if t}
+                best, taken, its_records = least([r for r in here if r["group"] == group], what)
                 if not taken:
-                    lines.append(f"{start}| {show(median(ours.values()), 2, unit)} | {group} | failed | | | |")
+                    lines.append(f"{start}| {med} | {group} | failed | | | |")
                     continue
-                best = min(taken, key=lambda n: median(taken[n].values()))
-                ratio = quotients(taken[best], ours)
-                cpu = [] if work.memory else quotients(by_round(modes[best], "cpu"),
-                                                       by_round([r for r in here if r["group"] == "Med"], "cpu"))
-                aim = modes[best][0].get("aim")
-                lines.append(f"{start}| {show(median(ours.values()), 2, unit)} | {best} | {show(median(taken[best].values()), 2, unit)} "
+                ratio = quotients(taken, ours)
+                cpu = [] if work.memory else quotients(by_round(its_records, "cpu"), by_round(own_records, "cpu"))
+                aim = its_records[0].get("aim")
+                lines.append(f"{start}| {med} | {best} | {show(median(taken.values()), 2, unit)} "
                              f"| **{show(median(ratio), 1)}x** | {f'{median(cpu):.1f}x' if cpu else ''} | {f'{aim:g}x' if aim else ''} |")
-    lines += ["", "Ratio: how many times as much as Med the peer takes; of the modes of a library the fastest.", ""]
+    lines += ["", "Ratio: how many times as much as Med the peer takes; of the modes of a library the fastest (for memory the leanest).",
+              ""]
     judged = [r for r in records if "accuracy" in r]
     if judged:
         lines += ["| accuracy on the test file | | RMSE | MAE | R2 | Tweedie 1.5 deviance | predicted / actual |",

@@ -118,7 +118,8 @@ WORKS = [
         xgboost(dict(LEAF_WISE, objective="reg:tweedie", tweedie_variance_power=1.5, min_child_weight=1e-3), more=True),
     ]),
     Work("memory", "peak memory over the input, boosting as above (20 trees)", [
-        med("gbdt", dict(MED_GBDT, num_iterations=20), categories="codes"),
+        *[med("gbdt", dict(MED_GBDT, num_iterations=20, bin_layout=layout), f"{layout} layout", categories="codes")
+          for layout in ("double", "single")],
         *[Contender(c.group, c.library, dict(c.job, trees=20), c.mode, 2) for c in lightgbm(LIGHTGBM)],
         Contender("XGBoost", "xgboost", dict(fit("xgboost", dict(XGBOOST, **LEAF_WISE)), trees=20)),
         Contender("CatBoost", "catboost", dict(fit("catboost", CATBOOST), trees=20), more=True),

@@ -31,8 +31,8 @@ pub use error::{BrokenModel, FitError, FormatError, InputError, LightGbmError, P
 pub use explain::{Explain, ExplainTrees, Shap, ShapScale};
 pub use format::{FORMAT, FORMAT_VERSION, SavedModel};
 pub use gbm::{
-    Calibration as GbdtCalibration, FitOptions, FittedObjective, Gbdt, GbdtModel, GbdtParams, GrowPolicy, Halt,
-    Importance, LearningCurve, Link as ScoreLink, MonotoneConstraints, Objective, Progress, Warning,
+    BinLayout, Calibration as GbdtCalibration, FitOptions, FittedObjective, Gbdt, GbdtModel, GbdtParams, GrowPolicy,
+    Halt, Importance, LearningCurve, Link as ScoreLink, MonotoneConstraints, Objective, Progress, Warning,
 };
 pub use glm::{
     Calibration, Family, Glm, GlmCoefficient, GlmGamma, GlmGammaParams, GlmModel, GlmParams, GlmPoisson,

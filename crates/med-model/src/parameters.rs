@@ -17,6 +17,9 @@ pub(crate) trait Parameters: Default + Serialize + DeserializeOwned {
     /// Other names that parameters go by, each with the main one.
     const ALIASES: &'static [(&'static str, &'static str)] = &[];
 
+    /// Flags of other libraries, each with the parameter and the value that it stands for where it is true.
+    const FLAGS: &'static [(&'static str, &'static str, &'static str)] = &[];
+
     /// Whether each value is in its range.
     fn check(&self) -> Result<(), ParameterError>;
 }
@@ -84,6 +87,14 @@ pub(crate) fn from_json<P: Parameters>(given: &Value) -> Result<P, ParameterErro
     // One by one, so that an error can name the parameter.
     let mut params = P::default();
     for (name, value) in given {
+        if let Some(&flag) = P::FLAGS.iter().find(|(flag, ..)| flag == name) {
+            if serde_json::from_value::<bool>(value.clone()).map_err(|e| bad(name, e))? {
+                let meant = said_by_flag::<P>(flag, given)?;
+                values.insert(flag.1.to_owned(), meant);
+                params = serde_json::from_value(Value::Object(values.clone())).map_err(|e| bad(name, e))?;
+            }
+            continue;
+        }
         let name = P::ALIASES.iter().find(|(alias, _)| alias == name).map_or(name.as_str(), |&(_, main)| main);
         if !values.contains_key(name) {
             let known: Vec<String> = values.keys().cloned().collect();
@@ -95,6 +106,24 @@ pub(crate) fn from_json<P: Parameters>(given: &Value) -> Result<P, ParameterErro
     }
     params.check()?;
     Ok(params)
+}
+
+/// The value that a flag which is true stands for, unless others say another one.
+fn said_by_flag<P: Parameters>(
+    (flag, main, meant): (&'static str, &'static str, &'static str),
+    given: &Map<String, Value>,
+) -> Result<Value, ParameterError> {
+    let says_other = |(name, value): &(&String, &Value)| {
+        let is_flag = |f: &(&str, &str, &str)| f.0 == name.as_str() && f.1 == main && f.2 != meant;
+        (name.as_str() == main && **value != meant) || (**value == true && P::FLAGS.iter().any(is_flag))
+    };
+    match given.iter().find(says_other) {
+        None => Ok(meant.into()),
+        Some((name, value)) => {
+            let expected = format!("false beside {name} = {value}");
+            Err(ParameterError::Range { model: P::MODEL, name: flag, expected, found: "true".to_owned() })
+        }
+    }
 }
 
 /// `Ok` if `holds`, else a range error about this parameter.

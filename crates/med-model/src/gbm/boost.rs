@@ -173,8 +173,12 @@ impl Gbdt {
         let targets = Targets::new(train, options.offset)?;
         let part = targets.part();
         let objective = choose(params.objective, part.y, part.weights);
-        let (max_bin, min_data_in_bin) = (params.max_bin, params.min_data_in_bin);
-        let binned = Binned::new(train.x(), &BinOptions { max_bin, min_data_in_bin, levels: level_options(params) })?;
+        let bin_options = BinOptions {
+            max_bin: params.max_bin,
+            min_data_in_bin: params.min_data_in_bin,
+            levels: level_options(params),
+        };
+        let binned = Binned::new(train.x(), &bin_options, params.bin_layout)?;
         let loss = |power| Loss::new(objective, params.alpha, params.poisson_max_delta_step, power);
         check_target(objective, loss(power::POWER_UNKNOWN).domain(), part.y, part.weights)?;
         let power = match (objective, params.tweedie_variance_power) {

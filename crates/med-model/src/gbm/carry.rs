@@ -126,7 +126,7 @@ mod tests {
     use super::super::grower::{Grower, Sample};
     use super::super::growth::{Growth, mix};
     use super::super::objective::{Loss, Pass, Rows, Start};
-    use super::super::params::Objective;
+    use super::super::params::{BinLayout, Objective};
     use super::*;
     use crate::tree::Tree;
 
@@ -172,7 +172,7 @@ mod tests {
             column("d", &|i| f64::from(u8::from(uniform(i, 5) < 0.2))),
         ];
         let options = BinOptions { max_bin: 255, min_data_in_bin: 3, levels: LevelOptions::ONE };
-        let binned = Binned::new(&FeatureMatrix::new(columns).unwrap(), &options).unwrap();
+        let binned = Binned::new(&FeatureMatrix::new(columns).unwrap(), &options, BinLayout::Double).unwrap();
         let cost = |i: usize| {
             let tail = if uniform(i, 6) > 0.9995 { 60.0 } else { 1.0 };
             (0.2 + uniform(i, 1) * (1.0 + (uniform(i, 4) * 3.0).floor())) * -uniform(i, 7).ln() * tail

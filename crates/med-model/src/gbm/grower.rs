@@ -11,7 +11,8 @@ use super::carry::{self, Carried, Change};
 use super::derivatives::{Derivatives, Hessians, Units};
 use super::growth::{Growth, mix};
 use super::histogram::{CELLS, Cell, Histogram, Narrow, Source, Sums, Wide, subtract};
-use super::partition::{Partition, Place, Rule};
+use super::partition::{Partition, Place};
+use super::rule::{ByteRule, Rule};
 use super::splitter::{Bounds, Candidate, Open, Scratch, Search, Valuation};
 use crate::tree::{Child, Leaf as TreeLeaf, Split, Test, Tree};
 
@@ -40,8 +41,8 @@ pub(crate) struct Grower<'a> {
     carried: Option<Carried>,
     /// Leaves of the last tree, in its order.
     leaves: Vec<Place>,
-    /// Of each split of the last tree, in its order, the feature of the bins and the rule.
-    rules: Vec<(usize, Rule)>,
+    /// Tracks and rules of the last tree's splits, in its order.
+    rules: Vec<(usize, ByteRule)>,
     n_grown: u64,
 }
 
@@ -94,7 +95,7 @@ struct Round<'r, 'a, C> {
     keep: bool,
     /// Sums of all rows.
     total: Sums,
-    rules: &'r mut Vec<(usize, Rule)>,
+    rules: &'r mut Vec<(usize, ByteRule)>,
     binned: &'a Binned,
 }
 
@@ -204,9 +205,8 @@ impl<'a> Grower<'a> {
         let mut at = 0;
         loop {
             let split = &tree.splits[at];
-            let (feature, rule) = &self.rules[at];
-            let bin = self.binned.column(*feature)[row];
-            match if rule.goes_left(bin) { split.left } else { split.right } {
+            let (track, rule) = self.rules[at];
+            match if rule.goes_left(self.binned.track(track).at(row)) { split.left } else { split.right } {
                 Child::Split(next) => at = next as usize,
                 Child::Leaf(leaf) => return tree.leaves[leaf as usize].value,
             }
@@ -307,9 +307,10 @@ impl<C: Cell> Round<'_, '_, C> {
         let (candidate, parent) = (node.candidate.take()?, node.histogram.take()?);
         let Candidate { feature, rule, left: mut left_sums, .. } = candidate;
         let mut right_sums = node.sums.less(left_sums);
-        let column = self.binned.column(feature);
+        let track = self.binned.tracks().track_of(feature);
+        let (bytes, byte_rule) = (self.binned.track(track), self.binned.tracks().byte_rule(feature, &rule));
         let (n_left, n_right) = (left_sums.count as usize, right_sums.count as usize);
-        let (left_place, right_place) = self.partition.split(node.place, column, &rule, n_left, n_right);
+        let (left_place, right_place) = self.partition.split(node.place, bytes, &byte_rule, n_left, n_right);
         let place = splits.len();
         if let Some((above, is_left)) = node.parent {
             let above: &mut Split = &mut splits[above];
@@ -329,7 +330,7 @@ impl<C: Cell> Round<'_, '_, C> {
             cover: self.cover(node.sums),
             hessian: self.search.floats(node.sums).1,
         });
-        self.rules.push((feature, rule));
+        self.rules.push((track, byte_rule));
 
         let depth = node.depth + 1;
         let full = is_last || self.growth.max_depth.is_some_and(|d| depth >= d);

@@ -316,6 +316,7 @@ pub(super) fn subtract<C: Cell>(whole: &mut [[C; CELLS]], part: &[[C; CELLS]], t
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::gbm::BinLayout;
     use crate::gbm::binning::{BinOptions, LevelOptions};
     use crate::gbm::derivatives::Hessians;
     use med_schema::{FeatureColumn, FeatureMatrix};
@@ -327,8 +328,12 @@ mod tests {
             FeatureColumn::numeric(j.to_string(), values)
         });
         let x = FeatureMatrix::new(columns.collect()).unwrap();
-        let binned =
-            Binned::new(&x, &BinOptions { max_bin: 255, min_data_in_bin: 1, levels: LevelOptions::ONE }).unwrap();
+        let binned = Binned::new(
+            &x,
+            &BinOptions { max_bin: 255, min_data_in_bin: 1, levels: LevelOptions::ONE },
+            BinLayout::Double,
+        )
+        .unwrap();
         let gradients: Vec<f32> = (0..n).map(|i| ((i * 7919) % 1001) as f32 - 500.0).collect();
         let derivatives = Derivatives::of(&gradients, hessians.map(|h| (h, Hessians::Each)));
         let units = Units::new(&derivatives).unwrap();
@@ -346,7 +351,7 @@ mod tests {
             let cells = binned.tracks().cells(j, &all, &shared);
             let mut plain = vec![(0.0, 0.0, 0); cells.len()];
             for row in 0..n {
-                let cell = &mut plain[binned.column(j)[row] as usize];
+                let cell = &mut plain[binned.bin(j, row) as usize];
                 let [g, h] = derivatives.row(row);
                 *cell = (cell.0 + g, cell.1 + h, cell.2 + 1);
             }

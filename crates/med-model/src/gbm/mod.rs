@@ -7,8 +7,9 @@
 //!
 //! One idea a file. The loop: `params`, `objective` (losses and links), `boost` (checks and the loop), `rounds` (one round),
 //! `sampling`, `control` (validation, progress, stopping), `model`, `sums`. The engine: `binning` turns values into bytes,
-//! `derivatives` fixes their units, `histogram` sums them, `splitter` finds the best split of a leaf, `partition` knows which
-//! rows it holds, `grower` grows a tree within the limits of `growth`, `carry` saves the pass over all rows for the next.
+//! `derivatives` fixes their units, `histogram` sums them, `splitter` finds the best split of a leaf, `rule` is what it
+//! says of bins, `partition` knows which rows a leaf holds, `grower` grows a tree within the limits of `growth`, `carry` saves
+//! the pass over all rows for the next.
 //!
 //! Derivatives are summed as integers and losses on a grid, which add up the same in any order. So the model depends neither
 //! on the order of the rows nor on the number of threads, to the last bit.
@@ -26,16 +27,17 @@ mod objective;
 mod params;
 mod partition;
 mod rounds;
+mod rule;
 mod sampling;
 mod splitter;
 mod sums;
 
 use crate::parameters::checked_estimator;
-pub(crate) use binning::{BinOptions, BinSet, Binned, Bins, LevelOptions, MISSING_BIN};
+pub(crate) use binning::{BinColumns, BinOptions, BinSet, Bins, LevelOptions, MISSING_BIN};
 pub use control::{FitOptions, Halt, LearningCurve, Progress};
 pub use model::{FittedObjective, GbdtModel, Importance};
 pub use objective::{Link, Warning};
-pub use params::{Calibration, GbdtParams, GrowPolicy, MonotoneConstraints, Objective};
+pub use params::{BinLayout, Calibration, GbdtParams, GrowPolicy, MonotoneConstraints, Objective};
 
 checked_estimator! {
     /// Gradient-boosted regression trees. Takes missing values: each split learns which way they go.

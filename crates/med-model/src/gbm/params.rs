@@ -68,6 +68,18 @@ pub enum GrowPolicy {
     DepthWise,
 }
 
+/// How the bins of the training part are kept. The model is the same, to the bit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum BinLayout {
+    /// Twice, row by row and column by column: sums read rows and splits columns. LightGBM's `force_row_wise`.
+    #[default]
+    Double,
+    /// Once, for less memory and more time, as LightGBM's `force_col_wise`; but row by row, where LightGBM keeps columns.
+    Single,
+}
+
 /// Directions in which a prediction may move with a feature: 1 up only, -1 down only, 0 either way.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
@@ -123,6 +135,7 @@ pub enum Calibration {
 /// | `max_depth` | splits between root and leaf; 0 or less for no limit | -1 | |
 /// | `max_bin` | bins of a feature, beside the one for missing values | 255 | [2, 255] |
 /// | `min_data_in_bin` | rows a bin must have | 1 | [1, inf) |
+/// | `bin_layout` | `double`; `single` takes less memory. LightGBM: `force_row_wise`, `force_col_wise` | `double` | |
 /// | `min_data_in_leaf` | rows a leaf must keep | 20 | [1, inf) |
 /// | `min_sum_hessian_in_leaf` | sum of second derivatives a leaf must keep | 0.001 | [0, inf) |
 /// | `min_gain_to_split` | gain a split must bring | 0 | [0, inf) |
@@ -173,6 +186,8 @@ pub struct GbdtParams {
     pub max_bin: usize,
     /// Rows a bin must have.
     pub min_data_in_bin: usize,
+    /// How bins are kept.
+    pub bin_layout: BinLayout,
     /// Rows a leaf must keep.
     #[serde(alias = "min_data_per_leaf", alias = "min_data", alias = "min_child_samples", alias = "min_samples_leaf")]
     pub min_data_in_leaf: usize,
@@ -255,6 +270,7 @@ impl Default for GbdtParams {
             max_depth: -1,
             max_bin: 255,
             min_data_in_bin: 1,
+            bin_layout: BinLayout::Double,
             min_data_in_leaf: 20,
             min_sum_hessian_in_leaf: 1e-3,
             min_gain_to_split: 0.0,
@@ -318,6 +334,9 @@ impl Parameters for GbdtParams {
         ("random_seed", "seed"),
         ("random_state", "seed"),
     ];
+
+    const FLAGS: &'static [(&'static str, &'static str, &'static str)] =
+        &[("force_row_wise", "bin_layout", "double"), ("force_col_wise", "bin_layout", "single")];
 
     fn check(&self) -> Result<(), ParameterError> {
         let Self { num_iterations, learning_rate, num_leaves, max_bin, .. } = *self;
@@ -389,6 +408,30 @@ mod tests {
         for (alias, name) in GbdtParams::ALIASES {
             let value = serde_json::to_value(GbdtParams::default()).unwrap()[*name].clone();
             assert!(serde_json::from_value::<GbdtParams>(json!({ *alias: value })).is_ok(), "{alias}");
+        }
+    }
+
+    #[test]
+    fn flags_of_lightgbm_say_how_bins_are_kept() {
+        let layout = |given: Value| from_json::<GbdtParams>(&given).map(|params| params.bin_layout);
+        for (given, expected) in [
+            (json!({}), BinLayout::Double),
+            (json!({ "bin_layout": "single" }), BinLayout::Single),
+            (json!({ "force_col_wise": true }), BinLayout::Single),
+            (json!({ "force_col_wise": true, "force_row_wise": false }), BinLayout::Single),
+            (json!({ "force_col_wise": true, "bin_layout": "single" }), BinLayout::Single),
+            (json!({ "force_row_wise": true }), BinLayout::Double),
+            (json!({ "force_row_wise": false, "force_col_wise": false }), BinLayout::Double),
+        ] {
+            assert_eq!(layout(given.clone()).unwrap(), expected, "{given}");
+        }
+        for (given, expected) in [
+            (json!({ "force_row_wise": true, "force_col_wise": true }), "parameter force_col_wise of gbdt: expected"),
+            (json!({ "force_row_wise": true, "bin_layout": "single" }), "parameter force_row_wise of gbdt: expected"),
+            (json!({ "force_row_wise": 3 }), "parameter force_row_wise of gbdt"),
+        ] {
+            let text = layout(given).unwrap_err().to_string();
+            assert!(text.starts_with(expected), "{text}");
         }
     }
 

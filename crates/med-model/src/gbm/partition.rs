@@ -11,10 +11,11 @@ use std::borrow::Cow;
 
 use rayon::prelude::*;
 
-use super::binning::{BinSet, MISSING_BIN};
+use super::binning::TrackBytes;
 use super::histogram::{CELLS, Cell, Source};
+use super::rule::ByteRule;
 use crate::kernel::{paged, prefetch};
-use scan::{ROOM, Shift, list_slot};
+use scan::{Moved, ROOM, Shift, list_slot};
 
 /// The slot of rows that are in a list.
 const LISTED: u8 = 254;
@@ -28,36 +29,10 @@ const SHARE: usize = 8;
 const TASK: usize = 1 << 15;
 /// Rows of a task that adds to scores: in the second-level cache, and few enough tasks that each searches the lists.
 const SCORES: usize = 1 << 16;
-/// Shorter columns stay in a cache.
+/// Fewer bytes stay in a cache.
 const WORTH_FETCHING: usize = 1 << 18;
 /// How many rows ahead the bin of one is fetched.
 const AHEAD: usize = 32;
-
-/// Which bins go left.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) enum Rule {
-    /// Bins of a range: those for which `bin - first`, modulo 256, is at most `span`.
-    Range { first: u8, span: u8 },
-    /// Bins of a set.
-    Set(BinSet),
-}
-
-impl Rule {
-    const ALL: Self = Self::Range { first: 0, span: 255 };
-
-    pub(super) fn at_most(bin: u8, missing_left: bool) -> Self {
-        let first = if missing_left { MISSING_BIN } else { MISSING_BIN + 1 };
-        Self::Range { first, span: bin - first }
-    }
-
-    #[inline(always)]
-    pub(super) fn goes_left(&self, bin: u8) -> bool {
-        match self {
-            Self::Range { first, span } => bin.wrapping_sub(*first) <= *span,
-            Self::Set(set) => set.contains(bin),
-        }
-    }
-}
 
 /// Where the rows of a leaf are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -125,33 +100,34 @@ impl Partition {
     pub(super) fn split(
         &mut self,
         place: Place,
-        column: &[u8],
-        rule: &Rule,
+        bytes: TrackBytes<'_>,
+        rule: &ByteRule,
         n_left: usize,
         n_right: usize,
     ) -> (Place, Place) {
         match place {
             Place::List { start, len } => {
-                let n = self.split_list(start, len, column, rule);
+                let n = self.split_list(start, len, bytes, rule);
                 (Place::List { start, len: n }, Place::List { start: start + n, len: len - n })
             }
             Place::Slot(slot) => {
                 let n = self.slots.len();
                 let left_moves = n_left <= n_right;
                 let (few, many) = if left_moves { (n_left, n_right) } else { (n_right, n_left) };
+                let part = Moved::Part { bytes, rule, side: left_moves };
                 let moved = if few * SHARE >= n
                     && let Some(to) = self.free.pop()
                 {
-                    self.scan(&Shift { slot, to, column, rule, side: left_moves }, false);
+                    self.scan(&Shift { slot, to, moved: part }, false);
                     Place::Slot(to)
                 } else {
-                    self.scan(&Shift { slot, to: LISTED, column, rule, side: left_moves }, true)
+                    self.scan(&Shift { slot, to: LISTED, moved: part }, true)
                 };
                 let stays = if many * SHARE >= n {
                     place
                 } else {
                     self.free.push(slot);
-                    self.scan(&Shift { slot, to: LISTED, column, rule: &Rule::ALL, side: true }, true)
+                    self.scan(&Shift { slot, to: LISTED, moved: Moved::All }, true)
                 };
                 if left_moves { (moved, stays) } else { (stays, moved) }
             }
@@ -180,15 +156,17 @@ impl Partition {
     }
 
     /// Moves the rows that go left before those that go right, each in their order; how many go left.
-    fn split_list(&mut self, start: usize, len: usize, column: &[u8], rule: &Rule) -> usize {
+    fn split_list(&mut self, start: usize, len: usize, bytes: TrackBytes<'_>, rule: &ByteRule) -> usize {
         let rows = &mut self.lists[start..start + len];
         if self.spare.len() < len {
             self.spare.resize(len, 0);
         }
         let spare = &mut self.spare[..len];
-        let split = |rows: &mut [u32], spare: &mut [u32]| match rule {
-            Rule::Range { first, span } => split_rows(rows, spare, column, |bin| bin.wrapping_sub(*first) <= *span),
-            Rule::Set(set) => split_rows(rows, spare, column, |bin| set.contains(bin)),
+        let split = |rows: &mut [u32], spare: &mut [u32]| match bytes {
+            TrackBytes::Column(column) => split_by(rows, spare, rule, column, |row| row),
+            TrackBytes::Rows { rows: all, stride, track } => {
+                split_by(rows, spare, rule, all, |row| row * stride + track)
+            }
         };
         if len < 2 * TASK || rayon::current_num_threads() == 1 {
             let n_left = split(rows, spare);
@@ -289,23 +267,49 @@ impl Partition {
     }
 }
 
-/// Writes rows that go left over those at the start, and the others to `spare`; how many go left.
+/// Writes rows that go left over those at the start, and the others to `spare`; how many go left. `place` is where the
+/// byte of a row is.
 #[inline(always)]
-fn split_rows(rows: &mut [u32], spare: &mut [u32], column: &[u8], goes_left: impl Fn(u8) -> bool) -> usize {
+fn split_by(
+    rows: &mut [u32],
+    spare: &mut [u32],
+    rule: &ByteRule,
+    bytes: &[u8],
+    place: impl Fn(usize) -> usize,
+) -> usize {
+    match *rule {
+        ByteRule::Range { first, span } => {
+            split_rows(rows, spare, bytes, place, |byte| byte.wrapping_sub(first) <= span)
+        }
+        ByteRule::Remainder { of, first, span } => {
+            split_rows(rows, spare, bytes, place, |byte| of.byte(byte).wrapping_sub(first) <= span)
+        }
+        ByteRule::Set(set) => split_rows(rows, spare, bytes, place, |byte| set.contains(byte)),
+    }
+}
+
+#[inline(always)]
+fn split_rows(
+    rows: &mut [u32],
+    spare: &mut [u32],
+    bytes: &[u8],
+    place: impl Fn(usize) -> usize,
+    goes_left: impl Fn(u8) -> bool,
+) -> usize {
     let mut n_left = 0;
     let mut split = |rows: &mut [u32], i: usize| {
         let row = rows[i];
         rows[n_left] = row;
         spare[i - n_left] = row;
-        n_left += usize::from(goes_left(column[row as usize]));
+        n_left += usize::from(goes_left(bytes[place(row as usize)]));
     };
-    if column.len() < WORTH_FETCHING {
+    if bytes.len() < WORTH_FETCHING {
         (0..rows.len()).for_each(|i| split(rows, i));
         return n_left;
     }
     for i in 0..rows.len() {
         if let Some(&later) = rows.get(i + AHEAD) {
-            prefetch(column, later as usize);
+            prefetch(bytes, place(later as usize));
         }
         split(rows, i);
     }
@@ -314,27 +318,25 @@ fn split_rows(rows: &mut [u32], spare: &mut [u32], column: &[u8], goes_left: imp
 
 #[cfg(test)]
 mod tests {
+    use super::super::binning::BinSet;
+    use super::super::rule::Rule;
     use super::*;
 
-    #[test]
-    fn rules_for_numbers_send_missing_values_either_way() {
-        let goes = |rule: Rule| [0, 1, 3, 4, 255].map(|bin| rule.goes_left(bin));
-        assert_eq!(goes(Rule::at_most(3, false)), [false, true, true, false, false]);
-        assert_eq!(goes(Rule::at_most(3, true)), [true, true, true, false, false]);
-        assert_eq!(goes(Rule::at_most(255, false)), [false, true, true, true, true]);
-        let mut set = BinSet::default();
-        [0, 4, 255].into_iter().for_each(|bin| set.insert(bin));
-        assert_eq!(goes(Rule::Set(set)), [true, false, false, true, true]);
+    /// Rules of bytes that hold one feature alone.
+    fn alone(rule: &Rule) -> ByteRule {
+        ByteRule::of_digit(rule, 0, 1, 256, 256)
+    }
+
+    /// Columns as rows.
+    fn rows_of(columns: &[&[u8]]) -> Vec<u8> {
+        (0..columns[0].len()).flat_map(|row| columns.iter().map(move |column| column[row])).collect()
     }
 
     /// Splits twice, by slots or lists, and compares with plain filters.
     fn check(n: usize, rows: Option<Vec<u32>>, cut: u8) {
         let column: Vec<u8> = (0..n).map(|i| (i * 7 % 251) as u8).collect();
         let other: Vec<u8> = (0..n).map(|i| (i / 3 % 200) as u8).collect();
-        let mut partition = Partition::new(n);
-        let root = partition.start(n, rows.as_deref());
-        let all = rows.unwrap_or_else(|| (0..n as u32).collect());
-        assert_eq!(partition.rows(root), all);
+        let all = rows.clone().unwrap_or_else(|| (0..n as u32).collect());
         let mut set = BinSet::default();
         (50..=120).for_each(|bin| set.insert(bin));
         let (first, second) = (Rule::at_most(cut, true), Rule::Set(set));
@@ -342,20 +344,27 @@ mod tests {
             rows.iter().partition(|&&row| rule.goes_left(column[row as usize]))
         };
         let (left, right) = part(&all, &column, &first);
-        let places = partition.split(root, &column, &first, left.len(), right.len());
-        assert_eq!(partition.rows(places.0), left);
-        assert_eq!(partition.rows(places.1), right);
         let (a, b) = part(&right, &other, &second);
-        let (pa, pb) = partition.split(places.1, &other, &second, a.len(), b.len());
-        assert_eq!((partition.rows(pa), partition.rows(pb)), (Cow::Owned(a.clone()), Cow::Owned(b.clone())));
-        assert_eq!(partition.rows(places.0), left);
-        let mut scores = vec![0.0; n];
-        partition.add_values(&[(places.0, 1.0), (pa, 2.0), (pb, 3.0)], &mut scores, |row| row as f64);
         let mut expected: Vec<f64> = (0..n).map(|row| row as f64).collect();
-        for (rows, value) in [(left, 1.0), (a, 2.0), (b, 3.0)] {
+        for (rows, value) in [(&left, 1.0), (&a, 2.0), (&b, 3.0)] {
             rows.iter().for_each(|&row| expected[row as usize] = value);
         }
-        assert_eq!(scores, expected);
+        let by_row = rows_of(&[&column, &[9].repeat(n), &other]);
+        let in_rows = |track| TrackBytes::Rows { rows: &by_row, stride: 3, track };
+        for tracks in [[TrackBytes::Column(&column), TrackBytes::Column(&other)], [in_rows(0), in_rows(2)]] {
+            let mut partition = Partition::new(n);
+            let root = partition.start(n, rows.as_deref());
+            assert_eq!(partition.rows(root), all);
+            let places = partition.split(root, tracks[0], &alone(&first), left.len(), right.len());
+            assert_eq!(partition.rows(places.0), left);
+            assert_eq!(partition.rows(places.1), right);
+            let (pa, pb) = partition.split(places.1, tracks[1], &alone(&second), a.len(), b.len());
+            assert_eq!((partition.rows(pa), partition.rows(pb)), (Cow::Owned(a.clone()), Cow::Owned(b.clone())));
+            assert_eq!(partition.rows(places.0), left);
+            let mut scores = vec![0.0; n];
+            partition.add_values(&[(places.0, 1.0), (pa, 2.0), (pb, 3.0)], &mut scores, |row| row as f64);
+            assert_eq!(scores, expected);
+        }
     }
 
     #[test]
@@ -366,17 +375,19 @@ mod tests {
         let pool = |threads| rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
         let mut set = BinSet::default();
         (50..=120).for_each(|bin| set.insert(bin));
-        for rule in [Rule::at_most(0, true), Rule::at_most(100, false), Rule::ALL, Rule::Set(set)] {
-            let split = |threads| {
+        let by_row = rows_of(&[&column, &column]);
+        let tracks = [TrackBytes::Column(&column), TrackBytes::Rows { rows: &by_row, stride: 2, track: 1 }];
+        for rule in [Rule::at_most(0, true), Rule::at_most(100, false), Rule::at_most(255, true), Rule::Set(set)] {
+            let split = |threads, bytes| {
                 let mut partition = Partition::new(n);
                 partition.lists.iter_mut().zip(0..n as u32).for_each(|(place, row)| *place = row);
-                let n_left = pool(threads).install(|| partition.split_list(0, n, &column, &rule));
+                let n_left = pool(threads).install(|| partition.split_list(0, n, bytes, &alone(&rule)));
                 (n_left, partition.lists)
             };
             let (left, right): (Vec<u32>, Vec<u32>) =
                 (0..n as u32).partition(|&row| rule.goes_left(column[row as usize]));
-            for threads in [1, 3] {
-                let (n_left, lists) = split(threads);
+            for (threads, bytes) in [(1, tracks[0]), (3, tracks[0]), (1, tracks[1]), (3, tracks[1])] {
+                let (n_left, lists) = split(threads, bytes);
                 assert!(n_left == left.len() && lists[..n_left] == left && lists[n_left..n] == right);
             }
         }

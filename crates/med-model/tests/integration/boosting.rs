@@ -3,8 +3,8 @@
 use std::ops::ControlFlow;
 
 use med_model::{
-    FitError, FitOptions, Gbdt, GbdtCalibration, GbdtModel, GbdtParams, Halt, Importance, Model, MonotoneConstraints,
-    Objective, Progress, Regressor, Warning,
+    BinLayout, FitError, FitOptions, Gbdt, GbdtCalibration, GbdtModel, GbdtParams, Halt, Importance, Model,
+    MonotoneConstraints, Objective, Progress, Regressor, Warning,
 };
 use med_schema::{Dataset, FeatureColumn, FeatureMatrix};
 use proptest::prelude::*;
@@ -311,6 +311,58 @@ fn the_number_of_threads_moves_no_bit() {
         let one = with(1);
         assert!(one == with(2) && one == with(4));
     }
+}
+
+#[test]
+fn how_bins_are_kept_moves_no_bit() {
+    let claims = claims(140_000, 8);
+    let n = claims.n_rows();
+    let mut random = Pcg64::seed_from_u64(9);
+    let mut draw = |below: u32| random.random_range(0..below);
+    let mut columns = claims.x().columns().to_vec();
+    // Columns that share bytes.
+    let count = |name: &str, values: Vec<u32>| {
+        FeatureColumn::numeric(name, values.into_iter().map(f64::from).collect::<Vec<_>>())
+    };
+    columns.push(count("visits", (0..n).map(|_| draw(20) * draw(2)).collect()));
+    columns.push(count("smoker", (0..n).map(|_| draw(5) / 4).collect()));
+    columns.push(count("female", (0..n).map(|_| draw(2)).collect()));
+    let seldom: Vec<f64> = (0..n).map(|_| if draw(3) == 0 { f64::NAN } else { f64::from(draw(4)) }).collect();
+    columns.push(FeatureColumn::numeric("score", seldom));
+    for (name, n_levels) in [("region", 12), ("plan", 3)] {
+        let levels = (0..n_levels).map(|level| format!("{name} {level}")).collect::<Vec<_>>();
+        columns.push(
+            FeatureColumn::categorical(name, (0..n).map(|_| draw(n_levels)).collect::<Vec<_>>(), levels).unwrap(),
+        );
+    }
+    let numbers = |name: &str| columns.iter().find(|c| c.name() == name).unwrap().as_numeric().unwrap().to_vec();
+    let (visits, smoker) = (numbers("visits"), numbers("smoker"));
+    let region = columns[6].as_categorical().unwrap().0.to_vec();
+    let factor = |row: usize| (1.0 + 0.3 * visits[row]) * (1.0 + 2.0 * smoker[row]) * f64::from(1 + region[row] % 4);
+    let y: Vec<f64> = (0..n).map(|row| claims.y()[row] * factor(row)).collect();
+    let data = Dataset::new(FeatureMatrix::new(columns).unwrap(), "cost", y).unwrap();
+    let plain = GbdtParams { num_iterations: 4, num_leaves: 40, ..Default::default() };
+    let mut shared = 0.0;
+    for params in [
+        plain.clone(),
+        GbdtParams { objective: Objective::Regression, ..plain.clone() },
+        GbdtParams { objective: Objective::Quantile, num_iterations: 2, ..plain.clone() },
+        GbdtParams { bagging_fraction: 0.5, bagging_freq: 1, feature_fraction: 0.6, ..plain.clone() },
+        GbdtParams { bagging_fraction: 0.05, bagging_freq: 1, ..plain },
+    ] {
+        let with = |threads: usize, bin_layout: BinLayout| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            let params = GbdtParams { bin_layout, ..params.clone() };
+            pool.install(|| fit(&params, &data))
+        };
+        let double = with(1, BinLayout::Double);
+        shared += double.importance(Importance::Splits).iter().skip(2).sum::<f64>();
+        let bits = serde_json::to_string(&double).unwrap();
+        for (threads, layout) in [(3, BinLayout::Double), (1, BinLayout::Single), (3, BinLayout::Single)] {
+            assert!(bits == serde_json::to_string(&with(threads, layout)).unwrap(), "{threads} {layout:?}");
+        }
+    }
+    assert!(shared > 50.0, "splits on columns that share bytes: {shared}");
 }
 
 #[test]

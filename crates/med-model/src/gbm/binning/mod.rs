@@ -2,8 +2,9 @@
 //! a categorical one.
 //!
 //! Cuts are found in at most 200,000 rows, evenly spaced (LightGBM draws as many), so with more rows than that they may
-//! move with the order of the rows. Bins are kept twice: row by row, as summing histograms reads them, and column by
-//! column, as splitting rows does. `O(rows log bins)` a feature, in parallel.
+//! move with the order of the rows. Boosting packs features of few bins into shared bytes (see `tracks`) and keeps them
+//! row by row, as summing histograms reads them, and where memory allows column by column too, as splitting rows does.
+//! `O(rows log bins)` a feature, in parallel.
 
 mod cuts;
 mod levels;
@@ -12,6 +13,7 @@ mod tracks;
 use med_schema::{FeatureMatrix, FeatureValues};
 use rayon::prelude::*;
 
+use super::params::BinLayout;
 use crate::FitError;
 use crate::kernel::paged;
 pub(crate) use cuts::Cuts;
@@ -69,19 +71,16 @@ impl Bins {
     }
 }
 
-/// All features as bytes. A categorical one of many levels is several here, one a part: see `levels`.
+/// The bins of each feature, column by column. A categorical one of many levels is several here, one a part: see `levels`.
 #[derive(Debug)]
-pub(crate) struct Binned {
+pub(crate) struct BinColumns {
     features: Vec<Bins>,
     /// By feature here, the one of the matrix.
     sources: Vec<usize>,
-    tracks: Tracks,
     columns: Vec<Vec<u8>>,
-    rows: Vec<u8>,
-    n_rows: usize,
 }
 
-impl Binned {
+impl BinColumns {
     /// Of all columns, which must not hold infinite values.
     pub(crate) fn new(x: &FeatureMatrix, options: &BinOptions) -> Result<Self, FitError> {
         let n_rows = x.n_rows();
@@ -95,14 +94,67 @@ impl Binned {
             x.columns().par_iter().map(bin).collect()
         };
         let sources = binned.iter().enumerate().flat_map(|(source, parts)| vec![source; parts.len()]).collect();
-        let (features, columns): (Vec<Bins>, Vec<Vec<u8>>) = binned.into_iter().flatten().unzip();
+        let (features, columns) = binned.into_iter().flatten().unzip();
+        Ok(Self { features, sources, columns })
+    }
+
+    pub(crate) fn features(&self) -> &[Bins] {
+        &self.features
+    }
+
+    /// The bins of one feature.
+    pub(crate) fn column(&self, feature: usize) -> &[u8] {
+        &self.columns[feature]
+    }
+}
+
+/// All features as the bytes of tracks.
+#[derive(Debug)]
+pub(crate) struct Binned {
+    features: Vec<Bins>,
+    /// By feature here, the one of the matrix.
+    sources: Vec<usize>,
+    tracks: Tracks,
+    /// Track by track; none where there are rows alone.
+    columns: Option<Vec<Vec<u8>>>,
+    /// Row by row.
+    rows: Vec<u8>,
+    n_rows: usize,
+}
+
+/// The bytes of one track.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum TrackBytes<'a> {
+    /// One behind the other.
+    Column(&'a [u8]),
+    /// One in each row.
+    Rows { rows: &'a [u8], stride: usize, track: usize },
+}
+
+impl TrackBytes<'_> {
+    #[inline(always)]
+    pub(super) fn at(&self, row: usize) -> u8 {
+        match *self {
+            Self::Column(bytes) => bytes[row],
+            Self::Rows { rows, stride, track } => rows[row * stride + track],
+        }
+    }
+}
+
+impl Binned {
+    /// Of all columns, which must not hold infinite values.
+    pub(crate) fn new(x: &FeatureMatrix, options: &BinOptions, layout: BinLayout) -> Result<Self, FitError> {
+        let n_rows = x.n_rows();
+        let BinColumns { features, sources, columns } = BinColumns::new(x, options)?;
         let extent = |(bins, column): (&Bins, &Vec<u8>)| Extent {
             n_bins: bins.n_bins(),
             has_missing: n_rows < WORTH_SHARING || column.contains(&MISSING_BIN),
         };
         let extents: Vec<Extent> = features.iter().zip(&columns).map(extent).collect();
         let tracks = Tracks::new(&extents, n_rows >= WORTH_SHARING);
-        let rows = row_major(&columns, n_rows, &tracks);
+        let columns = tracks.pack(columns);
+        let rows = row_major(&columns, n_rows);
+        let columns = (layout == BinLayout::Double).then_some(columns);
         Ok(Self { features, sources, tracks, columns, rows, n_rows })
     }
 
@@ -130,14 +182,23 @@ impl Binned {
         &self.tracks
     }
 
-    /// The bins of one feature.
-    pub(crate) fn column(&self, feature: usize) -> &[u8] {
-        &self.columns[feature]
+    /// The bytes of one track.
+    pub(super) fn track(&self, track: usize) -> TrackBytes<'_> {
+        match &self.columns {
+            Some(columns) => TrackBytes::Column(&columns[track]),
+            None => TrackBytes::Rows { rows: &self.rows, stride: self.tracks.len(), track },
+        }
     }
 
     /// Row by row, each as many bytes as there are tracks.
     pub(super) fn rows(&self) -> &[u8] {
         &self.rows
+    }
+
+    /// The bin of a feature in one row.
+    #[cfg(test)]
+    pub(super) fn bin(&self, feature: usize, row: usize) -> u8 {
+        self.tracks.bin_in(feature, self.track(self.tracks.track_of(feature)).at(row))
     }
 }
 
@@ -168,14 +229,17 @@ fn bin_column(values: &FeatureValues, n_rows: usize, options: &BinOptions) -> Ve
     }
 }
 
-fn row_major(columns: &[Vec<u8>], n_rows: usize, tracks: &Tracks) -> Vec<u8> {
+fn row_major(columns: &[Vec<u8>], n_rows: usize) -> Vec<u8> {
     /// Rows turned at a time: they stay in the first-level cache.
     const TILE: usize = 512;
-    let stride = tracks.len();
+    let stride = columns.len();
     let mut rows = paged(vec![0; n_rows * stride]);
     let turn = |(tile, rows): (usize, &mut [u8])| {
         let part = tile * TILE..tile * TILE + rows.len() / stride;
-        tracks.write_rows(|j| &columns[j][part.clone()], rows);
+        for (t, column) in columns.iter().enumerate() {
+            let places = rows.iter_mut().skip(t).step_by(stride);
+            places.zip(&column[part.clone()]).for_each(|(place, &byte)| *place = byte);
+        }
     };
     if stride == 0 {
         return rows;
@@ -199,12 +263,27 @@ mod tests {
         let a: Vec<f64> = (0..n).map(|i| if i % 7 == 0 { f64::NAN } else { f64::from(i % 500) }).collect();
         let b: Vec<u32> = (0..n as u32).map(|i| if i % 5 == 0 { u32::MAX } else { i % 3 }).collect();
         let levels: Vec<String> = ["x", "y", "z"].map(String::from).to_vec();
-        let columns = vec![FeatureColumn::numeric("a", a), FeatureColumn::categorical("b", b, levels).unwrap()];
+        let c: Vec<f64> = (0..n).map(|i| f64::from(i % 2)).collect();
+        let columns = vec![
+            FeatureColumn::numeric("a", a),
+            FeatureColumn::categorical("b", b, levels).unwrap(),
+            FeatureColumn::numeric("c", c),
+        ];
         let options = BinOptions { max_bin: 255, min_data_in_bin: 3, levels: LevelOptions::ONE };
-        let binned = Binned::new(&FeatureMatrix::new(columns).unwrap(), &options).unwrap();
-        for row in 0..n as usize {
-            let bytes = &binned.rows()[row * 2..][..2];
-            assert_eq!(bytes, [binned.column(0)[row], binned.column(1)[row]]);
+        let x = FeatureMatrix::new(columns).unwrap();
+        let columns = BinColumns::new(&x, &options).unwrap();
+        for layout in [BinLayout::Double, BinLayout::Single] {
+            let binned = Binned::new(&x, &options, layout).unwrap();
+            assert_eq!(binned.columns.is_some(), layout == BinLayout::Double);
+            for row in 0..n as usize {
+                for feature in 0..3 {
+                    assert_eq!(binned.bin(feature, row), columns.column(feature)[row]);
+                }
+                let stride = binned.tracks().len();
+                for (track, &byte) in binned.rows()[row * stride..][..stride].iter().enumerate() {
+                    assert_eq!(binned.track(track).at(row), byte);
+                }
+            }
         }
     }
 }

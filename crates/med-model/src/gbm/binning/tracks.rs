@@ -7,6 +7,7 @@
 //! first.
 
 use super::super::histogram::{CELLS, Cell, Histogram};
+use super::super::rule::{ByteRule, Rule};
 use super::MISSING_BIN;
 
 /// One byte of a row: the digits of one feature or more.
@@ -28,13 +29,13 @@ struct Digit {
     step: usize,
 }
 
-/// Where the histogram of a feature is.
+/// Where a feature is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Place {
-    /// The track's own.
-    Track(usize),
-    /// To be summed from a shared track.
-    Shared(usize),
+struct Place {
+    track: usize,
+    digit: Digit,
+    /// Where its histogram is put that is summed from the track's; `None` where it has the track alone.
+    shared: Option<usize>,
 }
 
 /// The layout of rows and histograms.
@@ -76,22 +77,20 @@ impl Tracks {
                 None => tracks.push(Track { members: vec![digit], size: digit.size }),
             }
         }
-        let (mut places, mut n_shared) = (vec![Place::Track(0); extents.len()], 0);
+        let (mut places, mut n_shared) = (Vec::with_capacity(extents.len()), 0);
         for (t, track) in tracks.iter_mut().enumerate() {
-            match track.members.as_mut_slice() {
-                [only] => {
-                    track.size = extents[only.feature].n_bins;
-                    only.low = MISSING_BIN;
-                    places[only.feature] = Place::Track(t);
-                }
-                several => {
-                    for digit in several {
-                        places[digit.feature] = Place::Shared(n_shared);
-                        n_shared += 1;
-                    }
-                }
+            if let [only] = track.members.as_mut_slice() {
+                track.size = extents[only.feature].n_bins;
+                (only.low, only.size) = (MISSING_BIN, track.size);
+                places.push(Place { track: t, digit: *only, shared: None });
+                continue;
+            }
+            for &digit in &track.members {
+                places.push(Place { track: t, digit, shared: Some(n_shared) });
+                n_shared += 1;
             }
         }
+        places.sort_by_key(|place| place.digit.feature);
         Self { tracks, places, n_bins: extents.iter().map(|e| e.n_bins).collect(), n_shared }
     }
 
@@ -105,17 +104,42 @@ impl Tracks {
         self.tracks.iter().map(|t| t.size)
     }
 
-    /// Writes some rows, from the bins of each feature.
-    pub(super) fn write_rows<'a>(&self, column: impl Fn(usize) -> &'a [u8], rows: &mut [u8]) {
-        let stride = self.len();
-        for (t, track) in self.tracks.iter().enumerate() {
-            for digit in &track.members {
-                let places = rows.iter_mut().skip(t).step_by(stride);
-                let (low, step) = (digit.low, digit.step as u8);
-                // A step of 256 belongs to a digit that is always 0.
-                places.zip(column(digit.feature)).for_each(|(byte, &bin)| *byte += (bin - low).wrapping_mul(step));
+    /// The bytes of each track, from the bins of each feature.
+    pub(super) fn pack(&self, features: Vec<Vec<u8>>) -> Vec<Vec<u8>> {
+        let mut features: Vec<Option<Vec<u8>>> = features.into_iter().map(Some).collect();
+        // One by one, so that bins go as soon as they are packed: there are never many more bytes than at the start.
+        let pack = |track: &Track| {
+            let mut members = track.members.iter().filter_map(|digit| Some((digit, features[digit.feature].take()?)));
+            let Some((first, mut bytes)) = members.next() else { return Vec::new() };
+            if first.low > 0 {
+                bytes.iter_mut().for_each(|byte| *byte -= first.low);
             }
-        }
+            for (digit, bins) in members {
+                // A step of 256 belongs to a digit that is always 0.
+                let (low, step) = (digit.low, digit.step as u8);
+                bytes.iter_mut().zip(bins).for_each(|(byte, bin)| *byte += (bin - low).wrapping_mul(step));
+            }
+            bytes
+        };
+        self.tracks.iter().map(pack).collect()
+    }
+
+    /// The track of a feature.
+    pub(in crate::gbm) fn track_of(&self, feature: usize) -> usize {
+        self.places[feature].track
+    }
+
+    /// A rule on a feature's bins as one on the bytes of its track.
+    pub(in crate::gbm) fn byte_rule(&self, feature: usize, rule: &Rule) -> ByteRule {
+        let Place { track, digit, .. } = self.places[feature];
+        ByteRule::of_digit(rule, digit.low, digit.step, digit.size, self.tracks[track].size)
+    }
+
+    /// The bin of a feature that a byte of its track holds.
+    #[cfg(test)]
+    pub(in crate::gbm) fn bin_in(&self, feature: usize, byte: u8) -> u8 {
+        let digit = self.places[feature].digit;
+        (usize::from(byte) / digit.step % digit.size) as u8 + digit.low
     }
 
     /// Room for [`marginals`](Self::marginals).
@@ -135,7 +159,7 @@ impl Tracks {
                 continue;
             }
             for digit in track.members.iter().filter(|d| wanted(d.feature)) {
-                if let Place::Shared(slot) = self.places[digit.feature] {
+                if let Some(slot) = self.places[digit.feature].shared {
                     digit.marginal(&cells[..track.size], &mut out[slot]);
                 }
             }
@@ -144,10 +168,8 @@ impl Tracks {
 
     /// The histogram of one feature, bin by bin.
     pub(crate) fn cells<'a, C>(&self, feature: usize, all: &'a Histogram<C>, shared: &'a Histogram<C>) -> &'a [C] {
-        let cells = match self.places[feature] {
-            Place::Track(track) => &all[track],
-            Place::Shared(slot) => &shared[slot],
-        };
+        let Place { track, shared: slot, .. } = self.places[feature];
+        let cells = slot.map_or(&all[track], |slot| &shared[slot]);
         &cells[..self.n_bins[feature]]
     }
 }
@@ -196,12 +218,11 @@ mod tests {
             }).collect();
             let tracks = Tracks::new(&extents, share);
             prop_assert!(tracks.len() <= extents.len() && (share || tracks.len() == extents.len()));
-            let mut rows = vec![0; n_rows as usize * tracks.len()];
-            tracks.write_rows(|j| &columns[j], &mut rows);
+            let bytes = tracks.pack(columns.clone());
             let value = |i: usize| Narrow::of(i as i64 * 37 - 5000);
             let mut all = vec![[Narrow::default(); CELLS]; tracks.len()];
-            for (i, row) in rows.chunks_exact(tracks.len()).enumerate() {
-                all.iter_mut().zip(row).for_each(|(cells, &byte)| cells[byte as usize].add(value(i)));
+            for (cells, bytes) in all.iter_mut().zip(&bytes) {
+                bytes.iter().enumerate().for_each(|(i, &byte)| cells[byte as usize].add(value(i)));
             }
             let mut shared = tracks.shared_histogram();
             tracks.marginals(&all, |_| true, &mut shared);
@@ -209,6 +230,11 @@ mod tests {
                 let mut plain = vec![Narrow::default(); extents[j].n_bins];
                 column.iter().enumerate().for_each(|(i, &bin)| plain[bin as usize].add(value(i)));
                 prop_assert_eq!(tracks.cells(j, &all, &shared), plain.as_slice());
+                let at_most = Rule::at_most(extents[j].n_bins as u8 / 2, seed % 2 == 0);
+                let rule = tracks.byte_rule(j, &at_most);
+                for (&bin, &byte) in column.iter().zip(&bytes[tracks.track_of(j)]) {
+                    prop_assert_eq!((tracks.bin_in(j, byte), rule.goes_left(byte)), (bin, at_most.goes_left(bin)));
+                }
             }
         }
     }

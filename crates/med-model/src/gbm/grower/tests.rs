@@ -2,12 +2,13 @@ use med_schema::{FeatureColumn, FeatureMatrix};
 use proptest::prelude::*;
 
 use super::*;
+use crate::gbm::BinLayout;
 use crate::gbm::binning::{BinOptions, LevelOptions};
 use crate::gbm::growth::mix;
 
 fn binned(columns: Vec<FeatureColumn>) -> Binned {
     let options = BinOptions { max_bin: 255, min_data_in_bin: 1, levels: LevelOptions::ONE };
-    Binned::new(&FeatureMatrix::new(columns).unwrap(), &options).unwrap()
+    Binned::new(&FeatureMatrix::new(columns).unwrap(), &options, BinLayout::Double).unwrap()
 }
 
 /// A number in [0, 1) for a row and a purpose.

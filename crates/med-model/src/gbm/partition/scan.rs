@@ -1,6 +1,7 @@
 //! Slots read 64 rows at a time: which rows are in one, and moving those that a split takes.
 
-use super::Rule;
+use super::super::binning::TrackBytes;
+use super::super::rule::ByteRule;
 use crate::kernel::{bits, vectorised};
 
 /// Rows compared at once.
@@ -65,56 +66,146 @@ fn list_hits(hits: &[u8; WORD], first: u32, rows: &mut [u32], n: usize) -> usize
     n + found
 }
 
-/// Rows of a slot, for which a rule gives one side, go to another slot.
+/// Rows of a slot go to another one.
 pub(super) struct Shift<'a> {
     pub(super) slot: u8,
     pub(super) to: u8,
-    pub(super) column: &'a [u8],
-    pub(super) rule: &'a Rule,
-    pub(super) side: bool,
+    pub(super) moved: Moved<'a>,
+}
+
+/// Which of them go.
+#[derive(Clone, Copy)]
+pub(super) enum Moved<'a> {
+    All,
+    /// Those that a rule sends to this side.
+    Part {
+        bytes: TrackBytes<'a>,
+        rule: &'a ByteRule,
+        side: bool,
+    },
 }
 
 impl Shift<'_> {
     /// Scans some rows, the first of this number; lists those that move where there is room for it. How many were listed.
-    pub(super) fn scan(&self, slots: &mut [u8], first: usize, mut list: Option<&mut [u32]>) -> usize {
-        let Self { slot, to, rule, side, .. } = *self;
-        let column = &self.column[first..first + slots.len()];
-        vectorised(
-            #[inline(always)]
-            || {
-                let mut n = 0;
-                for (w, (slots, column)) in slots.chunks_mut(WORD).zip(column.chunks(WORD)).enumerate() {
-                    let mut hits = [0_u8; WORD];
-                    match (rule, <&mut [u8; WORD]>::try_from(&mut *slots), <&[u8; WORD]>::try_from(column)) {
-                        (Rule::Range { first, span }, Ok(slots), Ok(column)) => {
-                            let mut any = 0;
-                            for k in 0..WORD {
-                                let left = column[k].wrapping_sub(*first) <= *span;
-                                let hit = u8::from((slots[k] == slot) & (left == side));
-                                hits[k] = hit;
-                                any |= hit;
-                            }
-                            if any == 0 {
-                                continue;
-                            }
-                            for k in 0..WORD {
-                                slots[k] ^= (slots[k] ^ to) & 0_u8.wrapping_sub(hits[k]);
-                            }
-                        }
-                        _ => {
-                            for (k, (s, &bin)) in slots.iter_mut().zip(column).enumerate() {
-                                let hit = (*s == slot) & (rule.goes_left(bin) == side);
-                                hits[k] = u8::from(hit);
-                                *s = if hit { to } else { *s };
-                            }
-                        }
-                    }
-                    if let Some(rows) = &mut list {
-                        n = list_hits(&hits, (first + w * WORD) as u32, rows, n);
-                    }
-                }
-                n
-            },
-        )
+    pub(super) fn scan(&self, slots: &mut [u8], first: usize, list: Option<&mut [u32]>) -> usize {
+        let Moved::Part { bytes, rule, side } = self.moved else {
+            return vectorised(
+                #[inline(always)]
+                || self.pass(slots, first, list, |_| [0; WORD], |_| true),
+            );
+        };
+        match bytes {
+            TrackBytes::Column(column) => {
+                let (words, rest) = column[first..first + slots.len()].as_chunks::<WORD>();
+                let padded = padded(rest);
+                let word = |w: usize| *words.get(w).unwrap_or(&padded);
+                vectorised(
+                    #[inline(always)]
+                    || self.pass_by(slots, first, list, word, rule, side),
+                )
+            }
+            TrackBytes::Rows { rows, stride, track } => {
+                let rows = &rows[first * stride..(first + slots.len()) * stride];
+                vectorised(
+                    #[inline(always)]
+                    || self.pass_by(slots, first, list, |w| word_of_rows(rows, stride, track, w), rule, side),
+                )
+            }
+        }
     }
+
+    /// One loop for each kind of rule.
+    #[inline(always)]
+    fn pass_by(
+        &self,
+        slots: &mut [u8],
+        first: usize,
+        list: Option<&mut [u32]>,
+        word: impl Fn(usize) -> [u8; WORD],
+        rule: &ByteRule,
+        side: bool,
+    ) -> usize {
+        match *rule {
+            ByteRule::Range { first: from, span } => {
+                self.pass(slots, first, list, word, |byte| (byte.wrapping_sub(from) <= span) == side)
+            }
+            ByteRule::Remainder { of, first: from, span } => {
+                self.pass(slots, first, list, word, |byte| (of.byte(byte).wrapping_sub(from) <= span) == side)
+            }
+            ByteRule::Set(set) => self.pass(slots, first, list, word, |byte| set.contains(byte) == side),
+        }
+    }
+
+    /// `word` gives 64 bytes. Called within `vectorised`.
+    #[inline(always)]
+    fn pass(
+        &self,
+        slots: &mut [u8],
+        first: usize,
+        mut list: Option<&mut [u32]>,
+        word: impl Fn(usize) -> [u8; WORD],
+        moves: impl Fn(u8) -> bool,
+    ) -> usize {
+        let mut n = 0;
+        let (words, rest) = slots.as_chunks_mut::<WORD>();
+        // Rows behind the last are in no slot that is ever shifted.
+        let mut last = [super::OUT; WORD];
+        last[..rest.len()].copy_from_slice(rest);
+        for (w, slots) in words.iter_mut().chain(std::iter::once(&mut last)).enumerate() {
+            if let Some(hits) = self.shift(slots, || word(w), &moves)
+                && let Some(rows) = &mut list
+            {
+                n = list_hits(&hits, (first + w * WORD) as u32, rows, n);
+            }
+        }
+        rest.copy_from_slice(&last[..rest.len()]);
+        n
+    }
+
+    /// Shifts the rows of one word; which they are, where there are any.
+    #[inline(always)]
+    fn shift(
+        &self,
+        slots: &mut [u8; WORD],
+        bytes: impl FnOnce() -> [u8; WORD],
+        moves: impl Fn(u8) -> bool,
+    ) -> Option<[u8; WORD]> {
+        let (mut hits, mut any) = ([0_u8; WORD], 0);
+        for k in 0..WORD {
+            hits[k] = u8::from(slots[k] == self.slot);
+            any |= hits[k];
+        }
+        // Where no row is in the slot no bytes are read.
+        if any == 0 {
+            return None;
+        }
+        let bytes = bytes();
+        any = 0;
+        for k in 0..WORD {
+            hits[k] &= u8::from(moves(bytes[k]));
+            any |= hits[k];
+        }
+        if any == 0 {
+            return None;
+        }
+        for k in 0..WORD {
+            slots[k] ^= (slots[k] ^ self.to) & 0_u8.wrapping_sub(hits[k]);
+        }
+        Some(hits)
+    }
+}
+
+fn padded(bytes: &[u8]) -> [u8; WORD] {
+    let mut word = [0; WORD];
+    word.iter_mut().zip(bytes).for_each(|(place, &byte)| *place = byte);
+    word
+}
+
+/// The bytes of one track in the rows of a word.
+#[inline(always)]
+fn word_of_rows(rows: &[u8], stride: usize, track: usize, w: usize) -> [u8; WORD] {
+    let mut word = [0; WORD];
+    let rows = &rows[w * WORD * stride..];
+    word.iter_mut().zip(rows.chunks_exact(stride)).for_each(|(byte, row)| *byte = row[track]);
+    word
 }

@@ -9,7 +9,7 @@ use super::{Best, Leaf, Search, Sums};
 use crate::gbm::binning::{BinSet, MISSING_BIN};
 use crate::gbm::growth::mix;
 use crate::gbm::histogram::Cell;
-use crate::gbm::partition::Rule;
+use crate::gbm::rule::Rule;
 
 /// Tries subsets of levels; whether there was more than one level.
 pub(super) fn search<C: Cell>(

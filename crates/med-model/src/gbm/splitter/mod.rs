@@ -11,7 +11,7 @@ use super::binning::{Binned, Bins};
 use super::derivatives::Units;
 use super::growth::{Growth, mix};
 use super::histogram::{Cell, Histogram, Sums};
-use super::partition::Rule;
+use super::rule::Rule;
 use numeric::Prefix;
 pub(super) use value::{Bounds, Valuation};
 

@@ -7,7 +7,7 @@ use super::{Best, Leaf, Search, Sums};
 use crate::gbm::derivatives::Units;
 use crate::gbm::growth::mix;
 use crate::gbm::histogram::{CELLS, Cell};
-use crate::gbm::partition::Rule;
+use crate::gbm::rule::Rule;
 use crate::kernel::{bits, vectorised};
 
 /// Cells looked at together.
@@ -238,6 +238,7 @@ mod tests {
 
     use super::super::{Bounds, Valuation};
     use super::*;
+    use crate::gbm::BinLayout;
     use crate::gbm::binning::{BinOptions, Binned, LevelOptions};
     use crate::gbm::growth::Growth;
     use crate::gbm::histogram::Narrow;
@@ -265,8 +266,12 @@ mod tests {
     #[test]
     fn what_lies_behind_the_range_does_not_count() {
         let x = FeatureMatrix::new(vec![FeatureColumn::numeric("a", vec![1.0, 2.0])]).unwrap();
-        let binned =
-            Binned::new(&x, &BinOptions { max_bin: 255, min_data_in_bin: 1, levels: LevelOptions::ONE }).unwrap();
+        let binned = Binned::new(
+            &x,
+            &BinOptions { max_bin: 255, min_data_in_bin: 1, levels: LevelOptions::ONE },
+            BinLayout::Double,
+        )
+        .unwrap();
         let growth = Growth { min_data_in_leaf: 1, ..Growth::default() };
         let search = Search::new(&binned, &growth, UNITS, None);
         let valuation = Valuation::new(&growth, 0.0, Bounds::NONE);

@@ -14,7 +14,7 @@ use super::search::{self, Candidate, Choice, Cut, Ranks, Rules, Side, View};
 use super::sorted::partition;
 use super::{Nodes, Rows, Sums, WORTH_THREADS};
 use crate::FitError;
-use crate::gbm::{BinOptions, BinSet, Binned, Bins, LevelOptions, MISSING_BIN};
+use crate::gbm::{BinColumns, BinOptions, BinSet, Bins, LevelOptions, MISSING_BIN};
 use crate::input::no_infinities;
 use crate::tree::structure::Test;
 
@@ -28,7 +28,7 @@ const FEW: usize = 512;
 /// All columns as bins. Where a column has at most 255 distinct values each has a bin of its own.
 #[derive(Debug)]
 pub(in crate::tree) struct BinnedColumns {
-    binned: Binned,
+    binned: BinColumns,
     ranks: Vec<Ranks>,
     /// Features with two bins in use. The others can split nothing, and chance passes them over.
     varying: Vec<usize>,
@@ -37,7 +37,8 @@ pub(in crate::tree) struct BinnedColumns {
 impl BinnedColumns {
     pub(in crate::tree) fn new(x: &FeatureMatrix, model: &'static str) -> Result<Self, FitError> {
         no_infinities(x, model)?;
-        let binned = Binned::new(x, &BinOptions { max_bin: BINS - 1, min_data_in_bin: 1, levels: LevelOptions::ONE })?;
+        let binned =
+            BinColumns::new(x, &BinOptions { max_bin: BINS - 1, min_data_in_bin: 1, levels: LevelOptions::ONE })?;
         let ranks = (x.columns().par_iter().enumerate())
             .map(|(feature, column)| match column.as_numeric() {
                 Some(values) => Ranks::Numbers(ranges(values, binned.column(feature))),
