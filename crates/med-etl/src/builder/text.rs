@@ -203,7 +203,11 @@ mod tests {
         let long = "a text that does not fit into a view of twelve bytes, ".repeat(3);
         for levels in [1, 3, MAX_LEVELS, MAX_LEVELS + 1, 3 * MAX_LEVELS] {
             let texts: Vec<Option<String>> = (0..4 * MAX_LEVELS)
-                .map(|i| (i % 7 != 3).then(|| if i % 2 == 0 { format!("{}", i % levels) } else { long.clone() }))
+                .map(|i| {
+                    (i % 7 != 3).then(|| {
+                        if i % 2 == 0 { format!("long enough to be a level: {}", i % levels) } else { long.clone() }
+                    })
+                })
                 .collect();
             let given: Vec<Option<&str>> = texts.iter().map(Option::as_deref).collect();
             assert_eq!(read(&given), texts, "{levels}");
@@ -240,5 +244,10 @@ mod tests {
         let column = cells.take();
         assert_eq!(column.str().unwrap().iter().collect::<Vec<_>>(), [Some("y"), Some("x")]);
         assert_eq!(cells.push(&[0xFF]), Err("text that is not UTF-8"));
+        cells.push(b"longer than twelve bytes").unwrap();
+        cells.take();
+        assert!(cells.push_known(b"longer than twelve bytes"));
+        assert_eq!(cells.take().str().unwrap().get(0), Some("longer than twelve bytes"));
+        assert_eq!(cells.push(b"longer than twelve bytes \xFF"), Err("text that is not UTF-8"));
     }
 }
