@@ -172,7 +172,7 @@ pub fn read(connection: &mut Connection) -> Result<Table, EtlError> {
         columns.iter_mut().zip(client.values()).for_each(|(column, value)| column.push(value));
         height += 1;
     }
-    let filled = columns.iter_mut().map(ColumnBuilder::take).collect::<Result<_, _>>()?;
+    let filled = columns.iter_mut().map(ColumnBuilder::take).collect();
     let frame = DataFrame::new(height, filled)?;
     Ok(Table::parse(frame, schema)?)
 }

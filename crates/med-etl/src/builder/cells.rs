@@ -2,35 +2,31 @@
 
 use med_schema::ValueType;
 use polars::prelude::*;
+use polars_arrow::array::BooleanArray;
 use polars_arrow::bitmap::{Bitmap, MutableBitmap};
 
 use super::text::TextCells;
 use super::value::{Decimal, Value};
 use crate::iso;
 
-/// Which rows are not null; nothing while all are.
+/// Which rows are not null, up to the last null: rows that are not cost nothing.
 #[derive(Default)]
-pub(crate) struct Validity(Option<MutableBitmap>);
+pub(crate) struct Validity(MutableBitmap);
 
 impl Validity {
-    #[inline(always)]
-    pub(crate) fn push_valid(&mut self) {
-        if let Some(bits) = &mut self.0 {
-            bits.push(true);
-        }
-    }
-
     /// `before` rows came already.
     pub(crate) fn push_null(&mut self, before: usize) {
-        self.0.get_or_insert_with(|| MutableBitmap::from_len_set(before)).push(false);
+        self.0.extend_constant(before.saturating_sub(self.0.len()), true);
+        self.0.push(false);
     }
 
-    pub(crate) fn is_valid(&self, row: usize) -> bool {
-        self.0.as_ref().is_none_or(|bits| bits.get(row))
-    }
-
-    pub(crate) fn finish(self) -> Option<Bitmap> {
-        self.0.map(Bitmap::from)
+    /// The bits of so many rows; nothing if none is null.
+    pub(crate) fn finish(mut self, rows: usize) -> Option<Bitmap> {
+        if self.0.is_empty() {
+            return None;
+        }
+        self.0.extend_constant(rows.saturating_sub(self.0.len()), true);
+        Some(self.0.into())
     }
 }
 
@@ -48,7 +44,6 @@ impl<T: Default> Fixed<T> {
     #[inline(always)]
     fn push(&mut self, value: T) {
         self.values.push(value);
-        self.validity.push_valid();
     }
 
     fn push_null(&mut self) {
@@ -57,7 +52,35 @@ impl<T: Default> Fixed<T> {
     }
 
     fn finish<P: PolarsNumericType<Native = T>>(self, name: PlSmallStr) -> ChunkedArray<P> {
-        ChunkedArray::from_vec_validity(name, self.values, self.validity.finish())
+        let validity = self.validity.finish(self.values.len());
+        ChunkedArray::from_vec_validity(name, self.values, validity)
+    }
+}
+
+/// Flags with their nulls.
+pub(crate) struct Flags {
+    values: MutableBitmap,
+    validity: Validity,
+}
+
+impl Flags {
+    fn with_capacity(capacity: usize) -> Self {
+        Self { values: MutableBitmap::with_capacity(capacity), validity: Validity::default() }
+    }
+
+    #[inline(always)]
+    fn push(&mut self, value: bool) {
+        self.values.push(value);
+    }
+
+    fn push_null(&mut self) {
+        self.validity.push_null(self.values.len());
+        self.values.push(false);
+    }
+
+    fn finish(self, name: PlSmallStr) -> BooleanChunked {
+        let validity = self.validity.finish(self.values.len());
+        BooleanChunked::with_chunk(name, BooleanArray::new(ArrowDataType::Boolean, self.values.into(), validity))
     }
 }
 
@@ -75,8 +98,7 @@ pub(crate) enum Kept {
 }
 
 pub(crate) enum Cells {
-    /// With their number, which the builder does not tell.
-    Boolean(BooleanChunkedBuilder, usize),
+    Boolean(Flags),
     Integer(Fixed<i64>),
     Float(Fixed<f64>),
     Text(TextCells),
@@ -98,7 +120,7 @@ pub(crate) struct Reading {
 impl Cells {
     pub(crate) fn of_type(value_type: ValueType, name: &PlSmallStr, capacity: usize) -> Self {
         match value_type {
-            ValueType::Boolean => Self::Boolean(BooleanChunkedBuilder::new(name.clone(), capacity), 0),
+            ValueType::Boolean => Self::Boolean(Flags::with_capacity(capacity)),
             ValueType::Integer => Self::Integer(Fixed::with_capacity(capacity)),
             ValueType::Float => Self::Float(Fixed::with_capacity(capacity)),
             ValueType::Text => Self::Text(TextCells::new(name.clone(), capacity)),
@@ -120,10 +142,7 @@ impl Cells {
 
     pub(crate) fn push_null(&mut self) {
         match self {
-            Self::Boolean(b, rows) => {
-                b.append_null();
-                *rows += 1;
-            }
+            Self::Boolean(b) => b.push_null(),
             Self::Integer(b) | Self::Timestamp(b) => b.push_null(),
             Self::Float(b) => b.push_null(),
             Self::Text(b) => b.push_null(),
@@ -140,12 +159,10 @@ impl Cells {
             (Value::Integer(v), Self::Integer(b)) if reading.minor_units.is_none() => b.push(v),
             (Value::Real(v), Self::Float(b)) => b.push(v),
             (Value::Text(v), Self::Text(b)) => return b.push_known(v),
+            (Value::Short(v), Self::Text(b)) => return b.push_short(v),
             (Value::Date(v), Self::Date(b)) => b.push(v),
             (Value::Timestamp(v), Self::Timestamp(b)) => b.push(v),
-            (Value::Boolean(v), Self::Boolean(b, rows)) => {
-                b.append_value(v);
-                *rows += 1;
-            }
+            (Value::Boolean(v), Self::Boolean(b)) => b.push(v),
             _ => return false,
         }
         true
@@ -168,7 +185,7 @@ impl Cells {
     /// Rows so far.
     pub(crate) fn len(&self) -> usize {
         match self {
-            Self::Boolean(_, rows) => *rows,
+            Self::Boolean(b) => b.values.len(),
             Self::Integer(b) | Self::Timestamp(b) => b.values.len(),
             Self::Float(b) => b.values.len(),
             Self::Text(b) => b.len(),
@@ -183,10 +200,7 @@ impl Cells {
             (Self::Integer(b), value) => b.push(to_integer(value, reading.minor_units)?),
             (Self::Float(b), Value::Integer(v)) => b.push(exact(v).ok_or("integer beyond 2^53")?),
             (Self::Float(b), Value::Decimal(v)) => b.push(v.to_float().ok_or("decimal of more than 15 digits")?),
-            (Self::Boolean(b, rows), Value::Integer(v @ (0 | 1))) => {
-                b.append_value(v == 1);
-                *rows += 1;
-            }
+            (Self::Boolean(b), Value::Integer(v @ (0 | 1))) => b.push(v == 1),
             (Self::Boolean(..), Value::Integer(_)) => return Err("integer other than 0 and 1"),
             (Self::Text(b), Value::Decimal(v)) => b.push(v.to_string().as_bytes())?,
             (Self::Text(b), Value::Integer(v)) if reading.numbers_as_text => b.push(v.to_string().as_bytes())?,
@@ -216,16 +230,16 @@ impl Cells {
     }
 
     /// The column of these cells.
-    pub(crate) fn finish(self, name: PlSmallStr) -> PolarsResult<Column> {
-        Ok(match self {
-            Self::Boolean(b, _) => b.finish().into_column(),
+    pub(crate) fn finish(self, name: PlSmallStr) -> Column {
+        match self {
+            Self::Boolean(b) => b.finish(name).into_column(),
             Self::Integer(b) => b.finish::<Int64Type>(name).into_column(),
             Self::Float(b) => b.finish::<Float64Type>(name).into_column(),
-            Self::Text(mut b) => b.take()?,
+            Self::Text(mut b) => b.take(),
             Self::Date(b) => b.finish::<Int32Type>(name).into_date().into_column(),
             Self::Timestamp(b) => b.finish::<Int64Type>(name).into_datetime(TimeUnit::Microseconds, None).into_column(),
             Self::Undecided(kept) => Column::full_null(name, kept.len(), &DataType::String),
-        })
+        }
     }
 }
 

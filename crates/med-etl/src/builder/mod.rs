@@ -3,6 +3,7 @@
 mod cells;
 mod text;
 mod value;
+mod views;
 
 use med_schema::ValueType;
 use polars::prelude::*;
@@ -12,6 +13,8 @@ use cells::{Cells, Kept, Reading};
 #[cfg(feature = "postgres")]
 pub(crate) use value::power_of_ten;
 pub(crate) use value::{Decimal, Held, Value};
+#[cfg(feature = "postgres")]
+pub(crate) use views::Short;
 
 /// Collects one column, batch by batch.
 pub(crate) struct ColumnBuilder {
@@ -101,6 +104,14 @@ impl ColumnBuilder {
 
     #[inline(never)]
     fn push_other(&mut self, value: Value<'_>) {
+        let view;
+        let value = match value {
+            Value::Short(text) => {
+                view = text.view();
+                Value::Text(view.get_inlined_slice().unwrap_or_default())
+            }
+            value => value,
+        };
         if matches!(value, Value::Null) {
             self.nulls += 1;
         }
@@ -136,7 +147,7 @@ impl ColumnBuilder {
     }
 
     /// The column of all values since the last call.
-    pub(crate) fn take(&mut self) -> PolarsResult<Column> {
+    pub(crate) fn take(&mut self) -> Column {
         self.decide();
         self.batch_start += self.cells.len() as u64;
         if let Cells::Text(text) = &mut self.cells {
@@ -193,7 +204,7 @@ mod tests {
         let mut builder = ColumnBuilder::declared("c", value_type, Some(DeclaredBy::Schema), 4);
         values.iter().for_each(|v| builder.push(*v));
         let mismatch = builder.mismatch().map(|m| (m.found, m.first_row, m.rows));
-        (builder.take().unwrap(), mismatch)
+        (builder.take(), mismatch)
     }
 
     #[test]
@@ -239,7 +250,7 @@ mod tests {
         let infer = |values: &[Value<'_>]| {
             let mut builder = ColumnBuilder::undecided("c", 4);
             values.iter().for_each(|v| builder.push(*v));
-            builder.take().unwrap().dtype().clone()
+            builder.take().dtype().clone()
         };
         assert_eq!(infer(&[Value::Null, Value::Integer(1)]), DataType::Int64);
         assert_eq!(infer(&[Value::Integer(1), Value::Real(0.5)]), DataType::Float64);
@@ -251,7 +262,7 @@ mod tests {
     fn a_later_batch_may_not_contradict() {
         let mut builder = ColumnBuilder::undecided("c", 4);
         builder.push(Value::Integer(1));
-        builder.take().unwrap();
+        builder.take();
         builder.push(Value::Real(0.5));
         let message = builder.mismatch().unwrap().to_string();
         assert!(message.contains("found real in 1 row, first in row 1"), "{message}");
@@ -264,7 +275,7 @@ mod tests {
             let mut builder = ColumnBuilder::declared("c", ValueType::Integer, None, 4).minor_units(2);
             builder.push(value);
             let found = builder.mismatch().map(|m| m.found);
-            (builder.take().unwrap().i64().unwrap().get(0), found)
+            (builder.take().i64().unwrap().get(0), found)
         };
         let decimal = |text: &str| Decimal::parse(text).unwrap();
         assert_eq!(cents(Value::Decimal(&decimal("12.30"))), (Some(1230), None));
@@ -281,10 +292,10 @@ mod tests {
     fn misfits_are_set_aside_when_asked_for() {
         let mut builder = ColumnBuilder::declared("c", ValueType::Integer, None, 4).keep_misfits();
         builder.push(Value::Integer(1));
-        builder.take().unwrap();
+        builder.take();
         builder.push(Value::Integer(2));
         builder.push(Value::Text(b"two"));
-        builder.take().unwrap();
+        builder.take();
         assert_eq!(builder.take_set_aside(), [(1, Held::Text("two".to_owned()))]);
         assert_eq!(builder.take_set_aside(), []);
     }

@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde::Serialize;
 
+use super::views::Short;
+
 /// Largest power of ten that an `i128` holds.
 const MAX_DIGITS: u32 = 38;
 
@@ -108,6 +110,12 @@ pub(crate) enum Value<'a> {
     /// Behind a reference, which keeps a value at three words.
     Decimal(&'a Decimal),
     Text(&'a [u8]),
+    /// Text whose form was looked at already.
+    #[cfg_attr(
+        not(feature = "postgres"),
+        allow(dead_code, reason = "only PostgreSQL's decoder sees what is behind a text")
+    )]
+    Short(Short),
     /// Bytes that are no text.
     #[cfg_attr(not(feature = "sqlite"), allow(dead_code, reason = "the others hand blobs out as text"))]
     Blob(&'a [u8]),
@@ -139,7 +147,7 @@ impl Value<'_> {
             Self::Integer(_) => "integer",
             Self::Real(_) => "real",
             Self::Decimal(_) => "decimal",
-            Self::Text(_) => "text",
+            Self::Text(_) | Self::Short(_) => "text",
             Self::Blob(_) => "blob",
             Self::Date(_) => "date",
             Self::Timestamp(_) => "timestamp",
@@ -169,6 +177,7 @@ impl Value<'_> {
             Self::Real(v) => format!("{v:?}"),
             Self::Decimal(v) => v.to_string(),
             Self::Text(v) | Self::Blob(v) => String::from_utf8_lossy(v).into_owned(),
+            Self::Short(v) => Value::Text(v.view().get_inlined_slice().unwrap_or_default()).written()?,
             Self::Date(v) => crate::iso::written_date(v),
             Self::Timestamp(v) => crate::iso::written_timestamp(v),
             Self::Other(name) => format!("({name})"),

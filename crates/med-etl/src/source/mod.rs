@@ -259,6 +259,9 @@ pub(crate) fn cursor_value(value: Value<'_>) -> Result<Option<CursorValue>, &'st
             Ok(_) => return Err("text with a zero byte"),
             Err(_) => return Err("text that is not UTF-8"),
         },
+        Value::Short(text) => {
+            return cursor_value(Value::Text(text.view().get_inlined_slice().unwrap_or_default()));
+        }
         Value::Date(days) => CursorValue::Text(crate::iso::written_date(days)),
         Value::Timestamp(micros) => {
             CursorValue::Text(crate::iso::written_timestamp(micros).replace('T', " ").replace('Z', ""))

@@ -324,8 +324,8 @@ impl<P, F> Batches<P, F> {
         P: FnMut(Progress) -> ControlFlow<()>,
         F: FnMut(Batch) -> Result<(), E>,
     {
-        let columns = self.builders.iter_mut().map(ColumnBuilder::take).collect::<Result<_, _>>();
-        let rows = DataFrame::new(self.in_batch, columns.map_err(EtlError::from)?).map_err(EtlError::from)?;
+        let columns = self.builders.iter_mut().map(ColumnBuilder::take).collect();
+        let rows = DataFrame::new(self.in_batch, columns).map_err(EtlError::from)?;
         let first = self.done.rows;
         self.done.rows += self.in_batch as u64;
         self.in_batch = 0;

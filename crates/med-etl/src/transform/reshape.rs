@@ -132,7 +132,7 @@ impl Transform for Cast {
         if declared.value_type != self.to {
             report.cells_cast.insert(self.column.clone(), column.len() as u64 - builder.nulls());
         }
-        frame.replace(&self.column, builder.take()?)?;
+        frame.replace(&self.column, builder.take())?;
         Ok(Transformed { table: Table::parse(frame, schema.with_column(self.declare(declared))?)?, report })
     }
 }

@@ -1,7 +1,7 @@
 //! PostgreSQL's binary copy format: a header, rows of counted fields, a trailer. The server sends every row as one message.
 
 use crate::EtlError;
-use crate::builder::{Decimal, Value};
+use crate::builder::{Decimal, Short, Value};
 use crate::source::{CursorValue, RowSink, Wire, cursor_value};
 
 const SIGNATURE: &[u8] = b"PGCOPY\n\xFF\r\n\0";
@@ -32,6 +32,28 @@ impl<'a> Bytes<'a> {
         let Some((taken, rest)) = self.0.split_first_chunk::<N>() else { return Err(EtlError::CopyCut) };
         self.0 = rest;
         Ok(*taken)
+    }
+
+    /// The next field, if it has this length. Where the field behind it begins is then known without waiting for the length.
+    #[inline(always)]
+    fn sized<const N: usize>(&mut self) -> Option<[u8; N]> {
+        let (length, rest) = self.0.split_first_chunk::<4>()?;
+        if u32::from_be_bytes(*length) as usize != N {
+            return None;
+        }
+        let (field, rest) = rest.split_first_chunk::<N>()?;
+        self.0 = rest;
+        Some(*field)
+    }
+
+    /// The next field, if it is a short text with enough bytes behind its beginning to look at in one step.
+    #[inline(always)]
+    fn short(&mut self) -> Option<Short> {
+        let (length, rest) = self.0.split_first_chunk::<4>()?;
+        let length = u32::from_be_bytes(*length);
+        let text = Short::ascii_in(rest.first_chunk()?, length)?;
+        self.0 = rest.get(length as usize..)?;
+        Some(text)
     }
 }
 
@@ -76,14 +98,92 @@ impl<'a> Decoder<'a> {
     #[inline]
     fn row<S: RowSink>(&self, bytes: &mut Bytes<'_>, sink: &mut S) -> Result<(), EtlError> {
         for (column, wire) in self.wires.iter().enumerate() {
-            let length = i32::from_be_bytes(bytes.array()?);
-            match usize::try_from(length) {
-                Err(_) => sink.value(column, Value::Null),
-                Ok(length) => with_value(*wire, bytes.take(length)?, Cell { sink: &mut *sink, column }),
+            if !usual(*wire, bytes, Cell { sink: &mut *sink, column }) {
+                other(*wire, bytes, Cell { sink: &mut *sink, column })?;
             }
         }
         Ok(())
     }
+}
+
+/// Reads the next field and hands it on if it has the length that values of its form have, or is a short text; else does nothing.
+#[inline(always)]
+fn usual<T: Take>(wire: Wire, bytes: &mut Bytes<'_>, to: T) -> bool {
+    macro_rules! sized {
+        ($make:expr) => {
+            match bytes.sized() {
+                Some(field) => to.take($make(field)),
+                None => return false,
+            }
+        };
+    }
+    match wire {
+        Wire::Text => match bytes.short() {
+            Some(text) => to.take(Value::Short(text)),
+            None => return false,
+        },
+        Wire::Int8 => sized!(int8),
+        Wire::Int4 => sized!(int4),
+        Wire::Int2 => sized!(int2),
+        Wire::Date => sized!(date),
+        Wire::Timestamp => sized!(timestamp),
+        Wire::Float8 => sized!(float8),
+        Wire::Float4 => sized!(float4),
+        Wire::Boolean => sized!(boolean),
+        Wire::Numeric | Wire::Uuid => return false,
+    };
+    true
+}
+
+/// Reads the next field, whatever it is, and hands it on.
+#[inline(never)]
+fn other<T: Take>(wire: Wire, bytes: &mut Bytes<'_>, to: T) -> Result<T::Taken, EtlError> {
+    let length = i32::from_be_bytes(bytes.array()?);
+    Ok(match usize::try_from(length) {
+        Err(_) => to.take(Value::Null),
+        Ok(length) => with_value(wire, bytes.take(length)?, to),
+    })
+}
+
+fn int8(bytes: [u8; 8]) -> Value<'static> {
+    Value::Integer(i64::from_be_bytes(bytes))
+}
+
+fn int4(bytes: [u8; 4]) -> Value<'static> {
+    Value::Integer(i64::from(i32::from_be_bytes(bytes)))
+}
+
+fn int2(bytes: [u8; 2]) -> Value<'static> {
+    Value::Integer(i64::from(i16::from_be_bytes(bytes)))
+}
+
+fn date(bytes: [u8; 4]) -> Value<'static> {
+    match i32::from_be_bytes(bytes) {
+        i32::MIN | i32::MAX => Value::Other("infinite date"),
+        days => days.checked_add(EPOCH_DAYS).map_or(Value::Other("date beyond the calendar"), Value::Date),
+    }
+}
+
+fn timestamp(bytes: [u8; 8]) -> Value<'static> {
+    match i64::from_be_bytes(bytes) {
+        i64::MIN | i64::MAX => Value::Other("infinite timestamp"),
+        moment => {
+            let beyond = Value::Other("timestamp beyond the calendar");
+            moment.checked_add(EPOCH_MICROSECONDS).map_or(beyond, Value::Timestamp)
+        }
+    }
+}
+
+fn float8(bytes: [u8; 8]) -> Value<'static> {
+    Value::Real(f64::from_be_bytes(bytes))
+}
+
+fn float4(bytes: [u8; 4]) -> Value<'static> {
+    Value::Real(f64::from(f32::from_be_bytes(bytes)))
+}
+
+fn boolean([flag]: [u8; 1]) -> Value<'static> {
+    Value::Boolean(flag != 0)
 }
 
 /// Takes one value.
@@ -125,36 +225,24 @@ impl Take for AsCursor {
 #[inline(always)]
 pub(super) fn with_value<T: Take>(wire: Wire, field: &[u8], to: T) -> T::Taken {
     const LENGTH: Value<'static> = Value::Other("a value of another length than its type has");
-    macro_rules! number {
-        ($type:ty, $make:expr) => {
+    macro_rules! sized {
+        ($make:expr) => {
             match field.try_into() {
-                Ok(bytes) => to.take($make(<$type>::from_be_bytes(bytes))),
+                Ok(bytes) => to.take($make(bytes)),
                 Err(_) => to.take(LENGTH),
             }
         };
     }
     match wire {
         Wire::Text => to.take(Value::Text(field)),
-        Wire::Int8 => number!(i64, Value::Integer),
-        Wire::Int4 => number!(i32, |v| Value::Integer(i64::from(v))),
-        Wire::Int2 => number!(i16, |v| Value::Integer(i64::from(v))),
-        Wire::Date => number!(i32, |v| match v {
-            i32::MIN | i32::MAX => Value::Other("infinite date"),
-            v => v.checked_add(EPOCH_DAYS).map_or(Value::Other("date beyond the calendar"), Value::Date),
-        }),
-        Wire::Timestamp => number!(i64, |v| match v {
-            i64::MIN | i64::MAX => Value::Other("infinite timestamp"),
-            v => {
-                v.checked_add(EPOCH_MICROSECONDS)
-                    .map_or(Value::Other("timestamp beyond the calendar"), Value::Timestamp)
-            }
-        }),
-        Wire::Float8 => number!(f64, Value::Real),
-        Wire::Float4 => number!(f32, |v| Value::Real(f64::from(v))),
-        Wire::Boolean => to.take(match field {
-            [flag] => Value::Boolean(*flag != 0),
-            _ => LENGTH,
-        }),
+        Wire::Int8 => sized!(int8),
+        Wire::Int4 => sized!(int4),
+        Wire::Int2 => sized!(int2),
+        Wire::Date => sized!(date),
+        Wire::Timestamp => sized!(timestamp),
+        Wire::Float8 => sized!(float8),
+        Wire::Float4 => sized!(float4),
+        Wire::Boolean => sized!(boolean),
         Wire::Numeric => match numeric(field) {
             Ok(decimal) => to.take(Value::Decimal(&decimal)),
             Err(found) => to.take(Value::Other(found)),
@@ -277,11 +365,61 @@ mod tests {
         assert!(decoder.ended());
     }
 
+    /// A field is read the same however long it is and whatever stands behind it.
+    #[test]
+    fn the_quick_way_reads_what_the_long_one_does() {
+        struct Written;
+        impl Take for Written {
+            type Taken = Option<String>;
+            fn take(self, value: Value<'_>) -> Self::Taken {
+                value.written()
+            }
+        }
+        const WIRES: [Wire; 11] = [
+            Wire::Boolean,
+            Wire::Int2,
+            Wire::Int4,
+            Wire::Int8,
+            Wire::Float4,
+            Wire::Float8,
+            Wire::Numeric,
+            Wire::Text,
+            Wire::Date,
+            Wire::Timestamp,
+            Wire::Uuid,
+        ];
+        let texts =
+            ["\u{1}A text whose thirteenth byte begins another word", "zwölf Bytes süß – und mehr als zwölf ohne Ende"];
+        let extremes =
+            [[0_u8; 16], [0x7F, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0, 0, 0, 0, 0, 0, 0, 0], [0xFF; 16]];
+        let fields = (0..=40)
+            .flat_map(|length| texts.map(|text| &text.as_bytes()[..length]))
+            .chain(extremes.iter().flat_map(|e| [&e[..4], &e[..8], &e[..16]]));
+        for field in fields {
+            for wire in WIRES {
+                for behind in [&b""[..], b"short", b"\xFF bytes that are more than twelve"] {
+                    let length = |field: &[u8]| (field.len() as u32).to_be_bytes();
+                    let row: [&[u8]; 6] = [&header(), &[0, 2], &length(field), field, &length(behind), behind];
+                    let (wires, mut rows) = ([wire, Wire::Text], Rows::default());
+                    Decoder::new(&wires).message(&row.concat(), &mut rows).unwrap();
+                    let expected = [with_value(wire, field, Written), Value::Text(behind).written()];
+                    assert_eq!(rows.0, [expected], "{wire:?} {field:?} {behind:?}");
+                }
+            }
+        }
+    }
+
     #[test]
     fn what_is_cut_off_is_an_error() {
         let wires = [Wire::Int4];
         let row = [header(), vec![0, 1, 0, 0, 0, 4, 0, 0]].concat();
         assert!(matches!(Decoder::new(&wires).message(&row, &mut Rows::default()), Err(EtlError::CopyCut)));
+        for cut in 1..23 {
+            let row = [header(), [&[0, 2, 0, 0, 0, 12][..], b"twelve bytes", &[0; 3]].concat()].concat();
+            let wires = [Wire::Text, Wire::Int4];
+            let read = Decoder::new(&wires).message(&row[..row.len() - cut], &mut Rows::default());
+            assert!(matches!(read, Err(EtlError::CopyCut)) || cut == 21, "{cut}: {read:?}");
+        }
         let other = [header(), vec![0, 2]].concat();
         assert!(matches!(Decoder::new(&wires).message(&other, &mut Rows::default()), Err(EtlError::CopyFormat { .. })));
         assert!(matches!(Decoder::new(&wires).message(b"PGC", &mut Rows::default()), Err(EtlError::CopyCut)));
