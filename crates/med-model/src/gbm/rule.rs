@@ -43,6 +43,14 @@ impl ByteRule {
     /// Of bytes that hold a digit beside others: it is `byte / step` modulo `size`, and bin `low` is digit 0. The byte is
     /// below `end`.
     pub(super) fn of_digit(rule: &Rule, low: u8, step: usize, size: usize, end: usize) -> Self {
+        // Most features have their bytes to themselves, and trees on few rows have no time to look at each.
+        match rule {
+            Rule::Range { first, span } if size == end => {
+                return Self::Range { first: first.wrapping_sub(low), span: *span };
+            }
+            Rule::Set(bins) if size == end && low == 0 => return Self::Set(*bins),
+            _ => {}
+        }
         let bins = low as usize..low as usize + size;
         let mut held = bins.clone().filter(|&bin| rule.goes_left(bin as u8));
         match (held.clone().count(), rule) {
