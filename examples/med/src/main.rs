@@ -11,6 +11,7 @@ mod feed;
 mod intervals;
 mod learner;
 mod memory;
+mod notes;
 mod output;
 mod prepared;
 mod progress;

@@ -9,6 +9,7 @@ mod extract;
 mod files;
 mod killed;
 mod lake;
+mod novelty;
 mod pipeline;
 mod profile;
 mod roles;
