@@ -308,6 +308,17 @@ impl FittedPipeline {
         &self.outputs
     }
 
+    /// The levels of a raw column that the training part had, by the first step that encodes it; `None` if none does.
+    pub fn levels(&self, column: &str) -> Option<&[String]> {
+        self.steps.iter().find_map(|step| match step {
+            FittedStep::OneHot(step) => step.levels(column),
+            FittedStep::Ordinal(step) => step.levels(column),
+            FittedStep::Frequency(step) => step.levels(column),
+            FittedStep::TargetMean(step) => step.levels(column),
+            _ => None,
+        })
+    }
+
     /// Whether every column that comes out is numeric, as linear models need.
     pub fn is_numeric(&self) -> bool {
         self.outputs.columns().iter().all(|c| c.kind == InputKind::Numeric)

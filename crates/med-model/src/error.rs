@@ -10,6 +10,15 @@ fn hint(near: &[String]) -> String {
     if near.is_empty() { String::new() } else { format!(" (did you mean {}?)", near.join(", ")) }
 }
 
+/// What to do with a target that a family cannot have.
+fn family_remedy(expected: &str) -> &'static str {
+    match expected {
+        "a number > 0" => "drop the row or take glm_tweedie or two_part, which know targets of 0",
+        "a number >= 0" => "drop the row, net it against what it corrects, or take a model of squared error",
+        _ => "drop the row",
+    }
+}
+
 /// A hyper-parameter, or a model name, that cannot be.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -217,7 +226,7 @@ pub enum FitError {
         most: usize,
     },
     /// A target that the model's family cannot have.
-    #[error("row {row}: {model} needs {expected} as its target")]
+    #[error("row {row}: {model} needs {expected} as its target; {}", family_remedy(.expected))]
     FamilyTarget {
         /// The model.
         model: &'static str,
@@ -227,11 +236,14 @@ pub enum FitError {
         expected: &'static str,
     },
     /// A target without variation that has no finite fit.
-    #[error("{model} cannot be fitted: the weighted mean of the target is {found}")]
+    #[error(
+        "{model} cannot be fitted: expected targets that differ, found only {found} in the rows that count; check the column and the \
+         weights"
+    )]
     Degenerate {
         /// The model.
         model: &'static str,
-        /// The mean.
+        /// The one value.
         found: &'static str,
     },
     /// More columns than the normal equations can hold.

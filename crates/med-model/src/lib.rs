@@ -2,6 +2,7 @@
 #![deny(unsafe_code)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
+mod bound;
 mod counted;
 mod error;
 mod explain;
@@ -27,6 +28,7 @@ mod tree;
 mod tune;
 mod validate;
 
+pub use bound::{Beyond, NoBound, PredictionBound};
 pub use error::{BrokenModel, FitError, FormatError, InputError, LightGbmError, ParameterError, PredictError};
 pub use explain::{Explain, ExplainTrees, Shap, ShapScale};
 pub use format::{FORMAT, FORMAT_VERSION, SavedModel};

@@ -57,7 +57,8 @@ impl Parameters for SvrParams {
 checked_estimator! {
     /// Epsilon support vector regression (Smola and Schoelkopf 2004) with the kernel `exp(-gamma |x - z|^2)` on
     /// standardised features and target, solved by smartcore's sequential minimal optimisation, which stops after 50,000
-    /// steps even where `tolerance` is not reached. Memory and time grow with the square of the rows; takes no weights.
+    /// steps even where `tolerance` is not reached. Memory and time grow with the square of the rows, of which there have to be at least as
+    /// many as features; takes no weights.
     Svr from SvrParams
 }
 
@@ -138,6 +139,10 @@ impl Regressor for Svr {
         let backend = |source: Box<dyn std::error::Error + Send + Sync>| FitError::Backend { model: MODEL, source };
         let set = TrainingSet::new(train, MODEL, Missing::Refused, Weights::Refused)?;
         let (n, p) = (set.n_rows(), set.columns.len());
+        // smartcore keeps as many features of a row as there are rows.
+        if n < p {
+            return Err(FitError::TooFewRows { model: MODEL, expected: p, found: n });
+        }
         let scaling = Scaling::of(&set.columns);
         let (y_mean, y_deviation) = moments(&set.y);
         if !scaling.is_sound(p) || !y_mean.is_finite() || !y_deviation.is_finite() {
@@ -195,6 +200,21 @@ impl Model for SvrModel {
 mod tests {
     use super::*;
     use med_schema::FeatureColumn;
+
+    #[test]
+    fn fewer_rows_than_features_are_refused_by_their_number() {
+        let column = |j: u32| {
+            let values = (0..3).map(|i| f64::from((i * 7 + j * 5) % 11)).collect::<Vec<_>>();
+            FeatureColumn::numeric(format!("x{j}"), values)
+        };
+        let data = |p| {
+            let x = FeatureMatrix::new((0..p).map(column).collect()).unwrap();
+            Dataset::new(x, "y", vec![1.0, 9.0, 4.0]).unwrap()
+        };
+        let error = Svr::default().fit(&data(4)).unwrap_err();
+        assert!(matches!(error, FitError::TooFewRows { expected: 4, found: 3, .. }), "{error}");
+        assert!(Svr::default().fit(&data(3)).is_ok());
+    }
 
     #[test]
     fn predictions_are_those_of_the_library_that_solved_it() {

@@ -10,6 +10,7 @@ mod error;
 mod field;
 mod fingerprint;
 mod infer_kind;
+mod level;
 mod lineage;
 mod matrix;
 mod near;
@@ -28,6 +29,7 @@ pub use difference::{ColumnDifference, SchemaDifference};
 pub use error::{DatasetError, MatrixError, SchemaError};
 pub use field::{Column, ColumnPatch, Domain, Kind, Role, ValueType};
 pub use fingerprint::{Fingerprint, FingerprintHasher};
+pub use level::{LevelIndex, Novelty, canonical_level};
 pub use lineage::{Input, Lineage, RunId, Version};
 pub use matrix::{
     FeatureColumn, FeatureKind, FeatureMatrix, FeatureSchema, FeatureSpec, FeatureValues, MISSING, NumericValues,
@@ -41,6 +43,6 @@ pub use sorted_keys::sorted_keys;
 pub use suite::SuiteDocument;
 #[cfg(feature = "polars")]
 pub use table::{
-    CsvOptions, ParquetBatches, ParquetFile, ParquetParts, Table, TableError, TableMismatch, Written, infer_schema,
-    write_file,
+    CsvOptions, MixedColumn, ParquetBatches, ParquetFile, ParquetParts, Table, TableError, TableMismatch, Written,
+    infer_schema, write_file,
 };

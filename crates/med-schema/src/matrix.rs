@@ -1,13 +1,12 @@
 //! What statistics and models eat: numeric columns and coded categorical ones.
 
-use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
 use ndarray::{Array2, ArrayView1, ShapeBuilder};
 use serde::{Deserialize, Serialize};
 
-use crate::{Fingerprint, FingerprintHasher, MatrixError, near_names};
+use crate::{Fingerprint, FingerprintHasher, LevelIndex, MatrixError, near_names};
 
 /// The code of a missing categorical value.
 pub const MISSING: u32 = u32::MAX;
@@ -386,8 +385,8 @@ impl FeatureSchema {
         Ok(picked)
     }
 
-    /// The columns of `x` with the levels that are expected here: codes are rewritten by the names of their levels, and a
-    /// level that is not expected becomes [`MISSING`]. Columns that have the expected levels already are shared.
+    /// The columns of `x` with the levels that are expected here: codes are rewritten by the names of their levels (see
+    /// [`LevelIndex`]), and a level that is not expected becomes [`MISSING`]. Columns that have the expected levels already are shared.
     ///
     /// # Errors
     /// [`MatrixError::Mismatch`] when a column is missing, one too many, of another kind or at another place.
@@ -395,8 +394,8 @@ impl FeatureSchema {
         let expected = |name: &str| self.features.iter().find(|f| f.name == name).map(|f| &f.kind);
         let recode = |column: &FeatureColumn| match (expected(&column.name), column.as_categorical()) {
             (Some(FeatureKind::Categorical { levels }), Some((codes, found))) if levels != found => {
-                let places: HashMap<&str, u32> = levels.iter().map(String::as_str).zip(0..).collect();
-                let new: Vec<u32> = found.iter().map(|l| places.get(l.as_str()).copied().unwrap_or(MISSING)).collect();
+                let places = LevelIndex::new(levels);
+                let new: Vec<u32> = found.iter().map(|l| places.place(l).unwrap_or(MISSING)).collect();
                 // A missing code is past the end of the levels.
                 let codes = codes.iter().map(|&c| new.get(c as usize).copied().unwrap_or(MISSING)).collect::<Vec<_>>();
                 FeatureColumn::categorical(column.name.clone(), codes, levels.clone())
@@ -506,6 +505,11 @@ mod tests {
         let aligned = schema.align(&other).unwrap();
         assert_eq!(aligned.columns()[1].as_categorical().unwrap().0, &[1, MISSING, MISSING]);
         schema.check(&aligned).unwrap();
+        let region = |levels: [&'static str; 3]| {
+            FeatureMatrix::new(vec![FeatureColumn::from_texts("region", levels.map(Some))]).unwrap()
+        };
+        let floats = region(["1", "2", "3"]).schema().align(&region(["3.0", "2.0", "4.0"])).unwrap();
+        assert_eq!(floats.columns()[0].as_categorical().unwrap().0, &[2, 1, MISSING]);
         assert!(schema.align(&other.select(["a"]).unwrap()).is_err());
     }
 }

@@ -12,6 +12,7 @@ mod gated;
 mod intervals;
 mod learner;
 mod memory;
+mod notes;
 mod output;
 mod prepared;
 mod progress;

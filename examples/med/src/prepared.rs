@@ -6,15 +6,17 @@ use anyhow::{Context, bail, ensure};
 use med_features::encode::{ImputeBy, Reference, UnseenPolicy};
 use med_features::{Encoder, FeaturePipeline, FittedEncoder, FittedPipeline, Impute, Log1p, OneHot, Scale, Step};
 use med_model::{
-    Explain, Model, ModelSpec, RegressionMetrics, Regressor, ResidualQuantiles, SavedModel, Shap, ShapScale,
+    AnyModel, Beyond, Explain, Model, ModelSpec, PredictionBound, RegressionMetrics, Regressor, ResidualQuantiles,
+    SavedModel, Shap, ShapScale,
 };
 use med_schema::{
-    Column, Dataset, FeatureColumn, FeatureKind, FeatureMatrix, FeatureSchema, FeatureSpec, Kind, Lineage, Role,
-    Schema, Table, ValueType,
+    Column, Dataset, FeatureColumn, FeatureKind, FeatureMatrix, FeatureSchema, FeatureSpec, Kind, Lineage, Novelty,
+    Role, Schema, Table, ValueType,
 };
 use serde::{Deserialize, Serialize};
 
 use crate::cli::ReadArgs;
+use crate::notes::{Notes, long_exposure};
 use crate::table_file::require;
 
 /// What a model file holds besides the model: the raw columns, and what makes features of them.
@@ -34,6 +36,9 @@ struct Preparation {
     /// For prediction intervals.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     residuals: Option<ResidualQuantiles>,
+    /// The largest target per year; files written before it was kept have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    largest_target: Option<PredictionBound>,
 }
 
 /// What each raw column contributes to each prediction.
@@ -73,12 +78,16 @@ impl Prepared {
         let (pipeline, x) = encoders.unwrap_or(&own).fit_transform_with_target(data.x(), &y)?;
         let target = data.target().to_owned();
         let data = data.with_features(x)?;
-        let warnings = warnings(spec, &data);
+        let mut warnings = warnings(spec, &data);
+        let largest_target = PredictionBound::of(&data);
         let model = spec.fit(&data)?;
         let keys = keys(train.schema()).into_iter().filter(|k| *k != target).map(str::to_owned).collect();
         let of = |role| train.schema().with_role(role).next().cloned();
         let (exposure, weight) = (of(Role::Exposure), of(Role::Weight));
-        let preparation = Preparation { keys, columns, exposure, weight, pipeline, residuals: None };
+        if let (Some(column), Some(years)) = (&exposure, data.exposure()) {
+            warnings.extend(years.as_slice().and_then(|years| long_exposure(&column.name, years)));
+        }
+        let preparation = Preparation { keys, columns, exposure, weight, pipeline, residuals: None, largest_target };
         let saved = SavedModel::new(spec, model, target).with_preprocessing(serde_json::to_value(&preparation)?);
         Ok(Self { saved, preparation, warnings })
     }
@@ -173,8 +182,15 @@ impl Prepared {
         }
         let pipeline = FeaturePipeline::default().fit(&FeatureMatrix::new(columns)?)?;
         let columns = Schema::new(specs)?;
-        let preparation =
-            Preparation { keys: Vec::new(), columns, exposure: None, weight: None, pipeline, residuals: None };
+        let preparation = Preparation {
+            keys: Vec::new(),
+            columns,
+            exposure: None,
+            weight: None,
+            pipeline,
+            residuals: None,
+            largest_target: None,
+        };
         Ok(Self { saved, preparation, warnings: Vec::new() })
     }
 
@@ -241,16 +257,81 @@ impl Prepared {
         Ok(())
     }
 
+    fn raw(&self, table: &Table) -> anyhow::Result<FeatureMatrix> {
+        Ok(table.features(self.columns().names())?)
+    }
+
     fn encode(&self, table: &Table) -> anyhow::Result<FeatureMatrix> {
-        Ok(self.preparation.pipeline.transform(&table.features(self.columns().names())?)?)
+        Ok(self.preparation.pipeline.transform(&self.raw(table)?)?)
+    }
+
+    /// The levels of a raw column that the training part had, if it is a category.
+    fn levels(&self, column: &str) -> Option<&[String]> {
+        let of_model = || {
+            let spec = self.features().features().iter().find(|f| f.name == column)?;
+            match &spec.kind {
+                FeatureKind::Categorical { levels } => Some(levels.as_slice()),
+                FeatureKind::Numeric => None,
+            }
+        };
+        self.preparation.pipeline.levels(column).or_else(of_model)
+    }
+
+    /// What of these rows the training part did not have.
+    fn novelties(&self, raw: &FeatureMatrix) -> Notes {
+        let mut notes = Notes::default();
+        raw.columns().iter().for_each(|column| notes.count(&Novelty::of(column, self.levels(column.name()))));
+        notes
+    }
+
+    /// What of these rows the training part did not have; of models on a log link, also predictions beyond its costs. Other models
+    /// predict about what they were fitted on, and are not asked to do it once more.
+    pub(crate) fn notes(&self, table: &Table) -> anyhow::Result<Notes> {
+        let raw = self.raw(table)?;
+        let mut notes = self.novelties(&raw);
+        let link = takes(self.saved.model().kind());
+        if matches!(link, Takes::Logarithms | Takes::LogarithmsAndContrasts) {
+            let predicted = self.saved.model().predict(&self.preparation.pipeline.transform(&raw)?)?.to_vec();
+            if let Some(beyond) = self.beyond(&predicted) {
+                notes.warn(beyond);
+            }
+        }
+        Ok(notes)
+    }
+
+    /// Predictions per year beyond the costs trained on.
+    fn beyond(&self, predicted: &[f64]) -> Option<Beyond> {
+        self.preparation.largest_target.and_then(|largest| largest.beyond(predicted))
+    }
+
+    /// The objective that `gbdt` was fitted with, `auto` decided.
+    pub(crate) fn objective(&self) -> Option<&'static str> {
+        match self.saved.model() {
+            AnyModel::Gbdt(model) => Some(model.objective().name().name()),
+            _ => None,
+        }
     }
 
     /// One prediction a row: the cost in the row's years at risk where the model knows of exposure and the table has it, else
     /// in one year.
     pub(crate) fn predict(&self, table: &Table) -> anyhow::Result<Vec<f64>> {
-        let mut predicted = self.saved.model().predict(&self.encode(table)?)?.to_vec();
+        Ok(self.predict_noting(table)?.0)
+    }
+
+    /// As [`Prepared::predict`], with what is unlike the training part.
+    pub(crate) fn predict_noting(&self, table: &Table) -> anyhow::Result<(Vec<f64>, Notes)> {
+        let raw = self.raw(table)?;
+        let mut notes = self.novelties(&raw);
+        let mut predicted = self.saved.model().predict(&self.preparation.pipeline.transform(&raw)?)?.to_vec();
+        if let Some(beyond) = self.beyond(&predicted) {
+            notes.warn(beyond);
+        }
         if let Some(name) = self.exposure().filter(|n| table.schema().contains(n)) {
-            for (row, (cost, years)) in predicted.iter_mut().zip(table.numbers(name)?.as_slice()).enumerate() {
+            let exposure = table.numbers(name)?;
+            if let Some(warning) = long_exposure(name, exposure.as_slice()) {
+                notes.warn(warning);
+            }
+            for (row, (cost, years)) in predicted.iter_mut().zip(exposure.as_slice()).enumerate() {
                 ensure!(
                     *years >= 0.0 && years.is_finite(),
                     "column {name:?}, row {row} (from 0): expected an exposure that is a finite number >= 0"
@@ -263,7 +344,7 @@ impl Prepared {
                 "row {row} (from 0): the prediction is too large for a number; its features are far from those trained on"
             );
         }
-        Ok(predicted)
+        Ok((predicted, notes))
     }
 
     /// All metrics on rows that have the target.

@@ -47,11 +47,13 @@ impl ReadArgs {
             .map(|c| ColumnPatch {
                 name: c.name.clone(),
                 kind: Some(c.kind),
-                value_type: Some(match (c.kind, c.value_type) {
-                    (Kind::Nominal, held) => held,
-                    (_, ValueType::Integer) => ValueType::Float,
-                    (_, held) => held,
-                }),
+                value_type: match (c.kind, c.value_type) {
+                    // A code is one level whatever holds it, so that a file with 3.0, or with a word besides, is read too.
+                    (Kind::Nominal, ValueType::Integer | ValueType::Float) => None,
+                    (Kind::Nominal, held) => Some(held),
+                    (_, ValueType::Integer) => Some(ValueType::Float),
+                    (_, held) => Some(held),
+                },
                 role: Some(c.role),
                 nullable: Some(true),
                 unit: c.unit.clone(),

@@ -88,6 +88,13 @@ impl Encoder for Frequency {
     }
 }
 
+impl FittedFrequency {
+    /// The levels of a column that was encoded, ascending by text.
+    pub fn levels(&self, column: &str) -> Option<&[String]> {
+        self.columns.get(column).map(|shares| shares.levels.as_slice())
+    }
+}
+
 impl FittedEncoder for FittedFrequency {
     fn inputs(&self) -> &Inputs {
         &self.inputs

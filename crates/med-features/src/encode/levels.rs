@@ -1,8 +1,6 @@
 //! Levels of a category: those in the training part, and what to do about others.
 
-use std::collections::BTreeMap;
-
-use med_schema::{FeatureColumn, MISSING};
+use med_schema::{FeatureColumn, LevelIndex, MISSING};
 use serde::{Deserialize, Serialize};
 
 use crate::FeatureError;
@@ -55,12 +53,12 @@ pub(super) fn levels_present(codes: &[u32], levels: &[String]) -> Vec<String> {
     found
 }
 
-/// Each row of a column in terms of the fitted levels, matched by text.
+/// Each row of a column in terms of the fitted levels, matched by [`LevelIndex`].
 pub(super) fn recode<'a>(column: &'a FeatureColumn, fitted: &[String]) -> impl Iterator<Item = Seen> + use<'a> {
     let (codes, levels) = column.as_categorical().unwrap_or_default();
-    let position: BTreeMap<&str, usize> = fitted.iter().enumerate().map(|(at, level)| (level.as_str(), at)).collect();
+    let places = LevelIndex::new(fitted);
     let meaning: Vec<Seen> =
-        levels.iter().map(|l| position.get(l.as_str()).map_or(Seen::Unseen, |&at| Seen::Level(at))).collect();
+        levels.iter().map(|l| places.place(l).map_or(Seen::Unseen, |at| Seen::Level(at as usize))).collect();
     codes.iter().map(move |&code| if code == MISSING { Seen::Missing } else { meaning[code as usize] })
 }
 
@@ -115,6 +113,9 @@ mod tests {
         let other = FeatureColumn::from_texts("c", [Some("z"), Some("a"), None]);
         let seen: Vec<Seen> = recode(&other, &fitted).collect();
         assert_eq!(seen, [Seen::Level(1), Seen::Unseen, Seen::Missing]);
+        let floats = FeatureColumn::from_texts("c", [Some("2.0"), Some("3.0")]);
+        let seen: Vec<Seen> = recode(&floats, &["1".to_owned(), "2".to_owned()]).collect();
+        assert_eq!(seen, [Seen::Level(1), Seen::Unseen]);
         let error = refuse(&other, &fitted, Seen::Unseen).unwrap_err();
         assert_eq!(error, FeatureError::UnseenLevel { column: "c".to_owned(), row: 1, rows: 1 });
     }

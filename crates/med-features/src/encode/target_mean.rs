@@ -184,6 +184,13 @@ impl TargetMean {
     }
 }
 
+impl FittedTargetMean {
+    /// The levels of a column that was encoded, ascending by text.
+    pub fn levels(&self, column: &str) -> Option<&[String]> {
+        self.columns.get(column).map(|means| means.levels.as_slice())
+    }
+}
+
 impl FittedEncoder for FittedTargetMean {
     fn inputs(&self) -> &Inputs {
         &self.inputs

@@ -60,7 +60,8 @@ pub fn interval_scale(predicted: f64, floor: f64) -> f64 {
 
 impl ResidualQuantiles {
     /// From targets and out-of-sample predictions (of folds, or of a part held back). The scale's floor is a tenth of the mean
-    /// absolute prediction. With `not_negative` lower ends are cut at 0.
+    /// absolute prediction. With `not_negative` lower ends are cut at 0, or at the prediction where that is
+    /// below 0.
     ///
     /// # Errors
     /// When there is no row, lengths differ or a value is not finite.
@@ -102,7 +103,9 @@ impl ResidualQuantiles {
             if place > self.n { f64::INFINITY } else { self.quantiles.get(at).copied().unwrap_or(f64::INFINITY) };
         let margin = margin * interval_scale(predicted, self.floor);
         let interval = Interval { lower: predicted - margin, upper: predicted + margin };
-        Ok(if self.not_negative { interval.not_negative() } else { interval })
+        // No target is below 0, but a prediction may be; it stays within its interval.
+        let least = if self.not_negative { predicted.min(0.0) } else { f64::NEG_INFINITY };
+        Ok(Interval { lower: interval.lower.max(least), ..interval })
     }
 }
 
@@ -126,6 +129,17 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn a_prediction_is_within_its_interval_and_the_cut_at_zero_takes_no_target_out() {
+        let residuals = ResidualQuantiles::new(&[1.0, 5.0, 2.0], &[2.0, 4.0, 2.0], true).unwrap();
+        for predicted in [-100.0, -1.0, -0.0, 0.0, 0.1, 2.0, 50.0] {
+            let Interval { lower, upper } = residuals.around(predicted, 0.5).unwrap();
+            assert!(lower <= predicted && predicted <= upper, "{lower} {predicted} {upper}");
+            assert!(lower >= predicted.min(0.0), "{lower} of {predicted}");
+        }
+        assert_eq!(residuals.around(0.1, 0.5).unwrap().lower, 0.0);
     }
 
     #[test]

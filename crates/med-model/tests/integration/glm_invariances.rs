@@ -201,6 +201,7 @@ fn nasty_data_gives_calibrated_models() {
     assert!((predictive_ratio(&poisson, &data) - 1.0).abs() < 1e-9);
     let gamma = Glm::default().fit(&data).unwrap_err();
     assert!(matches!(gamma, FitError::FamilyTarget { expected: "a number > 0", .. }), "{gamma}");
+    assert!(gamma.to_string().contains("take glm_tweedie or two_part"), "{gamma}");
     // The positive part alone, with and without outlier-prone families.
     let positive: Vec<usize> = (0..data.n_rows()).filter(|&i| data.y()[i] > 0.0).collect();
     let positive = data.take(&positive).unwrap();
@@ -312,6 +313,7 @@ fn data_without_a_fit_are_errors() {
     let zeros = Dataset::new(x(), "cost", vec![0.0; 4]).unwrap();
     let error = GlmTweedie::default().fit(&zeros).unwrap_err();
     assert!(matches!(error, FitError::Degenerate { .. }), "{error}");
+    assert!(error.to_string().contains("expected targets that differ, found only 0"), "{error}");
     let data = Dataset::new(x(), "cost", vec![1.0, 2.0, 9.0, 4.0]).unwrap();
     let few = GlmParams { max_iterations: 1, tolerance: 1e-14, ..Default::default() };
     let error = Glm::new(few).unwrap().fit(&data).unwrap_err();

@@ -291,3 +291,27 @@ fn insurance_in_dummies_fits_too() {
     let model = tree(DecisionTreeParams { max_depth: Some(3), ..Default::default() }, &data);
     assert_close("training error", rmse(&model, &data), 4571.89, 1e-3);
 }
+
+#[test]
+fn a_leaf_without_costs_predicts_zero_and_no_mean_of_costs_is_below() {
+    // Costs of awkward sizes, weights too, for all but the young.
+    let n = 6000_u32;
+    let age: Vec<f64> = (0..n).map(|i| f64::from(i * 7919 % 80)).collect();
+    let cost = |(i, age): (usize, &f64)| if *age < 30.0 { 0.0 } else { (1.0 + (i * 31 % 997) as f64).powf(2.1) / 7.0 };
+    let y: Vec<f64> = age.iter().enumerate().map(cost).collect();
+    let x = FeatureMatrix::new(vec![FeatureColumn::numeric("age", age.clone())]).unwrap();
+    let data = Dataset::new(x, "cost", y).unwrap();
+    let weighted = data.clone().with_weights((0..n).map(|i| 0.1 + f64::from(i % 7) / 3.0).collect::<Vec<_>>()).unwrap();
+    for data in [&data, &weighted] {
+        for thresholds in [Thresholds::Exact, Thresholds::Binned] {
+            let model = tree(DecisionTreeParams { thresholds, ..Default::default() }, data);
+            for (cost, age) in model.predict(data.x()).unwrap().iter().zip(&age) {
+                assert!(if *age < 30.0 { *cost == 0.0 } else { *cost > 1.0 }, "{thresholds:?}: {age} {cost:e}");
+            }
+        }
+        let forest = RandomForest::default().fit(data).unwrap();
+        for (cost, age) in forest.predict(data.x()).unwrap().iter().zip(&age) {
+            assert!(*cost >= 0.0 && (*age >= 30.0 || *cost == 0.0), "{age} {cost:e}");
+        }
+    }
+}

@@ -205,13 +205,13 @@ fn build(name: PlSmallStr, texts: &Texts<'_>, held: ValueType) -> Result<PolarsC
 }
 
 /// An optional sign and digits, without leading zeros.
-fn is_integer(text: &str) -> bool {
+pub(super) fn is_integer(text: &str) -> bool {
     let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
     !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit()) && (digits.len() == 1 || !digits.starts_with('0'))
 }
 
 /// A decimal number, with or without point and exponent, without needless leading zeros.
-fn is_number(text: &str) -> bool {
+pub(super) fn is_number(text: &str) -> bool {
     let unsigned = text.strip_prefix(['-', '+']).unwrap_or(text);
     let (mantissa, exponent) = match unsigned.split_once(['e', 'E']) {
         Some((mantissa, exponent)) => (mantissa, Some(exponent.strip_prefix(['-', '+']).unwrap_or(exponent))),
@@ -227,7 +227,7 @@ fn is_number(text: &str) -> bool {
 }
 
 /// The words for what is no finite number.
-fn is_special(text: &str) -> bool {
+pub(super) fn is_special(text: &str) -> bool {
     let word = text.strip_prefix(['-', '+']).unwrap_or(text);
     ["inf", "infinity", "nan"].iter().any(|w| word.eq_ignore_ascii_case(w))
 }
@@ -371,7 +371,10 @@ mod tests {
         let columns =
             crate::Schema::patches_from_toml("[[columns]]\nname='a'\ntype='float'\nkind='continuous'").unwrap();
         let options = CsvOptions { columns, ..plain };
-        assert_eq!(error(b"a\n1\nx\n", &options), "<memory>: column \"a\", line 3: the field is not float");
+        assert_eq!(
+            error(b"a\n1\nx\n", &options),
+            "<memory>: column \"a\", line 3: the field is not float; a word for missing values has to be named as one (null values)"
+        );
     }
 
     #[test]

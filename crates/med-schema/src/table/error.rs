@@ -112,7 +112,10 @@ pub enum TableError {
         reason: String,
     },
     /// A field that is not of the type the schema file asks for.
-    #[error("{}: column {column:?}, line {line}: the field is not {expected}", .path.display())]
+    #[error(
+        "{}: column {column:?}, line {line}: the field is not {expected}; a word for missing values has to be named as one (null values)",
+        .path.display()
+    )]
     Field {
         /// The file.
         path: PathBuf,

@@ -1,10 +1,14 @@
 //! From a table to what models eat.
 
+use std::borrow::Cow;
+
 use polars::prelude::Float64Chunked;
 
 use super::{Table, TableError, data_type};
+use crate::level::level_of_number;
 use crate::{
-    Column, Dataset, DatasetError, Domain, FeatureColumn, FeatureMatrix, Kind, MISSING, NumericValues, Role, ValueType,
+    Column, Dataset, DatasetError, Domain, FeatureColumn, FeatureMatrix, Kind, LevelIndex, MISSING, NumericValues,
+    Role, ValueType, canonical_level,
 };
 
 /// A float column in one chunk without missing values, kept alive for the features that look into it.
@@ -19,8 +23,8 @@ impl AsRef<[f64]> for Contiguous {
 impl Table {
     /// The named columns as features: quantities, 0/1 columns and numeric grades as numbers (missing is NaN), dates and moments as days since the start of
     /// 1970 (UTC, moments with fractions), names and worded grades as codes. Dates are features by name alone: [`Schema::features`](crate::Schema::features) leaves them out, as
-    /// models want parts of them. The levels of an ordinal column with a domain stand in the domain's order, others in ascending order of their text. Float columns in
-    /// one chunk without missing values are looked into, not copied.
+    /// models want parts of them. The levels of an ordinal column with a domain stand in the domain's order, others in ascending order of their text; numbers among them have one form
+    /// ([`Table::levels`]). Float columns in one chunk without missing values are looked into, not copied.
     ///
     /// # Errors
     /// When a name is not there, asked for twice, or of a kind that cannot be measured.
@@ -76,12 +80,31 @@ impl Table {
         if !categorical {
             return Ok(FeatureColumn::numeric(name, self.numbers(name)?));
         }
-        let texts = self.frame().column(name)?.cast(&data_type(ValueType::Text))?;
-        let texts = texts.str()?;
+        let texts = self.levels(name)?;
+        let texts = texts.iter().map(Option::as_deref);
         match ordered_levels(spec) {
-            Some(levels) => with_levels(name, &texts.iter().collect::<Vec<_>>(), levels),
-            None => Ok(FeatureColumn::from_texts(name, texts.iter())),
+            Some(levels) => with_levels(name, &texts.collect::<Vec<_>>(), levels),
+            None => Ok(FeatureColumn::from_texts(name, texts)),
         }
+    }
+
+    /// One column as names of levels in their [canonical form](canonical_level), whatever type holds it: the integer 3, the float 3.0
+    /// and the texts `3` and `3.0` are one level.
+    ///
+    /// # Errors
+    /// When it is not there.
+    pub fn levels(&self, name: &str) -> Result<Vec<Option<Cow<'_, str>>>, TableError> {
+        let spec = self.schema().column(name)?;
+        let column = self.frame().column(name)?;
+        Ok(match spec.value_type {
+            ValueType::Float => column.f64()?.iter().map(|v| v.and_then(level_of_number).map(Cow::Owned)).collect(),
+            ValueType::Text => column.str()?.iter().map(|t| t.map(canonical_level).map(Cow::Borrowed)).collect(),
+            ValueType::Integer => column.i64()?.iter().map(|v| v.map(|v| Cow::Owned(v.to_string()))).collect(),
+            ValueType::Boolean | ValueType::Date | ValueType::Timestamp => {
+                let texts = column.cast(&data_type(ValueType::Text))?;
+                texts.str()?.iter().map(|t| t.map(|t| Cow::Owned(t.to_owned()))).collect()
+            }
+        })
     }
 
     /// Days since the start of 1970, with fractions; missing is NaN.
@@ -147,12 +170,13 @@ fn ordered_levels(spec: &Column) -> Option<Vec<String>> {
 
 /// Codes by given levels; texts outside them become further levels, in ascending order.
 fn with_levels(name: &str, texts: &[Option<&str>], mut levels: Vec<String>) -> Result<FeatureColumn, TableError> {
-    let mut others: Vec<&str> = texts.iter().copied().flatten().filter(|t| !levels.iter().any(|l| l == t)).collect();
+    let given = LevelIndex::new(&levels);
+    let mut others: Vec<&str> = texts.iter().copied().flatten().filter(|t| given.place(t).is_none()).collect();
     others.sort_unstable();
     others.dedup();
     levels.extend(others.into_iter().map(str::to_owned));
-    let code = |t: &Option<&str>| t.and_then(|t| levels.iter().position(|l| l == t)).map_or(MISSING, |c| c as u32);
-    let codes: Vec<u32> = texts.iter().map(code).collect();
+    let places = LevelIndex::new(&levels);
+    let codes: Vec<u32> = texts.iter().map(|t| t.and_then(|t| places.place(t)).unwrap_or(MISSING)).collect();
     Ok(FeatureColumn::categorical(name, codes, levels.clone())?)
 }
 
@@ -215,6 +239,34 @@ mod tests {
         assert!(days[0] == 19_782.0 && days[1].is_nan() && days[2] == -1.0, "{days:?}");
         assert!(moments[0] == 0.5 && moments[1].is_nan() && moments[2] == -1.0, "{moments:?}");
         assert_eq!(table.schema().features().count(), 0);
+    }
+
+    #[test]
+    fn a_code_is_one_level_whatever_type_holds_it() {
+        let levels = |frame: DataFrame| {
+            let held = crate::infer_schema(&frame).unwrap().columns()[0].value_type;
+            let region = Column::new("region", Kind::Nominal, held).nullable(true);
+            let table = Table::parse(frame, Schema::new(vec![region]).unwrap()).unwrap();
+            let x = table.features(["region"]).unwrap();
+            let (codes, levels) = x.column("region").unwrap().as_categorical().unwrap();
+            (codes.to_vec(), levels.to_vec())
+        };
+        let expected = (vec![1, 0, 1, MISSING], vec!["1".to_owned(), "3".to_owned()]);
+        assert_eq!(levels(df!("region" => [Some(3), Some(1), Some(3), None]).unwrap()), expected);
+        assert_eq!(levels(df!("region" => [Some(3.0), Some(1.0), Some(3.0), None]).unwrap()), expected);
+        assert_eq!(levels(df!("region" => [Some(3.0), Some(1.0), Some(3.0), Some(f64::NAN)]).unwrap()), expected);
+        assert_eq!(levels(df!("region" => [Some("3.0"), Some("1"), Some("3"), None]).unwrap()), expected);
+    }
+
+    #[test]
+    fn grades_given_as_numbers_match_in_either_form() {
+        let levels = ["2.0", "1.0"].map(str::to_owned).to_vec();
+        let grade = Column::new("grade", Kind::Ordinal, ValueType::Text).domain(Domain::Levels(levels));
+        let frame = df!("grade" => ["1", "2.0", "7.0", "2"]).unwrap();
+        let table = Table::parse(frame, Schema::new(vec![grade]).unwrap()).unwrap();
+        let x = table.features(["grade"]).unwrap();
+        let (codes, levels) = x.column("grade").unwrap().as_categorical().unwrap();
+        assert_eq!((codes, levels), (&[1, 0, 2, 0][..], &["2.0", "1.0", "7"].map(str::to_owned)[..]));
     }
 
     #[test]

@@ -58,7 +58,8 @@ pub(crate) enum Command {
     /// Fits encoders and a model, and writes both to one file.
     ///
     /// A schema file (`--schema`) gives columns the roles `exposure` (years at risk) and `weight`. With an exposure the model is of
-    /// the cost per year, and the model file says so. `warnings` in the output tell what in the costs does not suit the objective.
+    /// the cost per year, and the model file says so. `warnings` in the output tell what in the costs does not suit the objective,
+    /// which columns of numbers a few words have made categories, and where predictions run away.
     #[command(
         after_help = "Example:\n  med train --data train.csv --test test.csv --target annual_medical_cost --model gbdt --params '{\"num_iterations\": 300}' --out model.json"
     )]
@@ -68,7 +69,8 @@ pub(crate) enum Command {
     /// The model is a file of `med train`, a text file that LightGBM wrote, or a registered one: `NAME@VERSION`, where VERSION is a
     /// number, an alias, or `production`.
     /// A model that was trained with an exposure predicts the cost in a row's exposure where the file has that column, and the
-    /// cost in one year where it has not; `exposure` in the output names the column that was used.
+    /// cost in one year where it has not; `exposure` in the output names the column that was used. `unseen_levels` and `missing_cells` count rows
+    /// by column, and `warnings` tell of columns that are mostly unseen and of predictions far beyond the costs trained on.
     ///
     /// With the configuration of a feed of transactions and a cut-off, the features of its clients are made as of that day, and the model
     /// in production predicts their cost in the year that begins with it. The predictions are kept in the lake, too.

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use anyhow::Context;
 use med_schema::Table;
-use polars::prelude::DataType;
 use serde_json::{Map, Value, json};
 
 use crate::cli::EvaluateArgs;
@@ -29,21 +28,16 @@ pub(crate) fn run(args: &EvaluateArgs) -> anyhow::Result<Outcome> {
         }
         result.insert("groups".to_owned(), Value::Object(groups));
     }
+    model.notes(&table)?.tell(&mut result);
     output::json(&result)?;
     Ok(Outcome::Passed)
 }
 
 /// The rows of each value of a column, by the value's text.
 fn groups_of(table: &Table, by: &str) -> anyhow::Result<BTreeMap<String, Vec<usize>>> {
-    let column = table.frame().column(by)?;
-    let texts: Vec<Option<String>> = match column.f64() {
-        // Whole numbers have been read as floats; 1 is called "1".
-        Ok(numbers) => numbers.iter().map(|v| v.filter(|v| !v.is_nan()).map(|v| v.to_string())).collect(),
-        Err(_) => column.cast(&DataType::String)?.str()?.iter().map(|t| t.map(str::to_owned)).collect(),
-    };
     let mut groups: BTreeMap<String, Vec<usize>> = BTreeMap::new();
-    for (row, text) in texts.into_iter().enumerate() {
-        groups.entry(text.unwrap_or_else(|| MISSING.to_owned())).or_default().push(row);
+    for (row, level) in table.levels(by)?.into_iter().enumerate() {
+        groups.entry(level.map_or_else(|| MISSING.to_owned(), Into::into)).or_default().push(row);
     }
     Ok(groups)
 }

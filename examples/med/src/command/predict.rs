@@ -5,7 +5,7 @@ use std::time::Instant;
 use anyhow::bail;
 use med_schema::{Column, Kind, Table, ValueType};
 use polars::prelude::{Column as Values, DataFrame};
-use serde_json::json;
+use serde_json::{Map, json};
 
 use crate::cli::{DEFAULT_LAKE, PredictArgs};
 use crate::output::{self, Outcome};
@@ -20,14 +20,18 @@ pub(crate) fn run(args: &PredictArgs) -> anyhow::Result<Outcome> {
     let (model, version) = registered::find(model, args.lake.as_deref().unwrap_or(DEFAULT_LAKE))?;
     let table = model.read(rows, &args.read)?;
     let started = Instant::now();
-    let predicted = model.predict(&table)?;
+    let (predicted, notes) = model.predict_noting(&table)?;
     let seconds = started.elapsed().as_secs_f64();
     let predictions = with_intervals(&model, &table, &model.keys(&table), predicted, args.interval)?;
     predictions.write(&args.out)?;
     let exposure = model.exposure().filter(|name| table.schema().contains(name));
-    let mut printed = json!({ "rows": predictions.n_rows(), "exposure": exposure, "seconds": seconds });
+    let mut printed = Map::new();
+    printed.insert("rows".to_owned(), json!(predictions.n_rows()));
+    printed.insert("exposure".to_owned(), json!(exposure));
+    printed.insert("seconds".to_owned(), json!(seconds));
+    notes.tell(&mut printed);
     if let Some(version) = version {
-        printed["model"] = json!({ "name": version.name, "version": version.version });
+        printed.insert("model".to_owned(), json!({ "name": version.name, "version": version.version }));
     }
     output::json(&printed)?;
     Ok(Outcome::Passed)

@@ -5,7 +5,7 @@ use std::time::Instant;
 use anyhow::{Context, ensure};
 use med_features::FeaturePipeline;
 use med_model::ModelSpec;
-use med_schema::write_file;
+use med_schema::{MixedColumn, Table, write_file};
 use serde_json::{Map, Value, json};
 
 use crate::cli::{Intervals, TrainArgs};
@@ -54,11 +54,15 @@ fn train(args: &TrainArgs, spec: &ModelSpec, encoders: Option<&FeaturePipeline>)
     let mut features = with_dates(&features, table.schema(), encoders);
     features.retain(|name| !args.exclude.contains(name));
     ignored.retain(|column| !features.contains(&column.column));
+    let mut warnings = mixed_columns(args, &table)?;
     ensure!(!features.is_empty(), "{} has no column that a model could take", args.data.display());
 
     let started = Instant::now();
     let mut model = Prepared::fit(spec, encoders, &table, &features)?;
     let fit_seconds = started.elapsed().as_secs_f64();
+    warnings.extend_from_slice(model.warnings());
+    // Rows of the training part are not new to it: all that can be said of them is that the fit itself runs away.
+    warnings.extend(model.notes(&table)?.warnings("training part: "));
     if args.intervals == Intervals::Auto {
         model = model.with_intervals(intervals::residuals(spec, encoders, &table, &features)?)?;
     }
@@ -68,18 +72,30 @@ fn train(args: &TrainArgs, spec: &ModelSpec, encoders: Option<&FeaturePipeline>)
     if let Some(path) = &args.test {
         let test = model.read_with_target(path, &args.read)?;
         metrics.insert("test".to_owned(), serde_json::to_value(model.evaluate(&test)?)?);
+        warnings.extend(model.notes(&test)?.warnings("test part: "));
     }
     write_file(&args.out, model.to_json()?)?;
+    warnings.iter().for_each(|warning| output::note(&format!("warning: {warning}")));
     output::json(&json!({
         "model": args.model,
+        "objective": model.objective(),
         "rows": table.n_rows(),
         "features": model.columns().names().collect::<Vec<_>>(),
         "ignored": ignored,
         "exposure": model.exposure(),
         "fit_seconds": fit_seconds,
         "interval_rows": model.interval_rows(),
-        "warnings": model.warnings(),
+        "warnings": warnings,
         "metrics": metrics,
     }))?;
     Ok(Outcome::Passed)
+}
+
+/// Columns of numbers that a few words have made something else, those aside whose kind or type the schema file says.
+fn mixed_columns(args: &TrainArgs, table: &Table) -> anyhow::Result<Vec<String>> {
+    let patches = args.read.options()?.columns;
+    let said = |name: &str| patches.iter().any(|p| p.name == name && (p.kind.is_some() || p.value_type.is_some()));
+    let open = |name: &str| name != args.target && !args.exclude.iter().any(|e| e == name) && !said(name);
+    let options = |mixed: &MixedColumn| format!("{mixed} (--null-values, --schema)");
+    Ok(table.mixed_columns()?.iter().filter(|mixed| open(&mixed.column)).map(options).collect())
 }

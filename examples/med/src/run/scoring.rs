@@ -49,7 +49,7 @@ pub(crate) fn run(args: &PredictArgs, cut_off: NaiveDate) -> anyhow::Result<Outc
     model.features_in(&table)?;
     progress.begin("predict");
     let started = Instant::now();
-    let predicted = model.predict(&table)?;
+    let (predicted, notes) = model.predict_noting(&table)?;
     let seconds = started.elapsed().as_secs_f64();
     let predictions = predict::with_intervals(&model, &table, &clients::keys(&table), predicted, args.interval)?;
     progress.end();
@@ -66,6 +66,9 @@ pub(crate) fn run(args: &PredictArgs, cut_off: NaiveDate) -> anyhow::Result<Outc
         "cut_off": cut_off,
         "model": version.as_ref().map(|model| json!({ "name": model.name, "version": model.version })),
     });
+    if let Some(printed) = printed.as_object_mut() {
+        notes.tell(printed);
+    }
     if let (Some(version), true) = (&version, reasons.is_empty()) {
         let id = RunId::derived_from([fingerprint, version.fingerprint, Fingerprint::of(cut_off.to_string())]);
         let lake = encryption::unlock(lake::open(&config.lake)?, config.encryption.as_ref())?;

@@ -10,6 +10,7 @@ mod extract_group;
 mod files;
 mod killed;
 mod lake;
+mod novelty;
 mod pipeline;
 mod profile;
 mod roles;

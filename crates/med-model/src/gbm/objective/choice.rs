@@ -9,6 +9,8 @@ use crate::parameters::Parameters;
 
 /// Share of zeros from which on a target is a mixture of two.
 const MANY_ZEROS: f64 = 0.2;
+/// Share of rows below zero up to which a target is a cost with corrections in it, and zeros and a tail mean what they mean for one.
+const FEW_NEGATIVE: f64 = 0.1;
 /// Share of the sum of squared deviations that the top hundredth of the rows may hold.
 const HEAVY_TAIL: f64 = 0.5;
 
@@ -16,7 +18,14 @@ const HEAVY_TAIL: f64 = 0.5;
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum Warning {
-    /// Squared error on a target >= 0 with a heavy tail: the fit follows a few rows.
+    /// The automatic choice fell on squared error, since some rows are below zero; without them it would have been Tweedie.
+    Negative {
+        /// How many of the rows that count are below zero.
+        rows: usize,
+        /// How many count.
+        of: usize,
+    },
+    /// Squared error on a cost with a heavy tail: the fit follows a few rows.
     HeavyTail {
         /// Share of the squared deviations from the mean that the largest hundredth of the rows holds.
         share_of_squares: f64,
@@ -64,6 +73,11 @@ impl fmt::Display for Warning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let percent = |share: f64| (100.0 * share).round();
         match self {
+            Self::Negative { rows, of } => write!(
+                f,
+                "{rows} of {of} targets are below zero, so auto has taken the objective regression in place of tweedie; if they are \
+                 corrections, net them against the costs they correct, set them to zero or drop them"
+            ),
             Self::HeavyTail { share_of_squares } => write!(
                 f,
                 "the largest hundredth of the rows holds {} % of the squared deviations: squared error will follow these few \
@@ -142,21 +156,27 @@ pub(in crate::gbm) fn warnings(params: &GbdtParams, y: &[f64], weights: Option<&
     let objective = choose(params.objective, y, weights);
     let name = objective.name();
     let (mut n, mut total, mut zeros, mut sum) = (0_usize, 0.0, 0.0, 0.0);
-    let mut negative = false;
+    let (mut negative, mut below) = (0_usize, 0.0);
     for (_, y, w) in counted(y, weights) {
         n += 1;
         total += w;
         sum += w * y;
-        negative |= y < 0.0;
         zeros += if y == 0.0 { w } else { 0.0 };
+        if y < 0.0 {
+            negative += 1;
+            below += w;
+        }
     }
-    let share = zeros / total;
+    let (share, below) = (zeros / total, below / total);
     if share >= 1.0 {
         return vec![Warning::AllZero];
     }
     let mut found = Vec::new();
+    if params.objective == Objective::Auto && negative > 0 {
+        found.push(Warning::Negative { rows: negative, of: n });
+    }
     match objective {
-        Objective::Regression if !negative => {
+        Objective::Regression if below <= FEW_NEGATIVE => {
             let mean = sum / total;
             let mut deviations: Vec<f64> = counted(y, weights).map(|(_, y, w)| w * (y - mean) * (y - mean)).collect();
             let top = (n / 100).max(1);
@@ -175,7 +195,7 @@ pub(in crate::gbm) fn warnings(params: &GbdtParams, y: &[f64], weights: Option<&
         }
         Objective::RegressionL1 | Objective::Quantile => {
             let alpha = if objective == Objective::Quantile { params.alpha } else { 0.5 };
-            if !negative && share >= alpha {
+            if below < alpha && below + share >= alpha {
                 found.push(Warning::QuantileIsZero { alpha, share });
             }
             if objective == Objective::RegressionL1 {
@@ -237,6 +257,24 @@ mod tests {
         let spread: Vec<f64> = (0..50).map(|i| f64::from(i) * 1e4).collect();
         assert!(matches!(warned(Objective::Huber, &spread)[0], Warning::NarrowBend { share, .. } if share > 0.9));
         assert!(warned(Objective::Auto, &costs).is_empty());
+        // One correction among costs: what it does to the choice is said, and what squared error does to costs as well.
+        costs[0] = -5.0;
+        let corrected = warned(Objective::Auto, &costs);
+        assert!(
+            matches!(
+                corrected[..],
+                [Warning::Negative { rows: 1, of: 1000 }, Warning::HeavyTail { .. }, Warning::ManyZeros { .. }]
+            ),
+            "{corrected:?}"
+        );
+        assert!(corrected[0].to_string().starts_with("1 of 1000 targets are below zero"));
+        assert_eq!(warned(Objective::Regression, &costs).len(), 2);
+        assert!(matches!(warned(Objective::Quantile, &costs)[..], []), "its default quantile is above the zeros");
+        assert!(matches!(warned(Objective::RegressionL1, &costs)[0], Warning::QuantileIsZero { .. }));
+        // A difference is no cost, and one that is below zero more often than not has no quantile at zero.
+        let profits: Vec<f64> = (-60..40).map(f64::from).collect();
+        assert!(matches!(warned(Objective::Auto, &profits)[..], [Warning::Negative { rows: 60, of: 100 }]));
+        assert!(matches!(warned(Objective::RegressionL1, &profits)[..], [Warning::NotAMean { .. }]));
         assert_eq!(warned(Objective::Auto, &[0.0; 5]), [Warning::AllZero]);
         assert!(found.iter().all(|w| w.to_string().contains('%')));
     }

@@ -108,7 +108,7 @@ pub(super) fn grow(rows: &Rows, rules: &Rules, nodes: impl Nodes, model: &'stati
         // Each open node ends in a leaf at least, and this one in two.
         let full = rules.max_leaf_nodes.is_some_and(|most| grower.leaves.len() + open.len() + 2 > most);
         if full {
-            grower.add_leaf(node.sums, node.parent);
+            grower.add_leaf(node.sums, node.len, node.parent);
         } else {
             grower.split(node, &mut open);
         }
@@ -140,7 +140,7 @@ impl<N: Nodes> Grower<'_, N> {
                 let priority = if self.rules.max_leaf_nodes.is_some() { candidate.gain } else { order as f64 };
                 open.push(Node { start, len, depth, sums, parent, priority, order, candidate });
             }
-            None => self.add_leaf(sums, parent),
+            None => self.add_leaf(sums, len, parent),
         }
     }
 
@@ -165,7 +165,7 @@ impl<N: Nodes> Grower<'_, N> {
             left: Child::Leaf(0),
             right: Child::Leaf(0),
             gain: self.rows.gain(candidate.gain),
-            value: self.rows.value(sums),
+            value: self.rows.value(sums, len),
             cover: self.rows.weight(sums),
             hessian: self.rows.weight(sums),
         });
@@ -174,10 +174,10 @@ impl<N: Nodes> Grower<'_, N> {
         self.place(start + n_left, len - n_left, depth, right, Some((place, false)), open);
     }
 
-    fn add_leaf(&mut self, sums: Sums, parent: Option<(usize, bool)>) {
+    fn add_leaf(&mut self, sums: Sums, len: usize, parent: Option<(usize, bool)>) {
         let weight = self.rows.weight(sums);
         self.connect(parent, Child::Leaf(self.leaves.len() as u32));
-        self.leaves.push(Leaf { value: self.rows.value(sums), cover: weight, hessian: weight });
+        self.leaves.push(Leaf { value: self.rows.value(sums, len), cover: weight, hessian: weight });
     }
 
     fn connect(&mut self, parent: Option<(usize, bool)>, child: Child) {

@@ -52,6 +52,8 @@ pub(in crate::tree) struct Rows {
     /// `weight * exposure`.
     pub(in crate::tree) weights: Vec<f64>,
     pub(super) mean: f64,
+    /// Smallest and largest cost per unit of exposure of the rows that count.
+    range: (f64, f64),
     weight_unit: f64,
     target_unit: f64,
 }
@@ -88,15 +90,24 @@ impl Rows {
             .zip(&weights)
             .map(|(v, &w)| Sums { weight: weight(w), target: (v * target_unit).round_ties_even() as i64 })
             .collect();
-        Ok(Self { sums, y, weights, mean, weight_unit, target_unit })
+        let counted = y.iter().zip(&weights).filter(|(_, w)| **w > 0.0).map(|(y, _)| *y);
+        let range = counted.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), y| (low.min(y), high.max(y)));
+        Ok(Self { sums, y, weights, mean, range, weight_unit, target_unit })
     }
 
     pub(super) fn weight(&self, sums: Sums) -> f64 {
         sums.weight as f64 / self.weight_unit
     }
 
-    pub(super) fn value(&self, sums: Sums) -> f64 {
-        self.mean + sums.mean() * self.weight_unit / self.target_unit
+    /// The mean of `n` rows that add up to `sums`, within the range of the target. What is as near to its lower end as the fixed point can
+    /// tell is that end: the mean of rows without cost is 0, and not a billionth less.
+    pub(super) fn value(&self, sums: Sums, n: usize) -> f64 {
+        let mean = self.mean + sums.mean() * self.weight_unit / self.target_unit;
+        let (low, high) = self.range;
+        // Target and weight of a row, drawn once or twice, are off by a unit at most; the rest are the roundings of this sum.
+        let off = n as f64 * (1.0 / self.target_unit + (low - self.mean).abs() / self.weight_unit);
+        let rounding = off / self.weight(sums) + 4.0 * f64::EPSILON * self.mean.abs();
+        if mean - low <= rounding { low } else { mean.min(high) }
     }
 
     /// Of a gain in fixed point, in weighted squares of the target.
