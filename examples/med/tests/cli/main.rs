@@ -6,6 +6,7 @@ mod drift;
 mod encrypted;
 mod explain;
 mod extract;
+mod feeds;
 mod files;
 mod killed;
 mod lake;
