@@ -28,6 +28,8 @@ pub struct Suite {
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RawSuite {
+    /// Before version 1.0 of Great Expectations it had the longer name.
+    #[serde(alias = "expectation_suite_name")]
     name: String,
     #[serde(default)]
     id: Option<String>,

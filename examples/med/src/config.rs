@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, ensure};
 use chrono::{DateTime, TimeZone, Utc};
 use med_drift::DriftParams;
-use med_etl::client_year::{Category, ClaimsConfig};
+use med_etl::client_year::{Category, ClaimsConfig, NegativeTotals};
 use med_features::FeaturePipeline;
 use med_features::select::{Keep, SelectionMethod};
 use med_model::{MetricExpectation, ModelSpec};
@@ -217,25 +217,27 @@ impl Config {
     /// The file's configuration, if there is one, with the command line's words on top.
     pub(crate) fn load(args: &RunArgs) -> anyhow::Result<Self> {
         let mut config = match &args.config {
-            Some(path) => {
-                let text =
-                    std::fs::read_to_string(path).with_context(|| format!("configuration {}", path.display()))?;
-                let mut config: Self =
-                    toml_text::parse(&text).with_context(|| format!("configuration {}", path.display()))?;
-                let said: toml::Table = toml_text::parse(&text)?;
-                config.fill_for_claims(|key| said.contains_key(key));
-                let here = path.parent().unwrap_or(Path::new("."));
-                config.suites.relative_to(here);
-                config.folder = config.folder.map(|folder| here.join(folder));
-                config.delimiter()?;
-                config.read_condition_map(here)?;
-                config
-            }
+            Some(path) => Self::read(path)?,
             None => Self::default(),
         };
         config.database_url = args.database_url.clone().or(config.database_url);
         config.lake = args.lake.clone().unwrap_or(config.lake);
         config.seed = args.seed.unwrap_or(config.seed);
+        Ok(config)
+    }
+
+    /// The configuration of a file.
+    pub(crate) fn read(path: &Path) -> anyhow::Result<Self> {
+        let named = || format!("configuration {}", path.display());
+        let text = std::fs::read_to_string(path).with_context(named)?;
+        let mut config: Self = toml_text::parse(&text).with_context(named)?;
+        let said: toml::Table = toml_text::parse(&text)?;
+        config.fill_for_claims(|key| said.contains_key(key));
+        let here = path.parent().unwrap_or(Path::new("."));
+        config.suites.relative_to(here);
+        config.folder = config.folder.map(|folder| here.join(folder));
+        config.delimiter()?;
+        config.read_condition_map(here)?;
         Ok(config)
     }
 
@@ -259,7 +261,15 @@ impl Config {
                 ModelConfig::new("glm_tweedie", FeatureSet::Numeric, serde_json::json!({ "alpha": 0.01 })),
                 ModelConfig::new("gbdt", FeatureSet::All, Value::Null),
             ];
+            if self.keeps_negative_totals() {
+                self.models.retain(|model| model.model != "glm_tweedie");
+            }
         }
+    }
+
+    /// Whether costs of client-years may be below 0.
+    pub(crate) fn keeps_negative_totals(&self) -> bool {
+        self.claims.as_ref().is_some_and(|claims| claims.rules.negative_totals == NegativeTotals::Keep)
     }
 
     /// The byte between the fields of a feed's CSV files.
@@ -311,8 +321,11 @@ impl Suites {
         text(self.extracted.as_deref(), EXTRACTED)
     }
 
-    pub(crate) fn transformed(&self, claims: bool) -> anyhow::Result<String> {
-        text(self.transformed.as_deref(), if claims { CLIENT_YEARS } else { TRANSFORMED })
+    pub(crate) fn transformed(&self, config: &Config) -> anyhow::Result<String> {
+        if self.transformed.is_none() && config.keeps_negative_totals() {
+            return without_least(CLIENT_YEARS, "target_cost");
+        }
+        text(self.transformed.as_deref(), if config.claims.is_some() { CLIENT_YEARS } else { TRANSFORMED })
     }
 
     pub(crate) fn models(&self, claims: bool) -> anyhow::Result<ModelSuite> {
@@ -323,9 +336,25 @@ impl Suites {
         Ok(suite)
     }
 
-    pub(crate) fn predictions(&self, claims: bool) -> anyhow::Result<String> {
-        text(self.predictions.as_deref(), if claims { CLIENT_YEAR_PREDICTIONS } else { PREDICTIONS })
+    pub(crate) fn predictions(&self, config: &Config) -> anyhow::Result<String> {
+        if self.predictions.is_none() && config.keeps_negative_totals() {
+            return without_least(CLIENT_YEAR_PREDICTIONS, "prediction");
+        }
+        text(self.predictions.as_deref(), if config.claims.is_some() { CLIENT_YEAR_PREDICTIONS } else { PREDICTIONS })
     }
+}
+
+/// A suite in which the values of this column may be as far below 0 as above.
+fn without_least(suite: &str, column: &str) -> anyhow::Result<String> {
+    let mut suite: Value = serde_json::from_str(suite)?;
+    for expectation in suite["expectations"].as_array_mut().into_iter().flatten() {
+        let of_values = expectation["type"] == "expect_column_values_to_be_between";
+        let kwargs = &mut expectation["kwargs"];
+        if of_values && kwargs["column"] == column {
+            kwargs["min_value"] = kwargs["max_value"].as_f64().map_or(Value::Null, |most| (-most).into());
+        }
+    }
+    Ok(serde_json::to_string(&suite)?)
 }
 
 fn text(path: Option<&Path>, own: &str) -> anyhow::Result<String> {

@@ -6,9 +6,9 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
-use med_etl::client_year::{ClaimsConfig, ClientYears, RollUp, in_currency_units};
+use med_etl::client_year::{AmountUnit, ClaimsConfig, ClientYears, RollUp, in_currency_units};
 use med_etl::{CsvBatches, Extract, Source};
-use med_schema::{Fingerprint, FingerprintHasher, Input, ParquetBatches, Table, near_names};
+use med_schema::{Fingerprint, FingerprintHasher, Input, ParquetBatches, Schema, Table, near_names};
 use polars::prelude::{Column, DataFrame, DataType};
 
 use crate::config::Config;
@@ -76,6 +76,24 @@ pub(crate) fn client_years(
     Ok(RolledUp { years: ClientYears { table, report }, fingerprint: hasher.finish(), tables: read })
 }
 
+/// The columns of client-years that a feed of this configuration is made into, whatever its rows.
+pub(crate) fn columns_made(claims: &ClaimsConfig) -> anyhow::Result<Schema> {
+    let mut roll_up = RollUp::new(claims)?;
+    let columns = claims.columns();
+    let empty = |table: &str| {
+        let named = columns.iter().find(|(name, _)| *name == table).map_or(&[][..], |(_, columns)| columns);
+        DataFrame::new(0, named.iter().map(|name| Column::new_empty((*name).into(), &DataType::String)).collect())
+    };
+    let owned = |tables: Vec<&str>| tables.into_iter().map(str::to_owned).collect::<Vec<_>>();
+    for table in owned(roll_up.reference_tables()) {
+        roll_up.push_reference(&table, &empty(&table)?)?;
+    }
+    for table in owned(roll_up.event_tables()) {
+        roll_up.push_events(&table, &empty(&table)?)?;
+    }
+    Ok(in_currency_units(roll_up.finish()?.table)?.schema().clone())
+}
+
 impl Feed<'_> {
     /// Hands over all rows of a table, and tells their fingerprint.
     fn read(
@@ -87,7 +105,8 @@ impl Feed<'_> {
         match self {
             Self::Folder { path: folder, config } => {
                 let path = file(folder, table)?;
-                read_file(&path, columns, config, push).with_context(|| format!("table {table:?}"))?;
+                let comma = comma_amounts(config, table);
+                read_file(&path, columns, &comma, config, push).with_context(|| format!("table {table:?}"))?;
                 let mut hasher = FingerprintHasher::new();
                 let mut file = std::fs::File::open(&path).with_context(|| path.display().to_string())?;
                 let mut buffer = Vec::new();
@@ -131,6 +150,7 @@ fn file(folder: &Path, table: &str) -> anyhow::Result<PathBuf> {
 fn read_file(
     path: &Path,
     columns: &[&str],
+    comma: &[&str],
     config: &Config,
     push: &mut dyn FnMut(DataFrame) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
@@ -139,7 +159,9 @@ fn read_file(
         let there = Table::column_names(path)?;
         let named = columns.iter().copied().filter(|c| has(&there, c));
         refuse_if_missing(columns, &there, push)?;
-        Box::new(ParquetBatches::open(path)?.columns(named).map(|batch| Ok(batch?)))
+        // As texts decimals stay exact to any number of digits; those that are to be read with a comma have one.
+        let batches = ParquetBatches::open(path)?.decimals_as_text(comma.iter().copied());
+        Box::new(batches.columns(named).map(|batch| Ok(batch?)))
     } else {
         let file = CsvBatches::with_delimiter(path, columns, config.delimiter()?)?;
         let missing = columns.iter().any(|c| !has(file.names(), c));
@@ -159,6 +181,12 @@ fn read_file(
         });
         receiver.into_iter().try_for_each(|frame| push(frame?))
     })
+}
+
+/// The amounts of a table that are written with a comma.
+fn comma_amounts<'c>(config: &'c Config, table: &str) -> Vec<&'c str> {
+    let of_table = config.claims.iter().flat_map(|claims| &claims.transactions).filter(|t| t.table == table);
+    of_table.filter(|t| t.amount_unit == AmountUnit::DecimalComma).map(|t| t.amount.as_str()).collect()
 }
 
 fn has(names: &[String], name: &str) -> bool {

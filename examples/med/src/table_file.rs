@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::{Context, bail};
 use med_features::FeaturePipeline;
-use med_schema::{Column, ColumnPatch, CsvOptions, Kind, Role, Schema, Table, ValueType, near_names};
+use med_schema::{Column, ColumnPatch, CsvOptions, Kind, Role, Schema, Table, TableError, ValueType, near_names};
 use serde::Serialize;
 
 use crate::cli::ReadArgs;
@@ -34,7 +34,24 @@ impl ReadArgs {
         Table::read(path, &options).with_context(|| path.display().to_string())
     }
 
-    /// Reads a file as a companion of another: columns that both have are of the kinds `like` says.
+    /// As [`ReadArgs::read`], but columns that no table can hold are an error only if they are needed, else they are left out with the reason.
+    pub(crate) fn read_needed(
+        &self,
+        path: &Path,
+        needed: impl Fn(&str) -> bool,
+    ) -> anyhow::Result<(Table, Vec<Ignored>)> {
+        let (table, left_out) =
+            Table::read_needed(path, &self.options()?, needed).with_context(|| path.display().to_string())?;
+        Ok((table, left_out.iter().filter_map(not_held).collect()))
+    }
+
+    /// As [`ReadArgs::read`] for a model that is not given the columns excluded: of them none is an error.
+    pub(crate) fn read_without(&self, path: &Path, exclude: &[String]) -> anyhow::Result<(Table, Vec<Ignored>)> {
+        self.read_needed(path, |name| !exclude.iter().any(|excluded| excluded == name))
+    }
+
+    /// Reads a file as a companion of another: columns that both have are of the kinds `like` says. Those that `like` has not are left out
+    /// where no table can hold them.
     /// Whole numbers are read as floats, so that `1` and `1.5` are one column.
     pub(crate) fn read_like(&self, path: &Path, like: &Schema) -> anyhow::Result<Table> {
         let names = Table::column_names(path).with_context(|| path.display().to_string())?;
@@ -61,13 +78,26 @@ impl ReadArgs {
             })
             .collect();
         options.columns.extend(columns);
-        Table::read(path, &options).with_context(|| path.display().to_string())
+        let needed = |name: &str| like.contains(name);
+        Ok(Table::read_needed(path, &options, needed).with_context(|| path.display().to_string())?.0)
     }
+}
+
+/// The column that this error is about, and what it says of it.
+pub(crate) fn not_held(error: &TableError) -> Option<Ignored> {
+    let (TableError::Type { column, .. } | TableError::Misfit { column, .. }) = error else { return None };
+    Some(Ignored { column: column.clone(), reason: error.to_string() })
 }
 
 /// Checks that a file has all these columns; the error names each one that it lacks.
 pub(crate) fn require<'a>(path: &Path, needed: impl IntoIterator<Item = &'a str>) -> anyhow::Result<()> {
     let names = Table::column_names(path).with_context(|| path.display().to_string())?;
+    let delimiter = |one: &str| [';', '\t', '|'].into_iter().find(|&d| one.contains(d));
+    if let [one] = &names[..]
+        && let Some(found) = delimiter(one)
+    {
+        bail!("{}: the first line has one field only; expected commas between fields, found {found:?}", path.display());
+    }
     let missing: Vec<String> = needed
         .into_iter()
         .filter(|n| !names.iter().any(|m| m == n))
@@ -90,12 +120,20 @@ pub(crate) fn with_dates(features: &[String], schema: &Schema, encoders: Option<
     schema.columns().iter().filter(taken).map(|c| c.name.clone()).collect()
 }
 
-/// The columns a model may see, and those it may not, with the reason.
-pub(crate) fn usable(schema: &Schema, exclude: &[String]) -> anyhow::Result<(Vec<String>, Vec<Ignored>)> {
+/// The columns a model may see, and those it may not, with the reason; `left_out` are in the file and not in the schema.
+pub(crate) fn usable(
+    schema: &Schema,
+    exclude: &[String],
+    left_out: &[Ignored],
+) -> anyhow::Result<(Vec<String>, Vec<Ignored>)> {
+    let mut ignored = Vec::new();
     for name in exclude {
-        schema.column(name)?;
+        match left_out.iter().find(|column| column.column == *name) {
+            Some(column) => ignored.push(Ignored { reason: "excluded".to_owned(), ..column.clone() }),
+            None => schema.column(name).map(|_| ())?,
+        }
     }
-    let (mut names, mut ignored) = (Vec::new(), Vec::new());
+    let mut names = Vec::new();
     for column in schema.columns() {
         let reason = if exclude.contains(&column.name) {
             "excluded".to_owned()

@@ -181,6 +181,8 @@ impl RollUp {
         let from = columns.get_if(table.valid_from.as_deref())?;
         let attributes = table.attributes.iter().map(|a| columns.get(a.parts().0)).collect::<Result<Vec<_>, _>>()?;
         columns.check()?;
+        let mut numbers: Vec<Option<Numbers>> =
+            table.attributes.iter().map(|a| a.parts().2.then(Numbers::default)).collect();
         let mut days = Days::new(&table.table, table.date_format.as_deref(), self.plan.config.rules.unreadable);
         let mut buffer = String::new();
         for row in 0..frame.height() {
@@ -189,16 +191,26 @@ impl RollUp {
             let birth = days.read(birth.as_ref(), row, 0);
             let death = days.read(death.as_ref(), row, 1);
             let from = days.read(from.as_ref(), row, 2).unwrap_or(Day::MIN);
-            let values = attributes
-                .iter()
-                .zip(&mut self.clients.levels)
-                .map(|(cells, levels)| cells.text(row, &mut buffer).map_or(NO_VALUE, |text| levels.place(text)));
+            let values =
+                attributes.iter().zip(&mut self.clients.levels).zip(&mut numbers).map(|((cells, levels), numbers)| {
+                    let text = match numbers {
+                        Some(numbers) => numbers.read(cells, row, &mut buffer),
+                        None => cells.text(row, &mut buffer),
+                    };
+                    text.map_or(NO_VALUE, |text| levels.place(text))
+                });
             let values = values.collect();
             if let Some(death) = death {
                 let known = self.clients.deaths.entry(place).or_insert(death);
                 *known = death.min(*known);
             }
             self.clients.rows.push(ClientRow { client: place, from, birth, values });
+        }
+        if self.plan.config.rules.unreadable == UnreadablePolicy::Fail {
+            for (attribute, numbers) in table.attributes.iter().zip(&numbers) {
+                let Some(Numbers { unreadable: rows @ 1.., first_row }) = *numbers else { continue };
+                return Err(unreadable(&table.table, attribute.parts().0, "numbers".to_owned(), rows, first_row));
+            }
         }
         days.check([table.birth_date.as_deref(), table.death_date.as_deref(), table.valid_from.as_deref()])
     }
@@ -338,6 +350,29 @@ impl<'a> Days<'a> {
             }
         }
         Ok(())
+    }
+}
+
+/// Reads numbers of an attribute row by row and counts the values that are none.
+#[derive(Default)]
+struct Numbers {
+    unreadable: u64,
+    first_row: u64,
+}
+
+impl Numbers {
+    fn read<'c>(&mut self, cells: &'c Cells, row: usize, buffer: &'c mut String) -> Option<&'c str> {
+        let text = match cells.text(row, buffer)? {
+            "true" if matches!(cells, Cells::Boolean(_)) => "1",
+            "false" if matches!(cells, Cells::Boolean(_)) => "0",
+            text => text,
+        };
+        if text.parse().is_ok_and(f64::is_finite) && !matches!(cells, Cells::Date(_) | Cells::Micros(_)) {
+            return Some(text);
+        }
+        self.first_row = if self.unreadable == 0 { row as u64 } else { self.first_row };
+        self.unreadable += 1;
+        None
     }
 }
 

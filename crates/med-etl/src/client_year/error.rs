@@ -89,7 +89,7 @@ pub enum ClientYearError {
         /// The column.
         column: String,
         /// What is not known, and what to do.
-        what: &'static str,
+        what: String,
         /// How many rows.
         rows: u64,
         /// The first of them.

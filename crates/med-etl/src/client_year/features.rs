@@ -172,7 +172,12 @@ pub(super) fn features(
     if !plan.conditions.is_empty() {
         whole.push(scratch.flags.iter().filter(|&&flag| flag).count() as i64);
     }
-    let months = member_months(union, window.start, window.cut, plan.config.rules.member_months);
+    let months = member_months(
+        union,
+        (window.start, window.cut),
+        plan.config.windows.history_months,
+        plan.config.rules.member_months,
+    );
     floats.push(months);
     floats.push(if months > 0.0 { total as f64 / months } else { 0.0 });
     if layout.months > 1 {

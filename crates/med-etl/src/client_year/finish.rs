@@ -144,12 +144,13 @@ impl RollUp {
     fn client_year(&self, layout: &Layout, window: &Window, place: u16, one: &mut OneClient<'_>, chunk: &mut Chunk) {
         let rules = &self.plan.config.rules;
         let tally = &mut chunk.windows[usize::from(place)];
-        let target_months = member_months(&one.union, window.cut, window.end, rules.member_months);
-        let inclusion = rules.inclusion;
         let whole = &self.plan.config.windows;
+        let target = (window.cut, window.end);
+        let target_months = member_months(&one.union, target, whole.target_months, rules.member_months);
+        let inclusion = rules.inclusion;
         let enough = |start, end, months: u32, least: f64| {
             least <= 0.0
-                || member_months(&one.union, start, end, rules.member_months) >= least
+                || member_months(&one.union, (start, end), months, rules.member_months) >= least
                 || (f64::from(months) >= least && covers_all(&one.union, start, end))
         };
         let history = || enough(window.start, window.cut, whole.history_months, inclusion.min_history_months);

@@ -80,18 +80,18 @@ pub enum MissingKnownAt {
     OwnDay,
 }
 
-/// What becomes of values that cannot be read as days or amounts.
+/// What becomes of values that cannot be read as days, amounts or numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Unreadable {
     /// The roll-up ends in an error with column, count and first row. The default.
     #[default]
     Fail,
-    /// The row is left out.
+    /// The row is left out; of clients, whose rows stay, the value is missing.
     Drop,
 }
 
-/// How enrolled days become member-months.
+/// How enrolled days become member-months: months of the calendar, and never more of them than the window is long.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -99,11 +99,12 @@ pub enum MemberMonths {
     /// Days enrolled over days of the month. The default: the only one without bias for spans that end within a month.
     #[default]
     Days,
-    /// A month with an enrolled day counts whole.
+    /// A month with an enrolled day in the window counts whole. A window that does not begin with a month touches one more than it is
+    /// long; that one does not count for who is enrolled throughout.
     AnyDay,
-    /// A month counts whole if its first day is enrolled.
+    /// A month counts whole if its first day is in the window and enrolled. A window of any beginning has as many firsts as months.
     FirstDay,
-    /// A month counts whole if its fifteenth day is enrolled.
+    /// A month counts whole if its fifteenth day is in the window and enrolled; there are as many of them as months, too.
     MidMonth,
 }
 

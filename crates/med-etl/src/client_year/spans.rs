@@ -78,8 +78,9 @@ pub(super) fn covers_all(union: &[Span], start: Day, end: Day) -> bool {
     start >= end || (after > 0 && union[after - 1].end >= end)
 }
 
-/// Member-months of the union from `start` to before `end`.
-pub(super) fn member_months(union: &[Span], start: Day, end: Day, rule: MemberMonths) -> f64 {
+/// Member-months of the union in a window of so many months from `start` to before `end`, and never more than it has: one that does not
+/// begin with a month touches a month of the calendar more.
+pub(super) fn member_months(union: &[Span], (start, end): (Day, Day), months: u32, rule: MemberMonths) -> f64 {
     let mut total = 0.0;
     // Days of the month at hand that are enrolled; spans are in order, so months are too.
     let mut month: Option<(Day, Day, Day)> = None;
@@ -113,7 +114,7 @@ pub(super) fn member_months(union: &[Span], start: Day, end: Day, rule: MemberMo
         }
     }
     close(month, &mut total);
-    total
+    total.min(f64::from(months))
 }
 
 /// First day of the month of this day, and of the next month.
@@ -174,7 +175,7 @@ mod tests {
         let union = union(&spans, &mut report);
         assert_eq!(union, [span("2018-01-01", "2018-04-01"), span("2018-05-01", "2018-06-01")]);
         assert_eq!((report.overlaps, report.adjacent, report.gaps, report.clients), (1, 1, 1, 1));
-        let months = |rule| member_months(&union, day("2018-01-01"), day("2019-01-01"), rule);
+        let months = |rule| member_months(&union, (day("2018-01-01"), day("2019-01-01")), 12, rule);
         for rule in [MemberMonths::Days, MemberMonths::AnyDay, MemberMonths::FirstDay, MemberMonths::MidMonth] {
             assert_eq!(months(rule), 4.0, "{rule:?}");
         }
@@ -186,12 +187,28 @@ mod tests {
     #[test]
     fn a_part_of_a_month_counts_by_the_rule() {
         let union = [span("2018-01-11", "2018-01-16"), span("2018-01-20", "2018-02-08")];
-        let months = |rule| member_months(&union, day("2018-01-01"), day("2019-01-01"), rule);
+        let months = |rule| member_months(&union, (day("2018-01-01"), day("2019-01-01")), 12, rule);
         assert!((months(MemberMonths::Days) - (17.0 / 31.0 + 7.0 / 28.0)).abs() < 1e-12);
         assert_eq!(months(MemberMonths::AnyDay), 2.0);
         assert_eq!(months(MemberMonths::FirstDay), 1.0);
         assert_eq!(months(MemberMonths::MidMonth), 1.0);
-        assert_eq!(member_months(&union, day("2018-02-01"), day("2018-02-05"), MemberMonths::Days), 4.0 / 28.0);
+        let few = (day("2018-02-01"), day("2018-02-05"));
+        assert_eq!(member_months(&union, few, 1, MemberMonths::Days), 4.0 / 28.0);
+    }
+
+    #[test]
+    fn a_window_has_no_more_months_than_it_is_long() {
+        let union = [span("2010-01-01", "2030-01-01")];
+        let rules = [MemberMonths::AnyDay, MemberMonths::FirstDay, MemberMonths::MidMonth, MemberMonths::Days];
+        for (start, end) in [("2022-03-31", "2023-03-31"), ("2019-02-28", "2020-02-29"), ("2021-06-15", "2022-06-15")] {
+            for rule in rules {
+                assert_eq!(member_months(&union, (day(start), day(end)), 12, rule), 12.0, "{start} {rule:?}");
+            }
+        }
+        // One of March's days is in the window, and one of its firsts is not.
+        let march = [span("2022-03-01", "2022-04-01")];
+        let months = |rule| member_months(&march, (day("2022-03-31"), day("2023-03-31")), 12, rule);
+        assert_eq!(rules.map(months), [1.0, 0.0, 0.0, 1.0 / 31.0]);
     }
 
     proptest! {

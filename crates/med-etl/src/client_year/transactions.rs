@@ -40,6 +40,8 @@ pub(super) struct Chunk<'a> {
     pub(super) first_known: Option<Day>,
     /// Rows and first row of each problem.
     problems: [(u64, u64); Problem::ALL.len()],
+    /// The first currency without a rate, if it looks like one: a text in a column that is none might be anybody's.
+    unknown_currency: Option<String>,
 }
 
 /// What may be wrong with a row so that reading ends.
@@ -276,6 +278,10 @@ impl<'a> Reader<'a> {
             && let Some(code) = cells.text(row, buffer).filter(|code| *code != currency.base)
         {
             let Some(&rate) = currency.rates.get(code) else {
+                if chunk.unknown_currency.is_none() && code.len() <= 4 && code.bytes().all(|b| b.is_ascii_alphabetic())
+                {
+                    chunk.unknown_currency = Some(code.to_owned());
+                }
                 chunk.problem(Problem::Currency, at);
                 return None;
             };
@@ -350,10 +356,10 @@ impl<'a> Reader<'a> {
             let Some((_, first_row)) = first else { continue };
             let lenient = rules.unreadable == UnreadablePolicy::Drop;
             let format = self.table.date_format.as_deref();
-            let code = |column: Option<&str>, what| ClientYearError::UnknownCode {
+            let code = |column: Option<&str>, what: &str| ClientYearError::UnknownCode {
                 table: table.clone(),
                 column: column.unwrap_or_default().to_owned(),
-                what,
+                what: what.to_owned(),
                 rows,
                 first_row,
             };
@@ -374,7 +380,10 @@ impl<'a> Reader<'a> {
                     "codes that are in none of entry.cost, entry.credit and entry.ignore",
                 ),
                 Problem::Currency => {
-                    code(self.table.currency.as_deref(), "currencies without a rate in rules.currency.rates")
+                    let named = chunks.iter().find_map(|c| c.unknown_currency.as_ref());
+                    let named = named.map_or_else(String::new, |code| format!(", {code} for one,"));
+                    let what = format!("currencies without a rate in rules.currency.rates{named}");
+                    code(self.table.currency.as_deref(), &what)
                 }
                 Problem::Year => {
                     code(Some(&self.table.date), "years without an index in rules.inflation.index.by_year")

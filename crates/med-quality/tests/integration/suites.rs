@@ -199,3 +199,11 @@ fn the_number_of_threads_changes_nothing() {
     };
     assert_eq!(run(1), run(4));
 }
+
+#[test]
+fn the_name_of_a_suite_may_have_the_key_it_had_before_version_1() {
+    let text = r#"{"expectation_suite_name": "clients", "expectations": [], "meta": {}}"#;
+    let suite = Suite::from_json(text).unwrap();
+    assert_eq!(suite.name(), "clients");
+    assert!(suite.to_json().unwrap().contains("\"name\": \"clients\""));
+}

@@ -42,11 +42,25 @@ pub enum TableError {
     #[error(transparent)]
     Dataset(DatasetError),
     /// A type that no schema can hold.
-    #[error("column {column:?} has type {found}; expected booleans, integers, floats, text, dates or timestamps")]
+    #[error(
+        "column {column:?} has type {found}; expected booleans, integers, floats, text, dates or timestamps: leave it out, or convert it"
+    )]
     Type {
         /// The column.
         column: String,
-        /// Its polars type.
+        /// Its type.
+        found: String,
+    },
+    /// A number that no table can hold.
+    #[error(
+        "column {column:?} has type {found}, and row {row} (from 0) is beyond integers of 64 bits; leave it out, or write it as floats or text"
+    )]
+    Misfit {
+        /// The column.
+        column: String,
+        /// The first such row.
+        row: u64,
+        /// Its type.
         found: String,
     },
     /// A column that was asked for as numbers and holds texts or times.

@@ -55,11 +55,19 @@ pub(super) fn canonical(mut frame: DataFrame) -> Result<DataFrame, TableError> {
         let unknown = || TableError::Type { column: column.name().to_string(), found: column.dtype().to_string() };
         let held = value_type(column.dtype()).ok_or_else(unknown)?;
         if *column.dtype() != data_type(held) {
-            let cast = column.strict_cast(&data_type(held)).map_err(|_| unknown())?;
+            let cast = column.strict_cast(&data_type(held)).map_err(|_| beyond(&column).unwrap_or_else(unknown))?;
             frame.with_column(cast)?;
         }
     }
     Ok(frame)
+}
+
+/// The first of the integers that 64 bits with a sign do not hold.
+fn beyond(column: &PolarsColumn) -> Option<TableError> {
+    let integers = column.u64().ok()?;
+    let row = integers.iter().position(|v| v.is_some_and(|v| i64::try_from(v).is_err()))?;
+    let (column, found) = (column.name().to_string(), column.dtype().to_string());
+    Some(TableError::Misfit { column, row: row as u64, found })
 }
 
 #[cfg(test)]

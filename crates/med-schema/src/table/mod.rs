@@ -3,6 +3,9 @@
 mod csv;
 mod error;
 mod features;
+mod held;
+#[cfg(test)]
+mod held_tests;
 mod infer;
 mod mixed;
 mod parquet;
@@ -118,17 +121,35 @@ impl Table {
 
     /// Reads a file, CSV or Parquet by its ending, and infers its schema.
     ///
+    /// Of the types of Parquet, decimals are read as integers where they have no fraction, else as the nearest floats; unsigned and
+    /// 128-bit integers as integers. Times of day, durations, bytes, lists, structs and maps are held by no table.
+    ///
     /// # Errors
     /// When the file has another ending, cannot be read, or is not what its ending says; the error names the file, and for CSV
-    /// the line.
+    /// the line. When a column is of a type that no table holds, or has an integer beyond 64 bits.
     pub fn read(path: impl AsRef<Path>, options: &CsvOptions) -> Result<Self, TableError> {
+        Self::read_needed(path, options, |_| true).map(|(table, _)| table)
+    }
+
+    /// As [`Table::read`], but columns of a Parquet file that are not needed are left out where no table can hold them, for their type or
+    /// for a value; with each comes the error that it would have been.
+    ///
+    /// # Errors
+    /// As [`Table::read`].
+    pub fn read_needed(
+        path: impl AsRef<Path>,
+        options: &CsvOptions,
+        needed: impl Fn(&str) -> bool,
+    ) -> Result<(Self, Vec<TableError>), TableError> {
         let path = path.as_ref();
         let ending = path.extension().map(|e| e.to_string_lossy().to_lowercase());
-        match ending.as_deref() {
-            Some("csv") => Self::infer_with(csv::read(path, options)?, &options.columns),
-            Some("parquet") => Self::infer_with(parquet::read(path)?, &options.columns),
-            _ => Err(TableError::Ending { path: path.to_owned() }),
-        }
+        let needed = |name: &str| needed(name) || options.columns.iter().any(|patch| patch.name == name);
+        let (frame, left_out) = match ending.as_deref() {
+            Some("csv") => (csv::read(path, options)?, Vec::new()),
+            Some("parquet") => parquet::read(path, &needed)?,
+            _ => return Err(TableError::Ending { path: path.to_owned() }),
+        };
+        Ok((Self::infer_with(frame, &options.columns)?, left_out))
     }
 
     /// The names of a file's columns, in order, without reading its rows.

@@ -5,15 +5,50 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use polars::prelude::{
-    BatchedWriter, DataFrame, DataType, IntoColumn, ParquetCompression, ParquetReader, ParquetWriter, PolarsResult,
-    SerReader, TimeZone,
+    BatchedWriter, DataFrame, DataType, IntoColumn, ParallelStrategy, ParquetCompression, ParquetReader, ParquetWriter,
+    PlSmallStr, PolarsResult, SerReader, TimeZone,
 };
 
+use super::held::{Decimals, Held, Wanted, type_name};
 use super::{Table, TableError};
 
-pub(super) fn read(path: &Path) -> Result<DataFrame, TableError> {
+/// The rows of a file. Columns that no frame holds are an error if they are needed, else they are left out and come beside it as what
+/// they would have been one for.
+pub(super) fn read(path: &Path, needed: &dyn Fn(&str) -> bool) -> Result<(DataFrame, Vec<TableError>), TableError> {
     let file = File::open(path).map_err(|source| TableError::Io { path: path.to_owned(), source })?;
-    ParquetReader::new(file).finish().map_err(|source| TableError::Parquet { path: path.to_owned(), source })
+    let parquet = |source| TableError::Parquet { path: path.to_owned(), source };
+    let mut reader = ParquetReader::new(file);
+    let metadata = reader.get_metadata().map_err(parquet)?.clone();
+    let schema = reader.schema().map_err(parquet)?;
+    let (mut columns, mut alone, mut left_out) = (Vec::new(), Vec::new(), Vec::new());
+    for (name, field) in schema.iter() {
+        match Held::of(field) {
+            Held::No(_) if !needed(name) => {
+                left_out.push(TableError::Type { column: name.to_string(), found: type_name(&field.dtype) });
+            }
+            // Its values decide.
+            Held::Decimal { .. } | Held::Wide if !needed(name) => alone.push(name.to_string()),
+            _ => columns.push(name.to_string()),
+        }
+    }
+    let read = |columns: &[String]| {
+        let file = File::open(path).map_err(|source| TableError::Io { path: path.to_owned(), source })?;
+        let mut reader = ParquetReader::new(file);
+        reader.set_metadata(metadata.clone());
+        let (rows, decimals) = (0..metadata.num_rows, &Decimals::Numbers);
+        Wanted { path, columns, rows, before: 0, parallel: ParallelStrategy::Auto, decimals }.read(reader)
+    };
+    let mut frame = read(&columns)?;
+    for name in alone {
+        match read(std::slice::from_ref(&name)) {
+            Ok(one) => frame = frame.hstack(one.columns()).map_err(parquet)?,
+            Err(misfit @ TableError::Misfit { .. }) => left_out.push(misfit),
+            Err(other) => return Err(other),
+        }
+    }
+    let in_order = schema.iter_names().map(|n| n.as_str()).filter(|name| frame.column(name).is_ok());
+    let in_order: Vec<PlSmallStr> = in_order.map(Into::into).collect();
+    Ok((frame.select(in_order).map_err(parquet)?, left_out))
 }
 
 pub(super) fn names(path: &Path) -> Result<Vec<String>, TableError> {

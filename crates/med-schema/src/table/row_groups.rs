@@ -6,10 +6,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use polars::prelude::{
-    ArrowSchema, Column, DataFrame, ParallelStrategy, ParquetReader, PolarsResult, Schema, SchemaExt, SerReader,
+    ArrowSchema, Column, DataFrame, ParallelStrategy, ParquetReader, PolarsResult, Schema, SerReader,
 };
 
 use super::TableError;
+use super::held::{Decimals, Held, Wanted, type_name};
 use super::parquet::zoned;
 
 /// Rows of a part at most. A larger row group is read in several.
@@ -33,7 +34,9 @@ const PART_ROWS: usize = 1 << 17;
 /// ```
 pub struct ParquetParts {
     path: PathBuf,
+    arrow: Arc<ArrowSchema>,
     schema: Arc<Schema>,
+    decimals: Decimals,
     /// Row group, first row in it and number of rows of each part.
     parts: Vec<(usize, usize, usize)>,
     rows: u64,
@@ -58,7 +61,8 @@ impl ParquetParts {
         let parquet = |source| TableError::Parquet { path: path.clone(), source };
         let mut reader = ParquetReader::new(file);
         let arrow: Arc<ArrowSchema> = reader.schema().map_err(parquet)?;
-        let schema = Arc::new(Schema::from_arrow_schema(&arrow));
+        let decimals = Decimals::default();
+        let schema = Arc::new(schema_of(&arrow, &decimals));
         let mut metadata = (**reader.get_metadata().map_err(parquet)?).clone();
         let groups = std::mem::take(&mut metadata.row_groups);
         let (mut parts, mut rows) = (Vec::new(), 0);
@@ -77,12 +81,19 @@ impl ParquetParts {
             reader.set_metadata(Arc::new(metadata));
             Ok(reader)
         };
-        Ok(Self { path, schema, parts, rows, open: Box::new(open) })
+        Ok(Self { path, arrow, schema, decimals, parts, rows, open: Box::new(open) })
     }
 
-    /// The columns of the file and how they are held there; narrow types are not widened.
+    /// The columns of the file and how they are held here: narrow types are not widened, decimals and wide integers are as
+    /// [`Table::read`](crate::Table::read) has them. [`ParquetParts::not_held`] are of unknown type, or of one that no table holds.
     pub fn schema(&self) -> &Schema {
         &self.schema
+    }
+
+    /// The columns whose types no table holds, each with the error that reading it is.
+    pub fn not_held(&self) -> impl Iterator<Item = TableError> + '_ {
+        let not = self.arrow.iter_values().filter(|field| matches!(Held::of(field), Held::No(_)));
+        not.map(|field| TableError::Type { column: field.name.to_string(), found: type_name(&field.dtype) })
     }
 
     /// Rows of the file.
@@ -117,13 +128,18 @@ impl ParquetParts {
             TableError::Io { path: self.path.clone(), source: std::io::Error::other(reason) }
         };
         let (group, start, rows) = *self.parts.get(part).ok_or_else(absent)?;
-        if columns.as_ref().is_some_and(Vec::is_empty) {
-            return DataFrame::new(rows, Vec::new()).map_err(parquet);
-        }
+        let all = || self.arrow.iter_names().map(ToString::to_string).collect();
+        let columns = columns.unwrap_or_else(all);
         let reader = (self.open)(group).map_err(parquet)?;
-        let reader = reader.with_columns(columns).with_slice(Some((start, rows))).read_parallel(parallel);
-        reader.finish().and_then(|frame| zoned(&frame, None)).map_err(parquet)
+        let before = self.parts[..part].iter().map(|(.., rows)| *rows as u64).sum::<u64>() - start as u64;
+        let (rows, decimals) = (start..start + rows, &self.decimals);
+        let frame = Wanted { path: &self.path, columns: &columns, rows, before, parallel, decimals }.read(reader)?;
+        zoned(&frame, None).map_err(parquet)
     }
+}
+
+fn schema_of(arrow: &ArrowSchema, decimals: &Decimals) -> Schema {
+    arrow.iter().map(|(name, field)| (name.clone(), Held::of(field).data_type(decimals))).collect()
 }
 
 /// The parts of a Parquet file one after the other, as frames. Memory is that of a part; columns that are not asked for are
@@ -167,6 +183,15 @@ impl ParquetBatches {
     /// Rows of the file.
     pub fn rows(&self) -> u64 {
         self.parts.rows()
+    }
+
+    /// Hands over decimals as texts with all their digits, where they are numbers otherwise: amounts of money stay exact to any number of
+    /// digits. Those of the columns `comma` have a comma for the point.
+    #[must_use]
+    pub fn decimals_as_text<'a>(mut self, comma: impl IntoIterator<Item = &'a str>) -> Self {
+        self.parts.decimals = Decimals::Texts(comma.into_iter().map(str::to_owned).collect());
+        self.parts.schema = Arc::new(schema_of(&self.parts.arrow, &self.parts.decimals));
+        self
     }
 
     /// Reads these columns alone. Without any, batches have rows and no columns.

@@ -19,7 +19,7 @@ const DEFINITION: &str = "med.definition";
 impl FeatureGroup {
     /// The group with this schema, which has the columns of the present one and may have more: new columns must be nullable,
     /// a type may become a wider one, a column that had to have values may be without; see [`DeltaTable::evolve`]. Rows that
-    /// are there have no values in new columns. Roles, units, keys and partitions stay. Handles that are open go on
+    /// are there have no values in new columns. Roles, keys, partitions and units that were said stay. Handles that are open go on
     /// with the former schema. Done once: the same schema again changes nothing.
     ///
     /// # Errors
@@ -120,7 +120,8 @@ fn refused(definition: &FeatureGroupDefinition, schema: &Schema) -> Vec<String> 
         if found.role != column.role {
             refused.push(format!("{name:?}: expected role {}, found {}; a role stays", column.role, found.role));
         }
-        if found.unit != column.unit {
+        // One that was not said may be.
+        if found.unit != column.unit && column.unit.is_some() {
             refused.push(format!("{name:?}: expected unit {:?}, found {:?}; a unit stays", column.unit, found.unit));
         }
         let in_key = definition.row_key().contains(name);

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use med_schema::{Admitted, RunId, Table, Version, near_names};
-use polars::prelude::{DataFrame, PolarsError, SortMultipleOptions};
+use polars::prelude::{Column, DataFrame, DataType, PolarsError, SortMultipleOptions};
 
 pub use definition::FeatureGroupDefinition;
 pub use record::InsertRecord;
@@ -128,28 +128,32 @@ impl FeatureGroup {
     /// many times. The group is as it was then.
     pub async fn insert(&self, batch: impl Into<Batch>, rows: &Admitted<Table>) -> Result<Commit> {
         let keys = self.definition.row_key();
-        self.bring(batch.into(), rows, keys, upsert::merge).await
+        let incoming = self.table.conform(rows.value())?;
+        self.bring(batch.into(), rows, incoming, keys, upsert::merge).await
     }
 
     /// Brings these rows into the group as all there is to know of their event times: as [`FeatureGroup::insert`], and
     /// rows that the group has of one of these times and that are not among these go. For sources that are
-    /// extracted whole: a client who was corrected or deleted there is not left behind here. Former versions keep them.
+    /// extracted whole: a client who was corrected or deleted there is not left behind here. Former versions keep them. Columns of the
+    /// group that the rows have not, and that may be missing, are missing in all of them.
     ///
     /// # Errors
     /// As [`FeatureGroup::insert`].
     pub async fn replace_batch(&self, batch: impl Into<Batch>, rows: &Admitted<Table>) -> Result<Commit> {
         let event_time = self.definition.event_time.clone();
-        self.bring(batch.into(), rows, vec![event_time.clone()], move |stored, incoming, keys| {
+        let incoming = self.table.conform(&self.completed(rows.value())?)?;
+        self.bring(batch.into(), rows, incoming, vec![event_time.clone()], move |stored, incoming, keys| {
             upsert::replace(stored, incoming, keys, &event_time)
         })
         .await
     }
 
-    /// `concerned` are the columns by which an incoming row finds the stored ones it concerns.
+    /// `incoming` are the rows as the table has them, `concerned` the columns by which an incoming row finds the stored ones it concerns.
     async fn bring(
         &self,
         mut batch: Batch,
         rows: &Admitted<Table>,
+        incoming: DataFrame,
         concerned: Vec<String>,
         merge: impl Fn(&DataFrame, &DataFrame, &[String]) -> Result<Merged> + Send + 'static,
     ) -> Result<Commit> {
@@ -157,7 +161,6 @@ impl FeatureGroup {
         record::check_suite(&id, suite.as_ref(), rows.report())?;
         let report = rows.report().clone();
         let keys = self.definition.row_key();
-        let incoming = self.table.conform(rows.value())?;
         upsert::check_keys(&self.definition.id(), &incoming, &keys)?;
         let incoming = sort(&incoming, &keys)?;
         let folder = layout::group(&self.definition.name, self.definition.version);
@@ -213,6 +216,25 @@ impl FeatureGroup {
                 Ok(Plan { change, inserted, updated, unchanged, removed })
             })
             .await
+    }
+
+    /// The rows with the columns of the group that they lack and that may be missing. With a column that is not of the group a missing one
+    /// is more likely misspelt than left out.
+    fn completed(&self, rows: &Table) -> Result<Table> {
+        if !rows.schema().names().all(|name| self.definition.schema.contains(name)) {
+            return Ok(rows.clone());
+        }
+        let (mut columns, mut schema) = (rows.frame().columns().to_vec(), rows.schema().clone());
+        let of_group = self.definition.schema.columns().iter();
+        for column in of_group.filter(|c| c.nullable && !rows.schema().contains(&c.name)) {
+            columns.push(Column::full_null(column.name.as_str().into(), rows.n_rows(), &DataType::Null));
+            schema = schema
+                .with_column(column.clone())
+                .map_err(|e| StoreError::Table { table: self.definition.id(), source: Box::new(e.into()) })?;
+        }
+        let failed = |source| StoreError::Table { table: self.definition.id(), source: Box::new(source) };
+        let frame = DataFrame::new(rows.n_rows(), columns).map_err(|e| failed(e.into()))?;
+        Table::parse(frame, schema).map_err(failed)
     }
 
     /// Takes away all rows of these clients, whatever their event time: each entry holds one value for each column of

@@ -300,6 +300,20 @@ fn a_group_evolves_within_its_version() {
         assert_eq!(again.read(Some(Version(1))).unwrap().n_rows(), 10);
         assert_eq!(stale.read(Some(Version(1))).unwrap().schema(), &schema());
 
+        // Batches without it are completed; with a name that the group does not know nothing is.
+        let fewer = again.replace_batch(run("d"), &admit(clients(8..12, 1.0))).unwrap();
+        assert_eq!((fewer.updated, fewer.removed), (4, 9));
+        assert_eq!(again.read(None).unwrap().frame().column("region").unwrap().null_count(), 4);
+        assert!(again.insert(run("f"), &admit(clients(8..12, 1.0))).is_err(), "an insert would empty it unseen");
+        let misspelt = regional(40..41, 0.0);
+        let renamed = misspelt.schema().columns().iter().cloned();
+        let renamed = renamed.map(|c| if c.name == "region" { Column { name: "regoin".to_owned(), ..c } } else { c });
+        let mut frame = misspelt.frame().clone();
+        frame.rename("region", "regoin".into()).unwrap();
+        let misspelt = Table::parse(frame, Schema::new(renamed.collect()).unwrap()).unwrap();
+        let error = again.replace_batch(run("e"), &admit(misspelt)).unwrap_err();
+        assert!(crate::support::chain(&error).contains("regoin"), "{error}");
+
         // Opened as it is now, and not as it was.
         let now = FeatureGroupDefinition { schema: grown(), ..definition() };
         lake.lake.feature_group(now).unwrap();
@@ -320,10 +334,6 @@ fn an_evolution_that_breaks_readers_is_refused() {
             (schema().select(["client_id", "event_time"]).unwrap(), "\"born\": a column cannot be taken away"),
             (change(Column::new("visits", Kind::Nominal, ValueType::Text).nullable(true)), "or a wider type"),
             (
-                change(Column::new("visits", Kind::Count, ValueType::Integer).nullable(true).unit("days")),
-                "a unit stays",
-            ),
-            (
                 change(Column::new("smoker", Kind::Binary, ValueType::Boolean).role(Role::Protected).nullable(true)),
                 "a role stays",
             ),
@@ -333,6 +343,12 @@ fn an_evolution_that_breaks_readers_is_refused() {
             assert!(matches!(error, StoreError::Evolution { .. }), "{error}");
             assert!(error.to_string().contains(expected), "{error}");
         }
+        let visits =
+            |unit: &str| change(Column::new("visits", Kind::Count, ValueType::Integer).nullable(true).unit(unit));
+        let said = group.evolve(run("unit"), &visits("visits a year")).unwrap();
+        assert_eq!(said.definition().schema, visits("visits a year"), "what nobody has said may be said");
+        let error = said.evolve(run("other"), &visits("days")).unwrap_err().to_string();
+        assert!(error.contains("a unit stays"), "{error}");
         let days = FeatureGroupDefinition {
             version: 2,
             schema: change(Column::new("event_time", Kind::Date, ValueType::Date).role(Role::EventTime)),

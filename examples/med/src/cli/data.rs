@@ -127,6 +127,9 @@ pub(crate) struct SelectArgs {
     /// The column to predict.
     #[arg(long)]
     pub(crate) target: String,
+    /// Columns to leave out; separated by commas.
+    #[arg(long, value_delimiter = ',')]
+    pub(crate) exclude: Vec<String>,
     /// The statistic.
     #[arg(long)]
     pub(crate) method: String,

@@ -9,7 +9,7 @@ pub(crate) struct LakeArgs {
     /// Folder of the lake.
     #[arg(long, env = "MED_LAKE", default_value = "./lake", global = true)]
     pub(crate) lake: String,
-    /// Configuration whose section `[encryption]` says where the keys of encrypted columns are.
+    /// Configuration whose section `[encryption]` says where the keys of encrypted columns are; for `evolve`, whose run makes the columns.
     #[arg(long, global = true)]
     pub(crate) config: Option<PathBuf>,
     #[command(subcommand)]
@@ -55,6 +55,12 @@ pub(crate) enum LakeCommand {
     },
     /// Adds columns to a feature group, and lets values be of a wider type or missing. Rows that are there have no values in new columns,
     /// former versions stay as they are, and nothing of it can be taken back.
+    ///
+    /// With `--config FILE` alone it adds the columns that `med run --config FILE` makes, with their kinds, units and domains. A run whose
+    /// configuration makes fewer columns leaves the others missing.
+    #[command(
+        after_help = "Examples:\n  med lake evolve client_years --config claims.toml\n  med lake evolve medical_costs --add bmi_class:text"
+    )]
     Evolve {
         /// The feature group.
         group: String,

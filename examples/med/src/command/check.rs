@@ -72,6 +72,10 @@ fn read_as_pandas(args: &CheckArgs) -> anyhow::Result<DataFrame> {
     let path: &Path = &args.data;
     let named = || path.display().to_string();
     if is_parquet(args) {
+        // Not even a frame without rows has such columns.
+        if let Some(error) = ParquetParts::open(path).with_context(named)?.not_held().next() {
+            return Err(error).with_context(named);
+        }
         let batches = ParquetBatches::open(path).with_context(named)?;
         let empty = DataFrame::empty_with_schema(batches.schema());
         let mut frame: Option<DataFrame> = None;

@@ -11,7 +11,9 @@ use med_store::{ArtifactKind, Compaction, Forget, LineageStep, ResultKind, Store
 use serde_json::json;
 
 use crate::cli::{LakeArgs, LakeCommand};
+use crate::config::Config;
 use crate::encryption;
+use crate::feed;
 use crate::output::{self, Outcome};
 
 pub(crate) fn run(args: &LakeArgs) -> anyhow::Result<Outcome> {
@@ -68,7 +70,12 @@ pub(crate) fn run(args: &LakeArgs) -> anyhow::Result<Outcome> {
         }
         LakeCommand::Evolve { group, add, widen, nullable } => {
             let group = lake.open_feature_group(group, None)?;
-            let schema = evolved(&group.definition().schema, add, widen, nullable)?;
+            let asked = add.len() + widen.len() + nullable.len();
+            let schema =
+                match (args.config.as_deref().filter(|_| asked == 0).map(columns_of_run).transpose()?).flatten() {
+                    Some(made) => with_made(&group.definition().schema, &made)?,
+                    None => evolved(&group.definition().schema, add, widen, nullable)?,
+                };
             let now = group.table().version()?.to_string();
             let wanted = serde_json::to_string(&schema)?;
             let run = named("evolve", [&group.definition().id(), wanted.as_str(), now.as_str()]);
@@ -136,7 +143,10 @@ pub(super) fn named<const N: usize>(deed: &str, parts: [&str; N]) -> RunId {
 
 /// The schema with these columns more, wider or nullable.
 fn evolved(schema: &Schema, add: &[String], widen: &[String], nullable: &[String]) -> anyhow::Result<Schema> {
-    ensure!(add.len() + widen.len() + nullable.len() > 0, "nothing to change: expected --add, --widen or --nullable");
+    ensure!(
+        add.len() + widen.len() + nullable.len() > 0,
+        "nothing to change: expected --add, --widen, --nullable, or --config with a section [claims]"
+    );
     let mut schema = schema.clone();
     for text in add {
         let (name, value_type, kind) = column(text)?;
@@ -163,6 +173,29 @@ fn evolved(schema: &Schema, add: &[String], widen: &[String], nullable: &[String
         schema = schema.with_column(column)?;
     }
     Ok(schema)
+}
+
+/// The columns that a run with this configuration makes of a feed; nothing if it takes none.
+fn columns_of_run(path: &Path) -> anyhow::Result<Option<Schema>> {
+    let config = Config::read(path)?;
+    config.claims.as_ref().map(feed::columns_made).transpose()
+}
+
+/// The schema with the columns that a run makes and it has not, and with the units and domains that it does not say.
+fn with_made(schema: &Schema, made: &Schema) -> anyhow::Result<Schema> {
+    let mut evolved = schema.clone();
+    for column in made.columns() {
+        let column = match schema.column(&column.name) {
+            Ok(there) => Column {
+                unit: there.unit.clone().or_else(|| column.unit.clone()),
+                domain: there.domain.clone().or_else(|| column.domain.clone()),
+                ..there.clone()
+            },
+            Err(_) => column.clone().nullable(true),
+        };
+        evolved = evolved.with_column(column)?;
+    }
+    Ok(evolved)
 }
 
 /// A column as it is written on the command line.

@@ -2,7 +2,7 @@
 
 use anyhow::Context;
 use med_quality::{Margins, profile, profile_columns, suggest};
-use med_schema::{ColumnProfile, Item, Kind, ParquetParts, Profile, ProfileOptions, ValueType, write_file};
+use med_schema::{ColumnProfile, Item, Kind, ParquetParts, Profile, ProfileOptions, TableError, ValueType, write_file};
 use polars::prelude::{AnyValue, TimeUnit};
 use serde_json::{Map, Value, json};
 
@@ -43,9 +43,17 @@ fn profile_of(args: &ProfileArgs) -> anyhow::Result<Profile> {
         return Ok(profile(&args.read.read(&args.data)?)?);
     }
     let parts = ParquetParts::open(&args.data)?;
+    let not_held: Vec<TableError> = parts.not_held().collect();
+    let mut held = parts.schema().clone();
+    for error in &not_held {
+        output::note(&format!("not profiled: {error}"));
+        if let TableError::Type { column, .. } = error {
+            held.shift_remove(column.as_str());
+        }
+    }
     let sizes: Vec<usize> = parts.sizes().collect();
     let read = |part: usize, name: &str| anyhow::Ok(parts.column(part, name)?);
-    profile_columns(parts.schema(), &sizes, read, &ProfileOptions::default())
+    profile_columns(&held, &sizes, read, &ProfileOptions::default())
 }
 
 fn describe(column: &ColumnProfile) -> Value {

@@ -22,11 +22,11 @@ pub(crate) fn run(args: &SelectArgs) -> anyhow::Result<Outcome> {
     };
     let adjust: Adjustment = args.adjust.parse()?;
     let selector = Selector::new(method, keep)?.adjusted(adjust);
-    let table = args.read.read(&args.data)?;
+    let (table, left_out) = args.read.read_without(&args.data, &args.exclude)?;
     anyhow::ensure!(table.n_rows() > 0, "{}: there are no rows below the names of the columns", args.data.display());
     let schema = table.schema().clone().with_target(&args.target)?;
     let table = table.with_schema(schema)?;
-    let (names, ignored) = usable(table.schema(), &[])?;
+    let (names, ignored) = usable(table.schema(), &args.exclude, &left_out)?;
     let data = table.dataset_of(names.iter().map(String::as_str))?;
     let boosted = Boosted::new(SEED)?;
     let learner: &dyn Learner = match args.learner {

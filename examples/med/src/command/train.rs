@@ -46,11 +46,11 @@ fn encoders(text: &str) -> anyhow::Result<FeaturePipeline> {
 }
 
 fn train(args: &TrainArgs, spec: &ModelSpec, encoders: Option<&FeaturePipeline>) -> anyhow::Result<Outcome> {
-    let table = args.read.read(&args.data)?;
+    let (table, left_out) = args.read.read_without(&args.data, &args.exclude)?;
     let schema = table.schema().clone().with_target(&args.target)?;
     let table = table.with_schema(schema)?;
     ensure!(table.n_rows() > 0, "{} has no rows", args.data.display());
-    let (features, mut ignored) = usable(table.schema(), &args.exclude)?;
+    let (features, mut ignored) = usable(table.schema(), &args.exclude, &left_out)?;
     let mut features = with_dates(&features, table.schema(), encoders);
     features.retain(|name| !args.exclude.contains(name));
     ignored.retain(|column| !features.contains(&column.column));

@@ -8,7 +8,9 @@ use anyhow::{Context, ensure};
 use med_etl::transform::{ClientId, EventTime, FillMissing, Pipeline, SortBy, Transform};
 use med_etl::{Extract, Extracted, Source};
 use med_quality::{MetaSuite, Suite};
-use med_schema::{Admitted, CheckResult, Checked, Fingerprint, FingerprintHasher, Input, Role, RunId, Severity, Table};
+use med_schema::{
+    Admitted, CheckResult, Checked, Fingerprint, FingerprintHasher, Input, Role, RunId, Schema, Severity, Table,
+};
 use med_store::blocking::FeatureGroup;
 use med_store::{Commit, FeatureGroupDefinition, Outcome, ResultKind, StoreError};
 
@@ -38,8 +40,8 @@ impl Suites {
         let suite = |text: String, name: &str| Suite::from_json(&text).with_context(|| format!("suite {name:?}"));
         Ok(Self {
             extracted: suite(config.suites.extracted()?, "extracted")?,
-            transformed: suite(config.suites.transformed(config.claims.is_some())?, "transformed")?,
-            predictions: suite(config.suites.predictions(config.claims.is_some())?, "predictions")?,
+            transformed: suite(config.suites.transformed(config)?, "transformed")?,
+            predictions: suite(config.suites.predictions(config)?, "predictions")?,
             models: config.suites.models(config.claims.is_some())?,
         })
     }
@@ -207,9 +209,9 @@ pub(super) fn load(
 /// this one is attached from here on; versions before it keep the one they came by.
 fn group_gated_by(suite: &Suite, batch: &Table, config: &Config, record: &Record) -> anyhow::Result<FeatureGroup> {
     let suite = suite.document()?;
-    let there = match record.lake.open_feature_group(&config.feature_group, Some(1)) {
-        Ok(group) => group.definition().suite.clone(),
-        Err(StoreError::NotFound { .. }) => Some(suite.clone()),
+    let (there, schema) = match record.lake.open_feature_group(&config.feature_group, Some(1)) {
+        Ok(group) => (group.definition().suite.clone(), as_in(&group.definition().schema, batch.schema())?),
+        Err(StoreError::NotFound { .. }) => (Some(suite.clone()), batch.schema().clone()),
         Err(error) => return Err(error.into()),
     };
     let group = record.lake.feature_group(FeatureGroupDefinition {
@@ -223,9 +225,22 @@ fn group_gated_by(suite: &Suite, batch: &Table, config: &Config, record: &Record
             Some(_) => "Client-years: what was known of a client at a cut-off, and the cost after it.".to_owned(),
             None => "Clients with the cost of their year, one row a client and batch.".to_owned(),
         },
-        schema: batch.schema().clone(),
+        schema,
     })?;
     gated::by(&suite, group, &record.lake)
+}
+
+/// The schema of a batch as its group has it: columns that the group lets be missing may be, and are where the batch has not got them.
+fn as_in(group: &Schema, batch: &Schema) -> anyhow::Result<Schema> {
+    let mut schema = batch.clone();
+    for there in group.columns().iter().filter(|column| column.nullable) {
+        let column = match batch.column(&there.name) {
+            Ok(own) => own.clone().nullable(true),
+            Err(_) => there.clone(),
+        };
+        schema = schema.with_column(column)?;
+    }
+    Ok(schema)
 }
 
 /// The version that holds the rows of a run which was in the table before, and all its rows. The database may have gone from these rows

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use chrono::{DateTime, Utc};
 use med_quality::{MetaSuite, MetricHistory, RunMetrics, profile};
-use med_schema::{Admitted, Check, Checked, RunId, Table};
+use med_schema::{Admitted, Check, Checked, Profile, Role, RunId, Table};
 use med_store::ResultKind;
 use serde::{Deserialize, Serialize};
 
@@ -34,7 +34,9 @@ struct BatchMetrics {
 pub(super) fn check(batch: Admitted<Table>, config: &Config, record: &mut Record) -> anyhow::Result<Admitted<Table>> {
     let profile = profile(batch.value())?;
     let metrics = RunMetrics::of_profile(record.id.as_str(), &profile);
-    record.put(ResultKind::Metrics, PROFILE, &profile)?;
+    // Of the keys numbers are kept, and no values: they name clients, who may ask to be forgotten.
+    let unnamed = profile.columns().iter().filter(|column| column.column().role != Role::Key).cloned().collect();
+    record.put(ResultKind::Metrics, PROFILE, &Profile::new(profile.rows(), unnamed)?)?;
     record.put(ResultKind::Metrics, METRICS, &BatchMetrics { as_of: config.event_time, batch: metrics.clone() })?;
     let baseline = baseline(config, record)?;
     record.put(ResultKind::Metrics, BASELINE, &baseline)?;

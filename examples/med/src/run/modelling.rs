@@ -188,6 +188,20 @@ fn only_warning(mut report: Report) -> Report {
     report
 }
 
+/// The report on a model by so few held-back rows that they may not even define a metric: that is a failure which warns, like any other
+/// of theirs, and no error of the check.
+fn of_too_few(mut report: Report, rows: usize, record: &mut Record) -> Report {
+    for result in report.results.iter_mut().filter(|r| r.verdict == Verdict::Error) {
+        result.verdict = Verdict::Failed;
+        let metric = result.column.as_deref().unwrap_or("a metric");
+        record.notes.push(format!(
+            "{}: {metric} is not defined on {rows} held-back rows: too few, or all of one cost",
+            report.name
+        ));
+    }
+    only_warning(report)
+}
+
 /// The ids of the training part, by fingerprint. Two models with the same have been held back from the same clients, and
 /// only then may be compared on them.
 fn training_clients(train: &Table) -> anyhow::Result<Input> {
@@ -299,7 +313,7 @@ pub(super) fn judge(
     lineage.inputs.extend(record.training_set.as_ref().and_then(training_set::input));
     for fitted in fitted {
         let report = fitted.test.report(format!("model {}", fitted.name), &suite.expectations).run(record.id.clone());
-        let report = if parts.too_few { only_warning(report) } else { report };
+        let report = if parts.too_few { of_too_few(report, parts.test.n_rows(), record) } else { report };
         let meta = MetaSuite::new(format!("checks of model {}", fitted.name))
             .with(MetricsChecked::new(suite))
             .with(NoErrors)

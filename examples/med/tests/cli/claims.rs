@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::{fixture, med, tree};
 
 /// The folder of a feed of the fixtures with its configuration, to be changed.
-fn copied(feed: &str) -> tempfile::TempDir {
+pub(super) fn copied(feed: &str) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     std::fs::create_dir(folder.path().join(feed)).unwrap();
     for entry in std::fs::read_dir(fixture("claims").join(feed)).unwrap() {
@@ -21,7 +21,7 @@ fn copied(feed: &str) -> tempfile::TempDir {
     folder
 }
 
-fn edit(path: &Path, from: &str, to: &str) {
+pub(super) fn edit(path: &Path, from: &str, to: &str) {
     let text = std::fs::read_to_string(path).unwrap();
     assert!(text.contains(from), "{from}");
     std::fs::write(path, text.replace(from, to)).unwrap();

@@ -7,6 +7,7 @@ mod encrypted;
 mod explain;
 mod extract;
 mod extract_group;
+mod feeds;
 mod files;
 mod killed;
 mod lake;

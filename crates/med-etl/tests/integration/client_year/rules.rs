@@ -140,7 +140,7 @@ fn currencies_and_prices_are_brought_to_one_base() {
     assert_eq!(total.of(Rule::Currency).unwrap().changed_cents, -500);
     assert_eq!(total.of(Rule::Inflation).unwrap().changed_cents, 100);
     let text = refused(&config, "id,day,paid,claim,currency\nann,2020-03-01,1,1,GBP\n");
-    assert!(text.contains("currencies without a rate") && text.contains("1 rows"), "{text}");
+    assert!(text.contains("rules.currency.rates, GBP for one, in 1 rows"), "{text}");
     let text = refused(&config, "id,day,paid,claim,currency\nann,2018-03-01,1,1,EUR\n");
     assert!(text.contains("years without an index"), "{text}");
 }
@@ -399,4 +399,38 @@ proptest! {
         prop_assert_eq!(in_parts.table.fingerprint().unwrap(), whole_feed.table.fingerprint().unwrap());
         prop_assert_eq!(in_parts.report, whole_feed.report);
     }
+}
+
+#[test]
+fn attributes_that_are_no_numbers_follow_the_rule_for_what_cannot_be_read() {
+    let mut config = config("");
+    config.clients = Some(
+        toml::from_str("table = \"people\"\nclient = \"id\"\nattributes = [{ column = \"score\", numeric = true }]")
+            .unwrap(),
+    );
+    let people = csv("id,score\nann,1.5\nbob,north\ncid,\ndan,1e999\n");
+    let mut roll_up = RollUp::new(&config).unwrap();
+    let text = roll_up.push_reference("people", &people).unwrap_err().to_string();
+    let expected = "table \"people\", column \"score\": 2 values are no numbers, the first in row 1 (from 0)";
+    assert!(text.starts_with(expected) && !text.contains("north"), "{text}");
+
+    config.rules.unreadable = Unreadable::Drop;
+    let years = of_frames(&config, |table| match table {
+        "people" => people.clone(),
+        "spans" => csv(SPANS),
+        _ => csv("id,day,paid,claim\nann,2020-03-01,10.00,1\n"),
+    });
+    let scores = years.table.frame().column("score").unwrap().f64().unwrap();
+    assert_eq!(scores.iter().collect::<Vec<_>>(), [Some(1.5), None]);
+
+    // A column of booleans is one of numbers.
+    config.rules.unreadable = Unreadable::Fail;
+    let flags = polars::prelude::df!("id" => ["ann", "bob"], "score" => [true, false]).unwrap();
+    let years = of_frames(&config, |table| match table {
+        "people" => flags.clone(),
+        "spans" => csv(SPANS),
+        _ => csv("id,day,paid,claim\nann,2020-03-01,10.00,1\n"),
+    });
+    let scores = years.table.frame().column("score").unwrap().f64().unwrap();
+    assert_eq!(scores.iter().collect::<Vec<_>>(), [Some(1.0), Some(0.0)]);
 }

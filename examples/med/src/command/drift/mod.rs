@@ -30,8 +30,11 @@ pub(crate) fn run(args: &DriftArgs) -> anyhow::Result<Outcome> {
         let (report, ignored, schema) = profiled::detect(&detector, args)?;
         return finish(&report, (&ignored, &schema), (Map::new(), false));
     }
-    let reference = args.read.read(&args.reference)?;
-    let current = args.read.read(&args.current)?;
+    let (reference, not_held) = args.read.read_needed(&args.reference, |name| is_named(args, name))?;
+    // What the reference has as numbers or texts must be there to be compared.
+    let compared = |name: &str| reference.schema().contains(name);
+    let (current, also_not_held) = args.read.read_needed(&args.current, compared)?;
+    let current = without(current, &not_held)?;
     let (schema, mismatches) = common_schema(&reference, &current, args)?;
     let own_schema = reference.schema().clone();
     let reread = |table: Table, path| -> anyhow::Result<Table> {
@@ -42,7 +45,7 @@ pub(crate) fn run(args: &DriftArgs) -> anyhow::Result<Outcome> {
             .all(|c| schema.column(&c.name).map_or(true, |s| s.value_type == c.value_type));
         if same { Ok(table) } else { args.read.read_like(path, &schema) }
     };
-    let (mut names, mut ignored) = usable(&schema, &[])?;
+    let (mut names, mut ignored) = usable(&schema, &[], &[])?;
     ignored.extend(mismatches.iter().cloned());
     let outcomes = together::outcome_columns(args);
     names.retain(|name| !outcomes.contains(&name.as_str()) && !args.key.contains(name));
@@ -63,6 +66,9 @@ pub(crate) fn run(args: &DriftArgs) -> anyhow::Result<Outcome> {
     let (x_reference, x_current) = (features(&reference)?, features(&current)?);
     let report = detector.detect(&x_reference, &x_current)?;
     let (tables, features) = ([&reference, &current], [&x_reference, &x_current]);
+    for Ignored { reason, .. } in not_held.iter().chain(&also_not_held) {
+        output::note(&format!("not compared: {reason}"));
+    }
     let mut more = together::detect(&detector, args, tables, features)?;
     if args.leakage {
         let report = leakage::report(args, tables, features)?;
@@ -140,6 +146,21 @@ fn without_columns<S: Serializer>(report: &DriftReport, serializer: S) -> Result
     map.serialize_entry("share_drifted", &report.share_drifted)?;
     map.serialize_entry("drifted", &report.drifted)?;
     map.end()
+}
+
+/// Whether a column is asked for by its name.
+fn is_named(args: &DriftArgs, name: &str) -> bool {
+    let mut named =
+        args.target.iter().chain(&args.prediction).chain(&args.time).chain(&args.categorical).chain(&args.key);
+    named.any(|asked| asked == name)
+}
+
+/// The table without columns that the other file has in a type that no table holds.
+fn without(table: Table, not_held: &[Ignored]) -> anyhow::Result<Table> {
+    let (frame, schema) = table.into_parts();
+    let kept = |name: &&str| !not_held.iter().any(|column| column.column == **name);
+    let names: Vec<&str> = schema.names().filter(kept).collect();
+    Ok(Table::parse(frame.select(names.iter().copied())?, schema.select(names.iter().copied())?)?)
 }
 
 fn detector(args: &DriftArgs) -> anyhow::Result<DriftDetector> {

@@ -34,7 +34,7 @@ pub(super) fn detect(
     };
     let report = detector.detect_profiles(&reference, &current)?;
     let schema = schema(&reference)?;
-    let (_, mut ignored) = usable(&schema, &[])?;
+    let (_, mut ignored) = usable(&schema, &[], &[])?;
     // A profile compares texts of many levels too.
     ignored.retain(|i| report.column(&i.column).is_none());
     Ok((report, ignored, schema))
