@@ -41,7 +41,7 @@ fn columns_of_types_that_no_table_holds_are_excluded_or_named() {
     assert_eq!(profiled.code, 2, "an integer is too large");
     assert!(profiled.stderr.contains("\"uint64_large\" has type u64"), "{}", profiled.stderr);
     let drift = med(folder, &["drift", "--reference", &arrow, "--current", &arrow]);
-    assert!(drift.stderr.contains("not compared: column \"map\" has type map"), "{}", drift.stderr);
+    assert!(drift.stderr.contains("not compared: column \"map\" has type list"), "{}", drift.stderr);
     let drift = drift.passed();
     assert_eq!(drift["columns"]["decimal128"]["score"], 0.0);
 }
@@ -53,9 +53,11 @@ fn amounts_that_are_decimals_are_read_to_the_cent() {
     let folder = folder.path();
     std::fs::create_dir(folder.join("feed")).unwrap();
     std::fs::copy(fixture("parquet/arrow_types.parquet"), folder.join("feed/lines.parquet")).unwrap();
+    std::fs::write(folder.join("feed/clients.csv"), "id\na\nb\n").unwrap();
     let config = |amount: &str, unit: &str| {
         format!(
-            "folder = \"feed\"\nfeature_group = \"g\"\n[claims.windows]\ncut_offs = [\"2020-01-01\"]\n[[claims.transactions]]\n\
+            "folder = \"feed\"\nfeature_group = \"g\"\n[claims.windows]\ncut_offs = [\"2020-01-01\"]\n\
+             [claims.clients]\ntable = \"clients\"\nclient = \"id\"\n[[claims.transactions]]\n\
              table = \"lines\"\nclient = \"text\"\ndate = \"date32\"\namount = \"{amount}\"\namount_unit = \"{unit}\"\n"
         )
     };
@@ -74,7 +76,8 @@ fn amounts_that_are_decimals_are_read_to_the_cent() {
             "fixed_list" => assert!(done.refused().contains("column \"fixed_list\" has type list of 2 items")),
             "decimal_large" => assert!(done.refused().contains("no amounts of money, the first in row 0")),
             _ => {
-                assert!(done.code == 0 || done.code == 1, "{}", done.stderr);
+                // Two clients are too few to learn from; what was read is told all the same.
+                assert!(done.stderr.contains("left no feature to train on"), "{}", done.stderr);
                 let runs = std::fs::read_dir(folder.join(&lake).join("data_quality_checks")).unwrap();
                 let report = runs.last().unwrap().unwrap().path().join("client_years.json");
                 let report: Value = serde_json::from_str(&std::fs::read_to_string(report).unwrap()).unwrap();
