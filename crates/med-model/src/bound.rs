@@ -51,8 +51,8 @@ impl PredictionBound {
     /// How many of these predictions per unit of exposure are beyond; `None` when none is.
     pub fn beyond(self, predicted: &[f64]) -> Option<Beyond> {
         let bound = self.bound();
-        // `!(p <= bound)` also catches NaN.
-        let mut rows = predicted.iter().enumerate().filter(|&(_, &p)| !(p <= bound)).map(|(row, _)| row);
+        let is_beyond = |p: f64| p > bound || p.is_nan();
+        let mut rows = predicted.iter().enumerate().filter(|&(_, &p)| is_beyond(p)).map(|(row, _)| row);
         let first_row = rows.next()?;
         Some(Beyond { rows: 1 + rows.count(), of: predicted.len(), first_row })
     }

@@ -101,7 +101,7 @@ pub(crate) enum Cells {
     Boolean(Flags),
     Integer(Fixed<i64>),
     Float(Fixed<f64>),
-    Text(TextCells),
+    Text(Box<TextCells>),
     Date(Fixed<i32>),
     Timestamp(Fixed<i64>),
     /// Nobody declared a type; decided when the first batch is full.
@@ -123,7 +123,7 @@ impl Cells {
             ValueType::Boolean => Self::Boolean(Flags::with_capacity(capacity)),
             ValueType::Integer => Self::Integer(Fixed::with_capacity(capacity)),
             ValueType::Float => Self::Float(Fixed::with_capacity(capacity)),
-            ValueType::Text => Self::Text(TextCells::new(name.clone(), capacity)),
+            ValueType::Text => Self::Text(Box::new(TextCells::new(name.clone(), capacity))),
             ValueType::Date => Self::Date(Fixed::with_capacity(capacity)),
             ValueType::Timestamp => Self::Timestamp(Fixed::with_capacity(capacity)),
         }
