@@ -5,6 +5,8 @@
 mod any_model;
 #[path = "integration/boosting.rs"]
 mod boosting;
+#[path = "integration/boosting_levels.rs"]
+mod boosting_levels;
 #[path = "integration/clients.rs"]
 mod clients;
 #[path = "integration/explain.rs"]
