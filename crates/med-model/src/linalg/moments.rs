@@ -330,14 +330,16 @@ mod tests {
 
     #[test]
     fn columns_that_are_mostly_zero_count_the_same() {
-        // Few dense columns, and more than have sums in registers.
-        for (repeats, n) in [(1, 17_000), (12, 700)] {
-            let dummy = |k: usize| (0..n).map(|i| f64::from(u8::from((i * 31) % 23 == k))).collect::<Vec<f64>>();
+        // Few dense columns, and more than have sums in registers; few dummies, which meet by masks, and many.
+        for (repeats, n_dummies, n) in [(1, 4, 17_000), (12, 4, 700), (1, 46, 9000), (1, 150, 1500)] {
+            // Levels of several categories, so that dummies are 1 together.
+            let of_level = |i: usize, k: usize| (i * (31 + 2 * (k / 23))) % 23 == k % 23;
+            let dummy = |k: usize| (0..n).map(|i| f64::from(u8::from(of_level(i, k)))).collect::<Vec<f64>>();
             let amounts = |k: usize| (0..n).map(|i| if i % 9 == k { (i as f64).sin() } else { 0.0 }).collect();
             let weights: Vec<f64> = (0..n).map(|i| (i % 3) as f64).collect();
             let mut all: Vec<Vec<f64>> = (0..repeats).flat_map(|_| columns(n)).collect();
             let y = all.pop().unwrap();
-            all.extend((0..4).map(dummy));
+            all.extend((0..n_dummies).map(dummy));
             all.insert(2, amounts(1));
             all.extend([amounts(4), vec![0.0; n]]);
             all.push(y);

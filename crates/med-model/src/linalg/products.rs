@@ -66,12 +66,13 @@ impl<'a> Problem<'a> {
         let mut total: Option<Products> = None;
         // Columns are read in long runs, which memory is twice as quick with.
         let n_blocks = (STAGE / self.columns.len().max(1)).clamp(1, CHUNK / ROWS);
-        let n_blocks = n_blocks.min(self.y.len().div_ceil(ROWS));
+        // A power of two: chunks are whole stages.
+        let n_blocks = (1 << n_blocks.ilog2()).min(self.y.len().div_ceil(ROWS));
         let buffers = || {
             let blocks = vec![RowBlock::new(width); n_blocks];
-            (blocks, SparseStage::new(n_sparse, n_blocks), SparseBlock::new(n_sparse, width))
+            (blocks, SparseStage::new(&split.sparse_columns, n_blocks), SparseBlock::new(n_sparse, width))
         };
-        let part = |buffers: &mut (Vec<RowBlock>, SparseStage, SparseBlock), rows: Range<usize>| {
+        let part = |buffers: &mut (Vec<RowBlock>, SparseStage<'_>, SparseBlock), rows: Range<usize>| {
             let (blocks, stage, sparse_block) = buffers;
             let (mut gram, mut sparse) = (Gram::new(width), SparseSums::new(n_sparse, width));
             let mut roots = [0.0; ROWS];
@@ -82,7 +83,7 @@ impl<'a> Problem<'a> {
                         block.fill_column(j, values, shift, first + k * ROWS);
                     }
                 }
-                stage.fill(&split.sparse_columns, first);
+                stage.fill(first);
                 for (k, block) in blocks.iter_mut().enumerate() {
                     let start = first + k * ROWS;
                     if start >= rows.end {
@@ -95,6 +96,7 @@ impl<'a> Problem<'a> {
                         sparse.add(stage, k, block, &roots, sparse_block);
                     }
                 }
+                sparse.add_pairs(stage, self.weights);
             }
             Products { dense: gram, sparse }
         };
