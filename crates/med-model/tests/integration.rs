@@ -17,6 +17,8 @@ mod fixtures;
 mod glm_goldens;
 #[path = "integration/glm_invariances.rs"]
 mod glm_invariances;
+#[path = "integration/glm_links.rs"]
+mod glm_links;
 #[path = "integration/goldens.rs"]
 mod goldens;
 #[path = "integration/health.rs"]

@@ -1,11 +1,14 @@
 //! Explanations of the fitted models.
 
+use std::borrow::Cow;
+
 use med_schema::{FeatureMatrix, FeatureSchema};
 use ndarray::{Array2, Array3};
 
 use super::tree::{TreeSum, interactions, interventional, path_dependent};
 use super::{Explain, ExplainTrees, Shap, ShapScale, checked, linear, unexplained};
 use crate::input::{Missing, prediction_columns};
+use crate::lightgbm::without_infinities;
 use crate::tree::ensemble::columns;
 use crate::{
     AnyModel, GbdtModel, GlmModel, LightGbmModel, LinearModel, Link, Model, PredictError, SavedModel, TreeEnsemble,
@@ -68,28 +71,28 @@ impl Trees<'_> {
 }
 
 macro_rules! explained_by_trees {
-    ($model:ty) => {
+    ($model:ty, $rows:expr) => {
         impl Explain for $model {
             fn explain(&self, x: &FeatureMatrix) -> Result<Shap, PredictError> {
-                self.explained().explain(x)
+                self.explained().explain(&$rows(x))
             }
         }
 
         impl ExplainTrees for $model {
             fn interventional(&self, x: &FeatureMatrix, background: &FeatureMatrix) -> Result<Shap, PredictError> {
-                self.explained().interventional(x, background)
+                self.explained().interventional(&$rows(x), &$rows(background))
             }
 
             fn interactions(&self, x: &FeatureMatrix) -> Result<Array3<f64>, PredictError> {
-                self.explained().interactions(x)
+                self.explained().interactions(&$rows(x))
             }
         }
     };
 }
 
-explained_by_trees!(TreeEnsemble);
-explained_by_trees!(GbdtModel);
-explained_by_trees!(LightGbmModel);
+explained_by_trees!(TreeEnsemble, Cow::Borrowed);
+explained_by_trees!(GbdtModel, Cow::Borrowed);
+explained_by_trees!(LightGbmModel, without_infinities);
 
 impl TreeEnsemble {
     fn explained(&self) -> Trees<'_> {

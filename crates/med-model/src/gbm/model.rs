@@ -251,7 +251,7 @@ impl GbdtModel {
             (None, Some(alpha)) if self.objective.name == Objective::Quantile => format!("{name} alpha:{alpha}"),
             _ => name.to_owned(),
         };
-        crate::lightgbm::write(&self.features, &self.ensemble, &objective, false)
+        crate::lightgbm::write(&self.features, &self.ensemble, &objective, false, None)
     }
 
     fn scores_into(&self, x: &FeatureMatrix, out: &mut [f64]) -> Result<(), PredictError> {

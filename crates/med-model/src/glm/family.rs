@@ -52,6 +52,13 @@ pub enum Link {
     Probit,
 }
 
+impl Link {
+    /// Whether the linear predictor is the mean itself.
+    pub(crate) fn is_identity(self) -> bool {
+        matches!(self, Self::Identity) || self == Self::Power(1.0)
+    }
+}
+
 /// A family and its link: all that the solver asks of the distribution.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Loss {

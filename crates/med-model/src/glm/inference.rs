@@ -9,13 +9,14 @@ use statrs::function::gamma::ln_gamma;
 use super::design::{Design, Place};
 use super::factor::Factor;
 use super::family::{Family, Link, Loss, standard_normal};
-use super::model::{GlmModel, Term};
+use super::model::{GlmModel, Term, level_name};
 use super::params::{GlmParams, Settings};
 use super::pass::{Pass, Rows, evaluate, linear_predictor};
 use super::tweedie::{TweedieDensity, extended_quasi_likelihood};
-use crate::FitError;
 use crate::counted::Counted;
 use crate::input::annualised;
+use crate::linear::intervals;
+use crate::{FitError, ParameterError};
 
 /// How the summary calls itself in errors.
 const MODEL: &str = "the summary of a generalised linear model";
@@ -44,7 +45,8 @@ pub struct GlmSummaryOptions {
 /// The classical summary of an unpenalised generalised linear model, as statsmodels and R give it.
 ///
 /// Vectors have one value a coefficient, in the order of [`GlmModel::coefficients`]; an aliased one has error and
-/// statistic 0 and a p-value of 1, and does not count as a parameter. Calibration is left out.
+/// statistic 0 and a p-value of 1, and does not count as a parameter. One that has no finite maximum (that of a level whose costs
+/// are all 0) counts; its error is huge, or 0 with a p-value of 1 where rounding leaves nothing of it. Calibration is left out.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct GlmSummary {
     /// Names of the coefficients.
@@ -74,7 +76,10 @@ pub struct GlmSummary {
     pub pearson_chi2: f64,
     /// `pearson_chi2 / df_residual`, or 1 for Poisson and binomial unless `quasi`.
     pub dispersion: f64,
-    /// Log-likelihood at that dispersion; for Tweedie by the series of the density.
+    /// Whether it was estimated, so that statistics are Student's t.
+    pub dispersion_is_estimated: bool,
+    /// Log-likelihood at that dispersion; for Tweedie by the series of the density. For least squares (gaussian, identity) at its
+    /// maximum, `deviance / n`, as statsmodels and [`LeastSquaresSummary`](crate::LeastSquaresSummary) have it.
     pub log_likelihood: f64,
     /// `-1/2 sum (ln(2 pi dispersion V(y) / w) + w d / dispersion)`, for Tweedie costs all above 0.
     pub extended_quasi_likelihood: Option<f64>,
@@ -87,6 +92,22 @@ pub struct GlmSummary {
 }
 
 impl GlmSummary {
+    /// Confidence intervals of the coefficients, `level` such as 0.95: by Student's t where the dispersion is estimated, else
+    /// normal.
+    ///
+    /// # Errors
+    /// When the level is not between 0 and 1.
+    pub fn confidence_intervals(&self, level: f64) -> Result<Vec<[f64; 2]>, ParameterError> {
+        let df = if self.dispersion_is_estimated { self.df_residual } else { f64::INFINITY };
+        intervals(&self.coefficients, &self.standard_errors, df, level)
+    }
+
+    /// Two-sided p-values by the normal distribution, which statsmodels takes for every family and R where the dispersion is
+    /// given; [`GlmSummary::p_values`] are R's.
+    pub fn normal_p_values(&self) -> Vec<f64> {
+        self.statistics.iter().map(|t| 2.0 * standard_normal().cdf(-t.abs())).collect()
+    }
+
     /// Sums up a model on the rows it was fitted on, with the offset it was fitted with.
     ///
     /// # Errors
@@ -127,8 +148,9 @@ impl GlmSummary {
         let information = at(Pass::Expected).ok_or_else(overflow)?;
         let frequency = options.weights == WeightMeaning::Frequency;
         let meat = at(Pass::Squares { frequency }).ok_or_else(overflow)?;
-        let (factor, _) = Factor::new(&information, &design.free(), &vec![0.0; b.len()]);
-        let k = factor.free().len();
+        let known = not_aliased(model, &design);
+        let k = known.len();
+        let (factor, _) = Factor::new(&information, &known, &vec![0.0; b.len()]);
         let eta = linear_predictor(&design, offset, &b);
         let fit = Fit { loss, rows, eta: &eta, frequency };
         let n = fit.count();
@@ -143,7 +165,7 @@ impl GlmSummary {
         // The bread is the observed information, where that can be inverted.
         let curvature = at(Pass::Curvature).ok_or_else(overflow)?;
         let (observed, _) = Factor::new(&curvature, factor.free(), &vec![0.0; b.len()]);
-        let bread = if observed.free().len() == k { observed.inverse(b.len()) } else { inverse.clone() };
+        let bread = if observed.free() == factor.free() { observed.inverse(b.len()) } else { inverse.clone() };
         let robust = &bread * meat * &bread;
         let back = |m: DMatrix<f64>| in_units(model, &design, m);
         let (covariance, robust) = (back(inverse * dispersion), back(robust));
@@ -177,6 +199,7 @@ impl GlmSummary {
             null_deviance: fit.null_deviance(),
             pearson_chi2,
             dispersion,
+            dispersion_is_estimated: !fixed,
             log_likelihood,
             extended_quasi_likelihood: extended,
             aic: -2.0 * log_likelihood + 2.0 * k as f64,
@@ -184,6 +207,23 @@ impl GlmSummary {
             bic_deviance: deviance - df_residual * n.ln(),
         })
     }
+}
+
+/// Columns of the design, which is that of this model, that its fit did not find to be aliased.
+fn not_aliased(model: &GlmModel, design: &Design<'_>) -> Vec<usize> {
+    let mut names = vec![String::new(); design.width()];
+    for (spec, place) in crate::Model::features(model).features().iter().zip(&design.places) {
+        match *place {
+            Place::Numeric(j) => names[1 + j].clone_from(&spec.name),
+            Place::Categorical(j) => {
+                let column = &design.categorical[j];
+                let first = design.first_level() + column.start;
+                (0..column.weights.len()).for_each(|level| names[first + level] = level_name(spec, level));
+            }
+        }
+    }
+    let aliased = |j: &usize| *j > 0 && model.aliased().contains(&names[*j]);
+    design.free().into_iter().filter(|j| !aliased(j)).collect()
 }
 
 /// The coefficients of the centred and scaled columns; the design gets the references of the model.
@@ -284,6 +324,12 @@ impl Fit<'_> {
 
     fn log_likelihood(&self, dispersion: f64) -> f64 {
         let tau = std::f64::consts::TAU;
+        let least_squares = self.loss.family == Family::Gaussian && self.loss.link.is_identity();
+        let dispersion = if least_squares {
+            self.counted().map(|(y, mu, w)| w * (y - mu) * (y - mu)).sum::<f64>() / self.count()
+        } else {
+            dispersion
+        };
         let mut density = TweedieDensity::new(self.loss.power);
         self.sum(dispersion, |y, mu, phi| match self.loss.family {
             Family::Gaussian => -0.5 * ((y - mu) * (y - mu) / phi + (tau * phi).ln()),
@@ -311,31 +357,64 @@ impl Fit<'_> {
             total += w;
         }
         let mean = sum / total;
-        let mut constant = self.loss.eta(mean);
-        let at = |i: usize, constant: f64| constant + self.rows.offset.map_or(0.0, |o| o[i]);
-        let weight = |i: usize| self.rows.weights.map_or(1.0, |w| w[i]);
-        let counted = || (0..self.eta.len()).filter(|&i| weight(i) > 0.0);
-        if let (Some(offset), Link::Log) = (self.rows.offset, self.loss.link) {
-            let exposure: f64 = counted().map(|i| weight(i) * offset[i].exp()).sum();
-            constant = (sum / exposure).ln();
-        }
-        for _ in 0..if self.rows.offset.is_some() { 100 } else { 0 } {
-            let (mut score, mut information) = (0.0, 0.0);
-            for i in counted() {
-                let terms = self.loss.terms(self.rows.y[i], at(i, constant));
-                score += weight(i) * terms.score;
-                information += weight(i) * terms.information;
-            }
-            let step = (score / information).clamp(-1.0, 1.0);
-            constant += step;
-            if step.is_nan() || step.abs() <= 1e-13 * constant.abs().max(1.0) {
+        let Some(offset) = self.rows.offset else {
+            return self.counted().map(|(y, _, w)| w * self.loss.unit_deviance(y, mean)).sum();
+        };
+        let constant = self.constant_beside(offset, mean);
+        let mean_of = |i: usize| self.loss.mean(constant + offset[i]).unwrap_or(mean);
+        let of = |i: usize| self.weight(i) * self.loss.unit_deviance(self.rows.y[i], mean_of(i));
+        (0..offset.len()).filter(|&i| self.weight(i) > 0.0).map(of).sum()
+    }
+
+    fn weight(&self, i: usize) -> f64 {
+        self.rows.weights.map_or(1.0, |w| w[i])
+    }
+
+    /// The constant that costs least beside this offset.
+    fn constant_beside(&self, offset: &[f64], mean: f64) -> f64 {
+        let counted = || (0..offset.len()).filter(|&i| self.weight(i) > 0.0);
+        // Objective, score and information.
+        let at = |constant: f64| {
+            counted().fold((0.0, 0.0, 0.0), |(o, s, h), i| {
+                let (w, terms) = (self.weight(i), self.loss.terms(self.rows.y[i], constant + offset[i]));
+                (o + w * terms.objective, s + w * terms.score, h + w * terms.information)
+            })
+        };
+        let total: f64 = counted().map(|i| self.weight(i)).sum();
+        let middle = counted().map(|i| self.weight(i) * offset[i]).sum::<f64>() / total;
+        let spread = counted().map(|i| self.weight(i) * (offset[i] - middle).powi(2)).sum::<f64>() / total;
+        let (least, most) =
+            counted().fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), i| (a.min(offset[i]), b.max(offset[i])));
+        let level = self.loss.eta(mean);
+        let mut constant = if self.loss.link == Link::Log {
+            let exposure: f64 = counted().map(|i| self.weight(i) * (offset[i] - most).exp()).sum();
+            (mean * total / exposure).ln() - most
+        } else {
+            // The first of these at which every mean is in range.
+            let starts = [level - middle, level - least, level - most];
+            starts.into_iter().find(|&c| at(c).0.is_finite()).unwrap_or(level - middle)
+        };
+        let mut now = at(constant);
+        for _ in 0..100 {
+            let mut step = now.1 / now.2;
+            let scale = constant.abs().max(level.abs()).max(spread.sqrt());
+            if step.is_nan() || step.abs() <= 1e-13 * scale {
                 break;
             }
+            let next = loop {
+                let next = at(constant + step);
+                // What is beyond the range costs infinitely much.
+                if next.0 <= now.0 || step.abs() <= 1e-13 * scale {
+                    break next;
+                }
+                step *= 0.5;
+            };
+            if next.0 > now.0 || next.0.is_nan() {
+                break;
+            }
+            constant += step;
+            now = next;
         }
-        let of = |i: usize| {
-            let mu = self.loss.mean(at(i, constant)).unwrap_or(mean);
-            weight(i) * self.loss.unit_deviance(self.rows.y[i], mu)
-        };
-        counted().map(of).sum()
+        constant
     }
 }

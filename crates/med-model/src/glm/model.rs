@@ -190,7 +190,7 @@ enum Values<'a> {
 }
 
 /// `feature=level`.
-fn level_name(spec: &FeatureSpec, level: usize) -> String {
+pub(super) fn level_name(spec: &FeatureSpec, level: usize) -> String {
     let levels = match &spec.kind {
         FeatureKind::Categorical { levels } => levels.get(level).map(String::as_str),
         FeatureKind::Numeric => None,

@@ -116,6 +116,8 @@ struct Start {
 struct Target {
     coefficients: Vec<f64>,
     norm: f64,
+    /// What the norm is measured by.
+    unit: f64,
 }
 
 impl Problem<'_> {
@@ -208,7 +210,7 @@ impl Problem<'_> {
             }
             // Without an old factor to blame, it is the expected information that is far from the observed one.
             slow = slow || iteration >= PATIENCE && target.norm > CONTRACTION * last;
-            let floor = 4.0 * now.noise / quadratic.total;
+            let floor = 4.0 * now.noise / quadratic.total / target.unit;
             if target.norm <= self.tolerance.max(floor) {
                 // The last step is at hand; what it leaves is of the order of the square of the tolerance.
                 let sound = target.coefficients.iter().all(|b| b.is_finite());
@@ -348,8 +350,8 @@ impl Problem<'_> {
             let square = gradient.iter().zip(&direction).map(|(g, d)| g * d).sum::<f64>();
             (b.iter().zip(&direction).map(|(b, d)| b + d).collect(), square)
         };
-        let norm = (square.max(0.0) / quadratic.total).sqrt() / self.unit(quadratic, b);
-        Target { coefficients, norm }
+        let unit = self.unit(quadratic, b);
+        Target { coefficients, norm: (square.max(0.0) / quadratic.total).sqrt() / unit, unit }
     }
 
     /// What a change of the linear predictor is measured by: 1 for links without a unit, else its root mean square.

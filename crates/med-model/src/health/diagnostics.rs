@@ -6,6 +6,7 @@
 
 use med_schema::Dataset;
 use nalgebra::{DMatrix, DVector};
+use serde::{Deserialize, Serialize};
 use statrs::distribution::{ContinuousCDF, FisherSnedecor, StudentsT};
 
 use super::scoring::{Problem, Response};
@@ -18,7 +19,7 @@ const MODEL: &str = "a cost diagnostic";
 
 /// How the variance grows with the mean. Slope 0 speaks for a gaussian model, 1 Poisson, 2 gamma, 3 inverse Gaussian;
 /// between 1 and 2 it is the power of a Tweedie model.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct ParkTest {
     /// Slope of `ln (y - p)^2` on `ln p`, by least squares.
     pub slope: f64,
@@ -40,7 +41,7 @@ pub struct ParkTest {
 
 /// Pregibon's link test: the response on `1, eta, eta^2` by a gamma model with log link. Where the link and the linear
 /// predictor are right, the coefficient of the square is 0.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct LinkTest {
     /// Coefficients of 1, eta and its square.
     pub coefficients: Vec<f64>,
@@ -51,7 +52,7 @@ pub struct LinkTest {
 }
 
 /// Ramsey's RESET on the same model: powers 2, 3 and 4 of the linear predictor, tested together.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct ResetTest {
     /// Wald statistic over the number of powers that could be told apart.
     pub f: f64,
@@ -63,9 +64,9 @@ pub struct ResetTest {
 
 /// Modified Hosmer-Lemeshow test: mean residual by tenths of the prediction, tested for all being 0 with a robust
 /// covariance (HC1).
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct HosmerLemeshow {
-    /// Mean of `y - p` in each group, lowest predictions first.
+    /// Mean of `y - p` in each group, lowest predictions first. Fewer groups than asked for where predictions are equal.
     pub mean_residuals: Vec<f64>,
     /// Wald statistic over the number of groups.
     pub f: f64,
@@ -74,7 +75,7 @@ pub struct HosmerLemeshow {
 }
 
 /// Copas' test: held-back costs on predictions by least squares. A slope below 1 is a sign of overfitting.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct CopasTest {
     /// Slope.
     pub slope: f64,
@@ -85,7 +86,7 @@ pub struct CopasTest {
 }
 
 /// The power that makes a cost most nearly normal: `(y^power - 1) / power`, 0 for the logarithm.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct BoxCox {
     /// The power of the largest likelihood, from -2 to 2.
     pub power: f64,
@@ -237,6 +238,9 @@ pub fn reset_test(y: &[f64], predicted: &[f64]) -> Result<ResetTest, FitError> {
 
 /// The modified Hosmer-Lemeshow test over `groups` groups that end at the quantiles of the prediction; 10 are usual.
 ///
+/// Equal predictions are in one group, so that the order of the rows does not matter, and a group has two rows at least: where many
+/// are equal there are fewer groups.
+///
 /// # Errors
 /// When lengths differ, or there are fewer than two rows a group or no group.
 pub fn hosmer_lemeshow(y: &[f64], predicted: &[f64], groups: usize) -> Result<HosmerLemeshow, FitError> {
@@ -246,8 +250,8 @@ pub fn hosmer_lemeshow(y: &[f64], predicted: &[f64], groups: usize) -> Result<Ho
     let mut order: Vec<usize> = (0..y.len()).collect();
     order.sort_by(|&a, &b| predicted[a].total_cmp(&predicted[b]));
     let n = y.len();
-    // Groups end at the quantiles of the predictions; equal predictions keep the order of the rows.
-    let ends = (1..=groups).map(|k| k * (n - 1) / groups + 1);
+    let ends = group_ends(n, groups, |place| predicted[order[place]]);
+    let groups = ends.len();
     let factor = n as f64 / (n - groups) as f64;
     let (mut means, mut wald) = (Vec::with_capacity(groups), 0.0);
     let mut first = 0;
@@ -263,6 +267,26 @@ pub fn hosmer_lemeshow(y: &[f64], predicted: &[f64], groups: usize) -> Result<Ho
     }
     let f = wald / groups as f64;
     Ok(HosmerLemeshow { mean_residuals: means, f, p_value: f_p(f, groups as f64, (n - groups) as f64) })
+}
+
+/// Where groups of rows end that are in the order of `value`: behind those that are at most each quantile.
+fn group_ends(n: usize, groups: usize, value: impl Fn(usize) -> f64) -> Vec<usize> {
+    let (mut ends, mut first) = (Vec::with_capacity(groups), 0);
+    for k in 1..=groups {
+        let mut end = k * (n - 1) / groups + 1;
+        while end < n && value(end) == value(end - 1) {
+            end += 1;
+        }
+        if end >= first + 2 {
+            ends.push(end);
+            first = end;
+        }
+    }
+    // A last row alone belongs to those before it.
+    if let Some(last) = ends.last_mut() {
+        *last = n;
+    }
+    ends
 }
 
 /// Copas' test on rows that the model has not seen.
@@ -360,6 +384,26 @@ mod tests {
         let stretched: Vec<f64> = (0..60).map(|i| 100.0 + 2.0 * f64::from(i)).collect();
         let test = copas_test(&y, &stretched).unwrap();
         assert!((test.slope - 0.5).abs() < 0.05 && test.p_value < 1e-6, "{test:?}");
+    }
+
+    /// By statsmodels 0.15.0: dummies of `searchsorted(quantiles, p)`, HC1, Wald's F.
+    #[test]
+    fn equal_predictions_are_in_one_group_in_any_order() {
+        let p: Vec<f64> = (0..120).map(|i| [100.0, 250.0, 250.0, 400.0, 700.0, 900.0, 1200.0][i * 5 % 7]).collect();
+        let y: Vec<f64> = p.iter().enumerate().map(|(i, p)| p * (0.5 + (i * 29 % 41) as f64 / 40.0)).collect();
+        let found = hosmer_lemeshow(&y, &p, 10).unwrap();
+        let means =
+            [4.305555555555552, 10.294117647058822, 2.9411764705882284, -33.97058823529412, -48.97058823529413, -60.0];
+        assert_eq!(found.mean_residuals.len(), means.len());
+        assert!(found.mean_residuals.iter().zip(means).all(|(f, e)| (f - e).abs() < 1e-11));
+        assert!((found.f - 0.4482711468066403).abs() < 1e-12 && (found.p_value - 0.8448955649479698).abs() < 1e-10);
+        let backwards = |v: &[f64]| v.iter().rev().copied().collect::<Vec<f64>>();
+        let turned = hosmer_lemeshow(&backwards(&y), &backwards(&p), 10).unwrap();
+        assert!((turned.f - found.f).abs() < 1e-12);
+        // One prediction for all, and a single other one.
+        assert_eq!(hosmer_lemeshow(&y, &[500.0; 120], 10).unwrap().mean_residuals.len(), 1);
+        let one: Vec<f64> = (0..120).map(|i| if i == 60 { 900.0 } else { 500.0 }).collect();
+        assert!(hosmer_lemeshow(&y, &one, 10).unwrap().f.is_finite());
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use med_schema::Dataset;
 use nalgebra::{DMatrix, DVector};
+use serde::{Deserialize, Serialize};
 
 use super::scoring::{Maximum, Response};
 use super::two_part::{TwoPartParams, occurrence, positives};
@@ -11,11 +12,11 @@ use crate::input::{Missing, TrainingSet, Weights};
 use crate::parameters::Parameters;
 
 /// One part of the model. Vectors start with the intercept and follow the features.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct PartSummary {
     /// Intercept and coefficients; 0 for features that carry nothing new.
     pub coefficients: Vec<f64>,
-    /// Standard errors from the expected information.
+    /// Standard errors from the expected information; for the probit from the observed one, as statsmodels has them.
     pub standard_errors: Vec<f64>,
     /// `-2 (llf - llf of the saturated model)`, times the dispersion.
     pub deviance: f64,
@@ -35,7 +36,7 @@ pub struct PartSummary {
 ///
 /// With part one `p(a'x)` and part two `mu(b'x)` it is `mean (p' a_j mu + p mu b_j)`; the error is by the delta method
 /// with the covariances of both parts, which are independent (Belotti, Deb, Manning and Norton 2015).
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct MarginalEffect {
     /// The feature.
     pub feature: String,
@@ -46,7 +47,7 @@ pub struct MarginalEffect {
 }
 
 /// A two-part model of generalised linear models, summed up. Without calibration: the maximum of the likelihood.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TwoPartSummary {
     /// The probability of a cost; `None` where no cost is 0.
     pub first: Option<PartSummary>,

@@ -6,6 +6,7 @@
 //! - a number goes left when it is at most the threshold, in 64-bit floating point;
 //! - missing type *None* takes NaN for 0, *Zero* sends NaN and `|x| <= 1e-35` the default way, *NaN* sends NaN there;
 //! - a set of categories takes the value cut to an integer; NaN and negative values go right;
+//! - an infinite value is beyond every finite threshold, and within an infinite one of its sign;
 //! - leaf values are those of the file, shrinkage is in them; the sum starts at 0 and goes in the order of the trees.
 //!
 //! So a loaded model has the raw scores of LightGBM bit for bit; `exp` of the log links may differ in the last bit.
@@ -13,13 +14,15 @@
 mod read;
 mod write;
 
-use med_schema::{FeatureMatrix, FeatureSchema};
+use std::borrow::Cow;
+
+use med_schema::{FeatureColumn, FeatureMatrix, FeatureSchema};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{BrokenModel, LightGbmError};
 use crate::explain::TreeSum;
 use crate::tree::{Ensemble, Tree, ensemble};
-use crate::{Model, PredictError, ShapScale};
+use crate::{InputError, Model, PredictError, ShapScale};
 pub(crate) use write::write;
 
 /// What turns the sum of the trees into the prediction.
@@ -52,8 +55,8 @@ impl Output {
 
 /// A regression model that LightGBM trained, or one of ours in its format.
 ///
-/// Features that LightGBM took as pandas categories with texts are categorical here; all others are numeric, categories
-/// given as integers among them.
+/// Features that LightGBM took as pandas categories are categorical here, and levels that are numbers are their texts (`7`, `2.5`,
+/// `true`); all others are numeric, categories given as integer codes among them.
 ///
 /// ```
 /// use med_model::{LightGbmModel, Model};
@@ -76,6 +79,8 @@ pub struct LightGbmModel {
     output: Output,
     /// Whether the sum is divided by the number of trees (random forests).
     average: bool,
+    /// The list of pandas categories as it stood, where the texts of the levels do not tell it.
+    pandas_categorical: Option<String>,
     ensemble: Ensemble,
 }
 
@@ -85,26 +90,33 @@ struct Parts {
     features: FeatureSchema,
     objective: String,
     average: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pandas_categorical: Option<String>,
     trees: Vec<Tree>,
 }
 
 impl From<LightGbmModel> for Parts {
-    fn from(LightGbmModel { features, objective, average, ensemble, .. }: LightGbmModel) -> Self {
-        Self { features, objective, average, trees: ensemble.trees }
+    fn from(LightGbmModel { features, objective, average, pandas_categorical, ensemble, .. }: LightGbmModel) -> Self {
+        Self { features, objective, average, pandas_categorical, trees: ensemble.trees }
     }
 }
 
 impl TryFrom<Parts> for LightGbmModel {
     type Error = LightGbmError;
 
-    fn try_from(Parts { features, objective, average, trees }: Parts) -> Result<Self, LightGbmError> {
+    fn try_from(parts: Parts) -> Result<Self, LightGbmError> {
+        let Parts { features, objective, average, pandas_categorical, trees } = parts;
+        // It becomes a line of a file.
+        if pandas_categorical.as_ref().is_some_and(|line| line.contains(['\n', '\r'])) {
+            return Err(BrokenModel::new("pandas_categorical", "one line", "several").into());
+        }
         let output = Output::of(&objective)?;
         if average && trees.is_empty() {
             return Err(BrokenModel::new("trees of an average", "at least one", 0).into());
         }
         let ensemble = Ensemble::new(0.0, trees);
         ensemble.check(&features)?;
-        Ok(Self { features, objective, output, average, ensemble })
+        Ok(Self { features, objective, output, average, pandas_categorical, ensemble })
     }
 }
 
@@ -123,7 +135,7 @@ impl LightGbmModel {
     /// # Errors
     /// When two names of features are the same without their white space.
     pub fn to_text(&self) -> Result<String, LightGbmError> {
-        write(&self.features, &self.ensemble, &self.objective, self.average)
+        write(&self.features, &self.ensemble, &self.objective, self.average, self.pandas_categorical.as_deref())
     }
 
     /// The objective it was trained for, as LightGBM writes it: `tweedie tweedie_variance_power:1.5`.
@@ -162,14 +174,35 @@ impl LightGbmModel {
     }
 
     /// The prediction of one row, without allocating: values in the order of the features, NaN for missing ones, the
-    /// code of the level for categorical ones.
+    /// code of the level for categorical ones. Infinite values go where LightGBM sends them.
     ///
     /// # Errors
     /// When the row has another length than there are features, or a code has no level.
     pub fn predict_row(&self, row: &[f64]) -> Result<f64, PredictError> {
-        ensemble::check_row(&self.features, row)?;
-        Ok(self.finish(self.ensemble.predict_row(row)))
+        ensemble::check_row_but_infinities(&self.features, row)?;
+        let value = |j: usize| largest(row.get(j).copied().unwrap_or(f64::NAN));
+        let trees = &self.ensemble.trees;
+        Ok(self.finish(trees.iter().fold(self.ensemble.base, |sum, tree| sum + tree.predict(value))))
     }
+}
+
+/// The largest number of its sign for infinity: it falls on the same side of each threshold, since infinite ones were read as it too.
+fn largest(value: f64) -> f64 {
+    value.clamp(f64::MIN, f64::MAX)
+}
+
+/// The rows with the largest numbers in place of infinite ones.
+pub(crate) fn without_infinities(x: &FeatureMatrix) -> Cow<'_, FeatureMatrix> {
+    let infinite = |c: &FeatureColumn| c.as_numeric().is_some_and(|v| v.iter().any(|v| v.is_infinite()));
+    if !x.columns().iter().any(infinite) {
+        return Cow::Borrowed(x);
+    }
+    let columns = x.columns().iter().map(|column| match column.as_numeric() {
+        Some(values) => FeatureColumn::numeric(column.name(), values.iter().map(|&v| largest(v)).collect::<Vec<f64>>()),
+        None => column.clone(),
+    });
+    // The same names and lengths.
+    FeatureMatrix::new(columns.collect()).map_or(Cow::Borrowed(x), Cow::Owned)
 }
 
 impl Model for LightGbmModel {
@@ -178,7 +211,13 @@ impl Model for LightGbmModel {
     }
 
     fn predict_into(&self, x: &FeatureMatrix, out: &mut [f64]) -> Result<(), PredictError> {
-        self.ensemble.predict_checked(&self.features, x, "lightgbm", out)?;
+        // Rare, so that looking for infinite values once is enough.
+        match self.ensemble.predict_checked(&self.features, x, "lightgbm", out) {
+            Err(PredictError::Input(InputError::Infinite { .. })) => {
+                self.ensemble.predict_checked(&self.features, &without_infinities(x), "lightgbm", out)?;
+            }
+            other => other?,
+        }
         out.iter_mut().for_each(|o| *o = self.finish(*o));
         Ok(())
     }

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::str::FromStr;
 
 use med_schema::{FeatureColumn, FeatureMatrix};
+use serde_json::Value;
 
 use super::Parts;
 use crate::error::LightGbmError;
@@ -122,14 +123,15 @@ pub(super) fn parts(text: &str) -> Result<Parts, LightGbmError> {
         features,
         objective: head.lines.get("objective").map_or(String::new(), |o| (*o).to_owned()),
         average: head.lines.contains_key("average_output"),
+        pandas_categorical: categories.filter(|c| has_other_than_texts(c)).map(str::to_owned),
         trees: trees.iter().map(tree).collect::<Result<_, _>>()?,
     })
 }
 
-/// The texts behind the codes of each feature that was a pandas category. LightGBM lists them in the order of the
+/// What is behind the codes of each feature that was a pandas category, as texts. LightGBM lists them in the order of the
 /// categorical features, which are those whose info is a list of codes. A category that was missing in all rows, or one and
 /// the same, is `none` like any column it did not use: where there are as many lists as both together, these are categories
-/// too. Where that does not come out even either, or a category is no text, codes stay numbers.
+/// too. Where that does not come out even either, codes stay numbers.
 fn levels(
     head: &Section<'_>,
     n_features: usize,
@@ -137,7 +139,9 @@ fn levels(
 ) -> Result<Vec<Option<Vec<String>>>, LightGbmError> {
     let mut levels = vec![None; n_features];
     let Some(categories) = categories.filter(|c| *c != "null") else { return Ok(levels) };
-    let Ok(texts) = serde_json::from_str::<Vec<Vec<String>>>(categories) else { return Ok(levels) };
+    let Ok(values) = serde_json::from_str::<Vec<Vec<Value>>>(categories) else { return Ok(levels) };
+    let text = |value: Value| if let Value::String(text) = value { text } else { value.to_string() };
+    let texts: Vec<Vec<String>> = values.into_iter().map(|list| list.into_iter().map(text).collect()).collect();
     let infos: Vec<&str> = head.lines.get("feature_infos").map_or("", |v| v).split_whitespace().collect();
     if infos.len() != n_features {
         return Err(head.error("feature_infos", format!("{n_features} of them"), infos.len()));
@@ -152,6 +156,12 @@ fn levels(
         }
     }
     Ok(levels)
+}
+
+/// Whether some category is a number or a truth value, which texts do not tell from one in quotes.
+fn has_other_than_texts(categories: &str) -> bool {
+    let values = serde_json::from_str::<Vec<Vec<Value>>>(categories).unwrap_or_default();
+    values.iter().flatten().any(|value| !value.is_string())
 }
 
 fn tree(section: &Section<'_>) -> Result<Tree, LightGbmError> {

@@ -12,12 +12,14 @@ use crate::tree::{Child, Ensemble, LevelSet, Split, Test, Tree};
 ///
 /// The start value is added to the leaves of the first tree, as LightGBM does itself; that is the first addition of the
 /// sum anyway, so no bit changes. LightGBM sends missing categories right always: a split that sends them left is written
-/// with its sides exchanged and the other levels.
+/// with its sides exchanged and the other levels. `pandas_categorical` is the list of categories where it is another than that of
+/// the levels' texts.
 pub(crate) fn write(
     features: &FeatureSchema,
     ensemble: &Ensemble,
     objective: &str,
     average: bool,
+    pandas_categorical: Option<&str>,
 ) -> Result<String, LightGbmError> {
     Output::of(objective)?;
     // LightGBM splits the line of names at white space, and its Python package puts underlines there.
@@ -66,7 +68,11 @@ pub(crate) fn write(
             FeatureKind::Numeric => None,
         })
         .collect();
-    let categories = if categories.is_empty() { "null".to_owned() } else { json(&categories) };
+    let categories = match pandas_categorical {
+        Some(line) => line.to_owned(),
+        None if categories.is_empty() => "null".to_owned(),
+        None => json(&categories),
+    };
     text.push_str("pandas_categorical:");
     text.push_str(&categories);
     text.push('\n');
@@ -111,6 +117,11 @@ fn numbers(values: impl Iterator<Item = f64>) -> String {
 
 fn counts(values: impl Iterator<Item = f64>) -> String {
     joined(values.map(|v| v.round().max(0.0) as u64))
+}
+
+/// Infinite ones were read as the largest number.
+fn threshold(value: f64) -> f64 {
+    if value.abs() < f64::MAX { value } else { f64::INFINITY.copysign(value) }
 }
 
 /// A split as LightGBM asks it.
@@ -160,7 +171,7 @@ fn section(t: usize, tree: &Tree, base: f64, n_levels: impl Fn(u32) -> u32) -> S
     line("num_cat", sets.len().to_string());
     line("split_feature", joined(splits.iter().map(|s| s.feature)));
     line("split_gain", numbers(splits.iter().map(|s| s.gain)));
-    line("threshold", numbers(written.iter().map(|w| w.threshold)));
+    line("threshold", numbers(written.iter().map(|w| threshold(w.threshold))));
     line("decision_type", joined(written.iter().map(|w| w.decision)));
     line("left_child", joined(written.iter().map(|w| child(w.left))));
     line("right_child", joined(written.iter().map(|w| child(w.right))));

@@ -2,7 +2,7 @@
 
 use med_schema::Dataset;
 use serde::{Deserialize, Serialize};
-use statrs::distribution::{ContinuousCDF, StudentsT};
+use statrs::distribution::{Continuous, ContinuousCDF, Normal, StudentsT};
 
 use super::{LinearParams, moments, problem, solve, training_set};
 use crate::counted::of_counted;
@@ -57,8 +57,8 @@ pub(super) fn t_tests(b: &[f64], standard_errors: &[f64], df: f64) -> Result<(Ve
     Ok((t, p_values))
 }
 
-/// `b -+ t se` for every coefficient.
-pub(super) fn intervals(b: &[f64], se: &[f64], df: f64, level: f64) -> Result<Vec<[f64; 2]>, ParameterError> {
+/// `b -+ t se` for every coefficient, `t` by Student's distribution, or the normal one for infinitely many degrees of freedom.
+pub(crate) fn intervals(b: &[f64], se: &[f64], df: f64, level: f64) -> Result<Vec<[f64; 2]>, ParameterError> {
     let range = |name: &'static str, expected: &str, found: f64| {
         let (expected, found) = (expected.to_owned(), found.to_string());
         ParameterError::Range { model: MODEL, name, expected, found }
@@ -67,9 +67,30 @@ pub(super) fn intervals(b: &[f64], se: &[f64], df: f64, level: f64) -> Result<Ve
     if !(level > 0.0 && level < 1.0) {
         return Err(range("level", "a number between 0 and 1", level));
     }
-    let student = StudentsT::new(0.0, 1.0, df).map_err(|_| range("df_residual", "a number above 0", df))?;
-    let t = -student.inverse_cdf(0.5 * (1.0 - level));
+    let tail = 0.5 * (1.0 - level);
+    let t = if df == f64::INFINITY {
+        -Normal::standard().inverse_cdf(tail)
+    } else {
+        let student = StudentsT::new(0.0, 1.0, df).map_err(|_| range("df_residual", "a number above 0", df))?;
+        -student_quantile(&student, tail)
+    };
     Ok(b.iter().zip(se).map(|(b, se)| [b - t * se, b + t * se]).collect())
+}
+
+/// The quantile of a share below a half. With many degrees of freedom `statrs` loses digits, which Newton's method finds again.
+fn student_quantile(student: &StudentsT, share: f64) -> f64 {
+    let mut t = student.inverse_cdf(share);
+    for _ in 0..4 {
+        let step = (student.cdf(t) - share) / student.pdf(t);
+        if !step.is_finite() {
+            break;
+        }
+        t -= step;
+        if step.abs() <= 1e-14 * t.abs() {
+            break;
+        }
+    }
+    t
 }
 
 impl LeastSquaresSummary {
@@ -131,5 +152,25 @@ impl LeastSquaresSummary {
             aic: -2.0 * log_likelihood + 2.0 * k,
             bic: -2.0 * log_likelihood + k * n.ln(),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Quantiles by `mpmath` at 40 digits.
+    #[test]
+    fn quantiles_keep_their_digits() {
+        for (df, expected) in [
+            (3.0, 3.182_446_305_283_709_6),
+            (9.0, 2.262_157_162_798_205_5),
+            (1000.0, 1.962_339_080_826_408_5),
+            (19990.0, 1.960_082_664_501_646_2),
+        ] {
+            let found = student_quantile(&StudentsT::new(0.0, 1.0, df).unwrap(), 0.025);
+            assert!((-found / expected - 1.0_f64).abs() < 1e-11, "{df}: {found} {expected}");
+        }
+        assert_eq!(intervals(&[1.0], &[0.0], 5.0, 0.95).unwrap(), [[1.0, 1.0]]);
     }
 }

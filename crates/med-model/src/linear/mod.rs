@@ -20,6 +20,7 @@ use crate::{FitError, Model, PredictError};
 
 pub use elastic_net::{ElasticNet, ElasticNetParams, Lasso, LassoParams};
 pub use inference::LeastSquaresSummary;
+pub(crate) use inference::intervals;
 pub use ols::{Linear, LinearParams};
 pub use path::{ElasticNetPath, ElasticNetPathParams, PathPoint, RegularisationPath, Selection};
 pub use ridge::{Ridge, RidgeParams};

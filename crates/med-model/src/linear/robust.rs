@@ -8,6 +8,8 @@
 //! clusters g: A^-1 (sum_g s_g s_g') A^-1 c,  s_g = sum_{i in g} w_i e_i u_i,  c = G/(G - 1) (n - 1)/(n - k)
 //! ```
 //!
+//! A row that its own column fits (`h = 1`) has no residual and adds nothing.
+//!
 //! Costs are skewed, so the variance is never the same: HC3 is the one to take on small data, and clusters where a person
 //! has several rows. One more pass over the rows: `O(n p^2)`, `O(n p)` for clusters, which also need `G (p + 1)` numbers.
 
@@ -27,6 +29,9 @@ use crate::parameters::Parameters;
 use crate::{FitError, ParameterError};
 
 const MODEL: &str = LinearParams::MODEL;
+/// A row of this leverage is one that a column fits alone, such as a level of one row: its residual is 0, and what is left of
+/// it and of `1 - h` is rounding, of which a correction would make any number.
+const FITS_ITSELF: f64 = 1.0 - 1e-8;
 
 /// How the covariance of the coefficients is estimated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -155,8 +160,7 @@ impl Fit<'_> {
                 if leverages {
                     self.leverages(block, start, &mut h);
                     factors.iter_mut().zip(&h).for_each(|(f, &h)| {
-                        // A row that fits itself exactly has no residual, whatever its correction.
-                        *f *= if h < 1.0 { correction(h).sqrt() } else { 0.0 };
+                        *f *= if h < FITS_ITSELF { correction(h).sqrt() } else { 0.0 };
                     });
                 }
                 block.scale_rows(&factors);
@@ -286,6 +290,28 @@ mod tests {
         let correction: f64 = 100.0 / 99.0 * 199.0 / 197.0;
         for (a, b) in found.standard_errors.iter().zip(&once.standard_errors) {
             assert!((a / b - correction.sqrt()).abs() < 1e-10);
+        }
+    }
+
+    /// A level of one row is fitted by its own column: it says nothing of the errors of the others.
+    #[test]
+    fn a_level_of_one_row_changes_nothing_but_the_degrees_of_freedom() {
+        for at in [0, 7, 29] {
+            let all = dataset(30);
+            let mut columns = all.x().columns().to_vec();
+            columns.push(FeatureColumn::numeric(
+                "one",
+                (0..30).map(|i| f64::from(u8::from(i == at))).collect::<Vec<f64>>(),
+            ));
+            let with = all.clone().with_features(FeatureMatrix::new(columns).unwrap()).unwrap();
+            let without = all.take(&(0..30).filter(|&i| i != at).collect::<Vec<_>>()).unwrap();
+            for kind in [RobustCovariance::Hc0, RobustCovariance::Hc2, RobustCovariance::Hc3] {
+                let (a, b) = (RobustSummary::fit(&with, kind).unwrap(), RobustSummary::fit(&without, kind).unwrap());
+                for (a, b) in a.standard_errors.iter().zip(&b.standard_errors) {
+                    assert!((a / b - 1.0).abs() < 1e-9, "{at} {kind:?}: {a} {b}");
+                }
+                assert!(a.standard_errors[3].is_finite());
+            }
         }
     }
 

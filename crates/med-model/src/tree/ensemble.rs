@@ -150,15 +150,23 @@ fn first_infinite(values: &[f64]) -> Option<usize> {
 /// Whether a single row has a value for each feature, none of them infinite, and for each categorical one
 /// missing or the code of a level.
 pub(crate) fn check_row(features: &FeatureSchema, row: &[f64]) -> Result<(), PredictError> {
+    check_row_but_infinities(features, row)?;
+    match features.features().iter().zip(row).find(|(_, value)| value.is_infinite()) {
+        Some((feature, _)) => {
+            let column = feature.name.clone();
+            Err(InputError::Infinite { column, row: 0, model: "a tree model" }.into())
+        }
+        None => Ok(()),
+    }
+}
+
+/// The same, but numeric features may be infinite.
+pub(crate) fn check_row_but_infinities(features: &FeatureSchema, row: &[f64]) -> Result<(), PredictError> {
     let features = features.features();
     if row.len() != features.len() {
         return Err(PredictError::RowLength { expected: features.len(), found: row.len() });
     }
     for (feature, &value) in features.iter().zip(row) {
-        if value.is_infinite() {
-            let column = feature.name.clone();
-            return Err(InputError::Infinite { column, row: 0, model: "a tree model" }.into());
-        }
         if let FeatureKind::Categorical { levels } = &feature.kind {
             let is_code = value >= 0.0 && value < levels.len() as f64 && value.fract() == 0.0;
             if !is_code && !value.is_nan() {

@@ -82,7 +82,7 @@ impl TreeEnsemble {
     /// # Errors
     /// When two names of features are the same without their white space.
     pub fn to_lightgbm(&self) -> Result<String, LightGbmError> {
-        crate::lightgbm::write(&self.features, &self.ensemble, "regression", true)
+        crate::lightgbm::write(&self.features, &self.ensemble, "regression", true, None)
     }
 }
 

@@ -205,10 +205,18 @@ fn missing_values_and_categories_go_where_lightgbm_sends_them() {
     // NaN: by the default.
     assert_eq!(rights(&model(10, "inf", ""), &values), [0.0; 6]);
     assert_eq!(rights(&model(8, "inf", ""), &values), [1.0, 0.0, 0.0, 0.0, 0.0, 0.0]);
+    // What is infinite is beyond all thresholds but an infinite one, which LightGBM writes where only NaN goes right.
+    let values = [f64::INFINITY, f64::NEG_INFINITY];
+    assert_eq!(rights(&model(10, "1e300", ""), &values), [1.0, 0.0]);
+    assert_eq!(rights(&model(8, "-1e300", ""), &values), [1.0, 0.0]);
+    assert_eq!(rights(&model(8, "inf", ""), &values), [0.0, 0.0]);
+    assert!(model(10, "inf", "").to_text().unwrap().contains("\nthreshold=inf\n"));
+    let batch = FeatureMatrix::new(vec![FeatureColumn::numeric("x", values.repeat(300))]).unwrap();
+    assert_eq!(model(2, "0.25", "").predict(&batch).unwrap().to_vec(), [1.0, 0.0].repeat(300));
     // Categories 0 and 35 go left.
     let sets = model(1, "0", "cat_boundaries=0 2\ncat_threshold=1 8\n");
-    let values = [f64::NAN, 0.0, -0.5, -1.0, 1.0, 35.7, 36.0, 1e9];
-    assert_eq!(rights(&sets, &values), [1.0, 0.0, 0.0, 1.0, 1.0, 0.0, 1.0, 1.0]);
+    let values = [f64::NAN, 0.0, -0.5, -1.0, 1.0, 35.7, 36.0, 1e9, f64::INFINITY, f64::NEG_INFINITY];
+    assert_eq!(rights(&sets, &values), [1.0, 0.0, 0.0, 1.0, 1.0, 0.0, 1.0, 1.0, 1.0, 1.0]);
 }
 
 #[test]
@@ -231,6 +239,55 @@ fn pandas_categories_are_levels() {
     // No tree asks for the sex.
     assert_eq!(model.predict(&x).unwrap(), numeric);
     assert!(model.to_text().unwrap().ends_with("pandas_categorical:[[\"female\",\"male\"]]\n"));
+}
+
+/// The codes of a pandas category of numbers are places in a list, not the numbers.
+#[test]
+fn pandas_categories_of_numbers_are_levels_too() {
+    let text = golden_text("lightgbm_pandas_numbers.txt");
+    let model = LightGbmModel::from_text(&text).unwrap();
+    let of = |levels: &'static [&'static str], step: usize| {
+        FeatureColumn::from_texts(
+            ["plan", "rate", "member"][4 - levels.len()],
+            (0..12).map(|i| Some(levels[i * step % levels.len()])),
+        )
+    };
+    let member = (0..12).map(|i| Some(if i * 11 % 2 == 0 { "true" } else { "false" }));
+    let x = FeatureMatrix::new(vec![
+        FeatureColumn::numeric("age", (0..12).map(|i| f64::from(18 + i * 37 % 61)).collect::<Vec<_>>()),
+        of(&["3", "11", "42", "100"], 7),
+        of(&["0.5", "1.25", "2.0"], 5),
+        FeatureColumn::from_texts("member", member),
+    ])
+    .unwrap();
+    // What LightGBM 4.7.0 predicts.
+    let expected = [
+        825.1345981182885,
+        1328.1828873711795,
+        1741.0932882764398,
+        1478.8705937501943,
+        1599.3902892751319,
+        387.17491280468494,
+        2236.3401046970125,
+        1030.0619146880279,
+        1628.4981150444135,
+        710.3445607445076,
+        2016.3925496870404,
+        1284.0023597766228,
+    ];
+    assert_eq!(model.predict(&x).unwrap().to_vec(), expected);
+    // Numbers themselves are no codes.
+    let numbers = x.columns().iter().map(|c| match c.name() {
+        "plan" => FeatureColumn::numeric("plan", vec![3.0; 12]),
+        _ => c.clone(),
+    });
+    assert!(model.predict(&FeatureMatrix::new(numbers.collect()).unwrap()).is_err());
+    // Written again they are numbers as they were, by way of a saved model too.
+    let stored: LightGbmModel = serde_json::from_str(&serde_json::to_string(&model).unwrap()).unwrap();
+    assert_eq!(stored, model);
+    let written = stored.to_text().unwrap();
+    assert!(written.ends_with("pandas_categorical:[[3, 11, 42, 100], [0.5, 1.25, 2.0], [false, true]]\n"));
+    assert_eq!(LightGbmModel::from_text(&written).unwrap().predict(&x).unwrap().to_vec(), expected);
 }
 
 /// Three hundred rows of a number, a category, and one that is missing everywhere, with these levels.
