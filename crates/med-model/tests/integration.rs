@@ -33,5 +33,7 @@ mod quality;
 mod stored_models;
 #[path = "integration/trees.rs"]
 mod trees;
+#[path = "integration/trees_levels.rs"]
+mod trees_levels;
 #[path = "integration/weightless.rs"]
 mod weightless;
