@@ -233,7 +233,10 @@ impl LogOls {
                 .with_weights(weights.clone())
                 .map_err(|source| FitError::Backend { model: MODEL, source: Box::new(source) })?;
         }
-        let linear = Linear::default().fit(&on_logs)?;
+        let linear = Linear::default().fit(&on_logs).map_err(|error| match error {
+            FitError::Overflow { what, .. } => FitError::Overflow { model: MODEL, what },
+            other => other,
+        })?;
         let predictor = Predictor { intercept: linear.intercept(), coefficients: linear.coefficients().to_vec() };
         let mut fitted = vec![0.0; logs.len()];
         predictor.add_to(&set.columns, &mut fitted);
