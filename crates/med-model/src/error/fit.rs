@@ -86,10 +86,12 @@ pub enum FitError {
         model: &'static str,
     },
     /// A feature to smear by that is not there.
-    #[error("parameter smearing_by of log_ols: there is no feature {column:?}")]
+    #[error("parameter smearing_by of log_ols: there is no feature {column:?}{}", hint(.near))]
     UnknownSmearing {
         /// The name.
         column: String,
+        /// Names like it, and those of its levels where it is encoded.
+        near: Vec<String>,
     },
     /// A feature to smear by with too many values to be groups.
     #[error("parameter smearing_by of log_ols: column {column:?} has {groups} values, expected at most {most}")]

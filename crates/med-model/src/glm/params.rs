@@ -93,7 +93,7 @@ impl Settings {
             !share || self.family == Family::Binomial,
             "link",
             "log, identity or a power for this family",
-            format!("{:?}", self.link),
+            if self.link == Link::Logit { "logit" } else { "probit" },
         )?;
         if let Some(power) = self.power {
             require::<P>(power > 1.0 && power < 2.0, "power", "a number between 1 and 2, or null", power)?;

@@ -106,7 +106,7 @@ forest_params! {
     /// | parameter | meaning | default | range |
     /// | --- | --- | --- | --- |
     /// | `n_trees` | number of trees | 50 | [1, inf) |
-    /// | `max_features` | features a split may choose from; `null` for a third of those that are not constant, rounded up | `null` | [1, features] |
+    /// | `max_features` | features a split may choose from, all where there are fewer; `null` for a third of those that are not constant, rounded up | `null` | [1, inf) |
     /// | `max_depth` | splits between root and leaf; `null` for no limit | `null` | [1, 65535] |
     /// | `max_leaf_nodes` | leaves of a tree, those that gain most first; `null` for no limit | `null` | [2, inf) |
     /// | `min_samples_leaf` | rows a leaf must keep, one drawn twice counted once | 3 | [1, inf) |
