@@ -11,7 +11,8 @@ use crate::input::annualised;
 ///
 /// A model on a log link goes on by a constant factor a unit outside its training part: a year of birth in a column of ages is predicted at
 /// `exp(b * 1980)`. A prediction beyond ten times the largest target (per unit of exposure, of rows with a weight above 0) is no
-/// extrapolation that one would want, but it may be what was asked for: it is counted, and not changed.
+/// extrapolation that one would want, but it may be what was asked for: it is counted, and not changed. The parameter `prediction_cap` of
+/// [`Glm`](crate::Glm) and its presets does change it.
 ///
 /// ```
 /// use med_model::PredictionBound;
@@ -34,8 +35,12 @@ impl PredictionBound {
     pub fn of(train: &Dataset) -> Option<Self> {
         let (y, weights) = annualised(train);
         let counts = |row: usize| weights.as_ref().is_none_or(|w| w[row] > 0.0);
-        let largest = y.iter().enumerate().filter(|&(row, _)| counts(row)).fold(0.0, |most: f64, (_, &y)| most.max(y));
-        Self::try_from(largest).ok()
+        Self::of_targets(y.iter().enumerate().filter(|&(row, _)| counts(row)).map(|(_, &y)| y))
+    }
+
+    /// By the targets of rows that count.
+    pub(crate) fn of_targets(targets: impl Iterator<Item = f64>) -> Option<Self> {
+        Self::try_from(targets.fold(0.0, f64::max)).ok()
     }
 
     /// The largest target per unit of exposure.
@@ -45,7 +50,12 @@ impl PredictionBound {
 
     /// The largest prediction that is not beyond.
     pub fn bound(self) -> f64 {
-        (Self::FACTOR * self.0).min(f64::MAX)
+        self.times(Self::FACTOR)
+    }
+
+    /// A multiple of the largest target, or the largest number.
+    pub(crate) fn times(self, factor: f64) -> f64 {
+        (factor * self.0).min(f64::MAX)
     }
 
     /// How many of these predictions per unit of exposure are beyond; `None` when none is.

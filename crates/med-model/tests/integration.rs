@@ -35,5 +35,7 @@ mod quality;
 mod stored_models;
 #[path = "integration/trees.rs"]
 mod trees;
+#[path = "integration/trees_levels.rs"]
+mod trees_levels;
 #[path = "integration/weightless.rs"]
 mod weightless;

@@ -4,6 +4,7 @@ use med_features::FeaturePipeline;
 use med_model::{ModelSpec, ResidualQuantiles};
 use med_schema::Table;
 
+use crate::output;
 use crate::prepared::Prepared;
 
 /// Up to this many rows each row is predicted by a model fitted without its fold; above, one fold is held back.
@@ -12,14 +13,14 @@ const CROSS_FITTED: usize = 20_000;
 /// Folds.
 const FOLDS: u64 = 5;
 
-/// The distribution of out-of-sample residuals, encoders fitted anew with each model. `None` when too few rows are left
-/// to fit or judge one.
+/// The distribution of out-of-sample residuals, encoders fitted anew with each model; or why there is none, when too few rows are
+/// left to fit or judge one.
 pub(crate) fn residuals(
     spec: &ModelSpec,
     encoders: Option<&FeaturePipeline>,
     train: &Table,
     features: &[String],
-) -> anyhow::Result<Option<ResidualQuantiles>> {
+) -> anyhow::Result<Result<ResidualQuantiles, String>> {
     let n = train.n_rows();
     let rounds = if n <= CROSS_FITTED { FOLDS } else { 1 };
     let (mut targets, mut predicted) = (Vec::with_capacity(n), Vec::with_capacity(n));
@@ -30,16 +31,18 @@ pub(crate) fn residuals(
         }
         let held = train.take(&held)?;
         // A model that needs more rows than there are, or a level that only these rows have: no intervals, but a model.
-        let Ok(model) = Prepared::fit(spec, encoders, &train.take(&kept)?, features) else { return Ok(None) };
-        let Ok(found) = model.predict(&held) else { return Ok(None) };
-        targets.extend_from_slice(held.numbers(model.target())?.as_slice());
-        predicted.extend(found);
-    }
-    if targets.is_empty() {
-        return Ok(None);
+        let fitted = Prepared::fit(spec, encoders, &train.take(&kept)?, features)
+            .and_then(|model| Ok((held.numbers(model.target())?.as_slice().to_vec(), model.predict(&held)?)));
+        match fitted {
+            Ok((actual, found)) => {
+                targets.extend(actual);
+                predicted.extend(found);
+            }
+            Err(error) => return Ok(Err(output::chain(&error))),
+        }
     }
     let not_negative = targets.iter().all(|t| *t >= 0.0);
-    Ok(Some(ResidualQuantiles::new(&targets, &predicted, not_negative)?))
+    Ok(Ok(ResidualQuantiles::new(&targets, &predicted, not_negative)?))
 }
 
 /// The fold of a row: spread evenly whatever the order of the rows (the finaliser of SplitMix64, Steele et al. 2014).

@@ -76,6 +76,11 @@ impl Prepared {
             y.iter_mut().zip(years).for_each(|(y, years)| *y /= years);
         }
         let (pipeline, x) = encoders.unwrap_or(&own).fit_transform_with_target(data.x(), &y)?;
+        ensure!(
+            x.n_columns() > 0 || features.is_empty(),
+            "no feature is left of {} after encoding: a category of a single level has nothing beside its reference",
+            features.join(", ")
+        );
         let target = data.target().to_owned();
         let data = data.with_features(x)?;
         let mut warnings = warnings(spec, &data);
@@ -93,8 +98,8 @@ impl Prepared {
     }
 
     /// With what prediction intervals are made of.
-    pub(crate) fn with_intervals(mut self, residuals: Option<ResidualQuantiles>) -> anyhow::Result<Self> {
-        self.preparation.residuals = residuals;
+    pub(crate) fn with_intervals(mut self, residuals: ResidualQuantiles) -> anyhow::Result<Self> {
+        self.preparation.residuals = Some(residuals);
         self.saved = self.saved.with_preprocessing(serde_json::to_value(&self.preparation)?);
         Ok(self)
     }
@@ -107,7 +112,10 @@ impl Prepared {
     /// Lower and upper ends of the intervals around these predictions.
     pub(crate) fn intervals(&self, predicted: &[f64], level: f64) -> anyhow::Result<(Vec<f64>, Vec<f64>)> {
         let Some(residuals) = &self.preparation.residuals else {
-            bail!("the model was trained without intervals: train it again with --intervals auto");
+            bail!(
+                "the model has no prediction intervals: train it with --intervals auto, on rows enough to fit it without a \
+                 fifth of them"
+            );
         };
         let (mut lower, mut upper) = (Vec::with_capacity(predicted.len()), Vec::with_capacity(predicted.len()));
         for &predicted in predicted {

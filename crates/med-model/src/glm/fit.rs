@@ -6,7 +6,7 @@ use med_schema::{Dataset, FeatureMatrix};
 
 use super::design::Design;
 use super::family::Family;
-use super::model::{GlmModel, Term};
+use super::model::{GlmModel, Scale, Term};
 use super::params::{Calibration, Glm, GlmGamma, GlmPoisson, GlmTweedie, Settings};
 use super::pass::{Rows, linear_predictor};
 use super::sample::Sample;
@@ -14,7 +14,7 @@ use super::solver::{Problem, Solution};
 use super::tweedie::{FIRST_POWER, estimate_power};
 use crate::counted::Counted;
 use crate::input::annualised;
-use crate::{FitError, Regressor};
+use crate::{FitError, PredictionBound, Regressor};
 
 /// Sums of predictions that differ from those of the costs by more than this are brought together by
 /// [`Calibration::Auto`].
@@ -76,7 +76,9 @@ fn fit_glm(
     };
     let solution = solve(settings, &design, rows, power)?;
     let calibration = calibration(settings, &design, rows, power, &solution);
-    model(settings, x, &design, power, &solution, calibration)
+    let largest = PredictionBound::of_targets(y.iter().copied());
+    let cap = settings.prediction_cap.and_then(|times| largest.map(|largest| largest.times(times)));
+    model(settings, x, &design, power, &solution, Scale { calibration, cap })
 }
 
 /// Whether the family can have these targets, where they count.
@@ -155,7 +157,7 @@ fn model(
     design: &Design<'_>,
     power: f64,
     solution: &Solution,
-    calibration: f64,
+    scale: Scale,
 ) -> Result<GlmModel, FitError> {
     // Minus zero is zero: one number, one text in the file.
     let b: Vec<f64> = solution.coefficients.iter().map(|b| b + 0.0).collect();
@@ -192,7 +194,7 @@ fn model(
         (1..design.width()).filter(|j| !free.contains(j) && !references.contains(j)).collect();
     aliased.extend(&solution.aliased);
     let loss = settings.loss(power);
-    Ok(GlmModel::new(x.schema(), loss, intercept, terms, calibration, settings, solution, &places(design, aliased)))
+    Ok(GlmModel::new(x.schema(), loss, intercept, terms, scale, settings, solution, &places(design, aliased)))
 }
 
 /// Columns of the design by feature and level: `None` for a number.

@@ -73,6 +73,7 @@ pub(crate) struct Settings {
     pub(crate) reference: Reference,
     pub(crate) unseen: Unseen,
     pub(crate) calibration: Calibration,
+    pub(crate) prediction_cap: Option<f64>,
     pub(crate) max_iterations: usize,
     pub(crate) tolerance: f64,
 }
@@ -92,13 +93,16 @@ impl Settings {
             !share || self.family == Family::Binomial,
             "link",
             "log, identity or a power for this family",
-            format!("{:?}", self.link),
+            if self.link == Link::Logit { "logit" } else { "probit" },
         )?;
         if let Some(power) = self.power {
             require::<P>(power > 1.0 && power < 2.0, "power", "a number between 1 and 2, or null", power)?;
         }
         require::<P>(alpha >= 0.0 && alpha.is_finite(), "alpha", "a finite number >= 0", alpha)?;
         require::<P>((0.0..=1.0).contains(&l1_ratio), "l1_ratio", "a number from 0 to 1", l1_ratio)?;
+        if let Some(cap) = self.prediction_cap {
+            require::<P>(cap >= 1.0 && cap.is_finite(), "prediction_cap", "a finite number >= 1, or null", cap)?;
+        }
         require::<P>(max_iterations >= 1, "max_iterations", "at least 1", max_iterations)?;
         require::<P>((1e-14..1.0).contains(&tolerance), "tolerance", "a number from 1e-14 to 1", tolerance)
     }
@@ -121,6 +125,7 @@ macro_rules! glm_params {
         /// | `drop` | reference level of categorical features: `first`, `most_frequent`, `none` | `first` | |
         /// | `unseen` | categories not fitted on: `error`, or taken for the `reference` | `error` | |
         /// | `calibration` | whether predictions are scaled to the sum of the costs: `none`, `auto` (when they are off by more than 2 %), `always` | see above | |
+        /// | `prediction_cap` | predictions are at most this many times the largest target (per unit of exposure) of the training part; `null` for no such bound | `null` | [1, inf) |
         /// | `max_iterations` | steps before it is an error | 200 | [1, inf) |
         /// | `tolerance` | scaled norm of the gradient at which to stop | 1e-8 | [1e-14, 1) |
         #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -143,6 +148,8 @@ macro_rules! glm_params {
             pub unseen: Unseen,
             /// Whether predictions are scaled to the sum of the costs.
             pub calibration: Calibration,
+            /// What predictions are cut at, in largest targets of the training part.
+            pub prediction_cap: Option<f64>,
             /// Steps before it is an error.
             pub max_iterations: usize,
             /// Scaled norm of the gradient at which to stop.
@@ -161,6 +168,7 @@ macro_rules! glm_params {
                     drop: Reference::First,
                     unseen: Unseen::Error,
                     calibration: Calibration::$calibration,
+                    prediction_cap: None,
                     max_iterations: 200,
                     tolerance: 1e-8,
                 }
@@ -184,6 +192,7 @@ macro_rules! glm_params {
                     reference: self.drop,
                     unseen: self.unseen,
                     calibration: self.calibration,
+                    prediction_cap: self.prediction_cap,
                     max_iterations: self.max_iterations,
                     tolerance: self.tolerance,
                 }

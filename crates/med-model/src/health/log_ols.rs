@@ -5,7 +5,7 @@
 //! between groups; by `exp(s^2 / 2)` if the errors are normal; or by `exp(v(x) / 2)` with the variance `v` from a gamma
 //! model of the squared residuals on the features (Ai and Norton 2000, J Health Econ 19:697).
 
-use med_schema::{Dataset, FeatureMatrix, FeatureSchema};
+use med_schema::{Dataset, FeatureMatrix, FeatureSchema, near_names};
 use serde::{Deserialize, Serialize};
 
 use super::scoring::{Problem, Response};
@@ -233,7 +233,10 @@ impl LogOls {
                 .with_weights(weights.clone())
                 .map_err(|source| FitError::Backend { model: MODEL, source: Box::new(source) })?;
         }
-        let linear = Linear::default().fit(&on_logs)?;
+        let linear = Linear::default().fit(&on_logs).map_err(|error| match error {
+            FitError::Overflow { what, .. } => FitError::Overflow { model: MODEL, what },
+            other => other,
+        })?;
         let predictor = Predictor { intercept: linear.intercept(), coefficients: linear.coefficients().to_vec() };
         let mut fitted = vec![0.0; logs.len()];
         predictor.add_to(&set.columns, &mut fitted);
@@ -278,7 +281,13 @@ impl LogOls {
             (Smearing::Duan, None) => Ok(Factor::All { factor: overall }),
             (Smearing::Duan, Some(name)) => {
                 let Some(feature) = set.features.names().position(|n| n == name) else {
-                    return Err(FitError::UnknownSmearing { column: name.clone() });
+                    let levels = set
+                        .features
+                        .names()
+                        .filter(|f| f.strip_prefix(name.as_str()).is_some_and(|l| l.starts_with('=')));
+                    let mut near = near_names(name, set.features.names());
+                    near.extend(levels.map(str::to_owned).filter(|level| !near.contains(level)).collect::<Vec<_>>());
+                    return Err(FitError::UnknownSmearing { column: name.clone(), near });
                 };
                 let column = set.columns[feature];
                 // Minus zero is zero: adding 0 makes them one value.
@@ -384,8 +393,16 @@ mod tests {
     fn what_it_cannot_do_is_named() {
         let data = two_spreads();
         let by = LogOlsParams { smearing_by: Some("region".to_owned()), ..Default::default() };
-        assert!(matches!(LogOls::new(by.clone()).unwrap().fit(&data), Err(FitError::UnknownSmearing { .. })));
-        assert!(LogOls::new(LogOlsParams { smearing: Smearing::Normal, ..by }).is_err());
+        let refused = |data: &Dataset| LogOls::new(by.clone()).unwrap().fit(data).unwrap_err().to_string();
+        let message = "parameter smearing_by of log_ols: there is no feature \"region\"";
+        assert_eq!(refused(&data), message);
+        let of_levels = ["region=n", "group"].map(|name| FeatureColumn::numeric(name, vec![1.0; data.n_rows()]));
+        let encoded = data.clone().with_features(FeatureMatrix::new(of_levels.to_vec()).unwrap()).unwrap();
+        assert_eq!(refused(&encoded), format!("{message} (did you mean region=n?)"));
+        assert!(LogOls::new(LogOlsParams { smearing: Smearing::Normal, ..by.clone() }).is_err());
+        let huge = FeatureMatrix::new(vec![FeatureColumn::numeric("x", vec![1e300, 2e300, 3e299])]).unwrap();
+        let error = LogOls::default().fit(&Dataset::new(huge, "cost", vec![1.0, 2.0, 4.0]).unwrap()).unwrap_err();
+        assert!(error.to_string().starts_with("log_ols: a sum of squares is not finite"), "{error}");
         let zero = Dataset::new(data.x().clone(), "cost", vec![0.0; data.n_rows()]).unwrap();
         assert!(matches!(LogOls::default().fit(&zero), Err(FitError::Cost { row: 0, .. })));
     }

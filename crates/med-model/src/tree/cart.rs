@@ -4,7 +4,7 @@ use med_schema::Dataset;
 use serde::{Deserialize, Serialize};
 
 use super::TreeEnsemble;
-use super::grow::{BinnedColumns, BinnedNodes, Choice, Rows, Rules, SortedColumns, SortedNodes, grow};
+use super::grow::{BinnedColumns, BinnedNodes, Choice, OrderedLevels, Rows, Rules, SortedColumns, SortedNodes, grow};
 use crate::counted::of_counted;
 use crate::parameters::{Parameters, checked_estimator, require};
 use crate::{FitError, ParameterError, Regressor};
@@ -87,7 +87,8 @@ checked_estimator! {
     /// most, each leaf predicts the mean of its rows.
     ///
     /// Thresholds are exact mid-points, or with many rows those between 255 bins ([`Thresholds`]). Takes missing values, for
-    /// which each split learns a side, and categorical features, split into sets of levels. Weights weigh the error; a row of
+    /// which each split learns a side, and categorical features, split into sets of levels; of more than 255 levels into sets of groups, which follow
+    /// from the means of the levels over all rows. Weights weigh the error; a row of
     /// weight 0 is no row. `O(n p log n)` to sort, then `O(n p)` for each level of depth; the same bits for any number of
     /// threads, and for any order of the rows (bins: up to 200,000 rows).
     DecisionTree from DecisionTreeParams
@@ -120,13 +121,14 @@ impl DecisionTree {
             Thresholds::Exact => true,
             Thresholds::Binned => false,
         };
+        let ordered = OrderedLevels::new(train.x(), &rows.sums, MODEL)?;
         let tree = if exact {
-            let columns = SortedColumns::new(train.x(), MODEL)?;
+            let columns = SortedColumns::new(ordered.x(), MODEL)?;
             grow(&rows, &rules, SortedNodes::new(&rows, &rules, &columns), MODEL)?
         } else {
-            let columns = BinnedColumns::new(train.x(), MODEL)?;
+            let columns = BinnedColumns::new(ordered.x(), MODEL)?;
             grow(&rows, &rules, BinnedNodes::new(&rows, None, &rules, &columns, None), MODEL)?
         };
-        TreeEnsemble::new(MODEL, train.x().schema(), vec![tree])
+        TreeEnsemble::new(MODEL, train.x().schema(), vec![ordered.on_levels(tree)])
     }
 }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::TreeEnsemble;
 use super::ensemble;
-use super::grow::{BinnedColumns, BinnedNodes, Choice, Rows, Rules, grow};
+use super::grow::{BinnedColumns, BinnedNodes, Choice, OrderedLevels, Rows, Rules, grow};
 use super::structure::Tree;
 use crate::counted::{Counted, of_counted};
 use crate::parameters::{Parameters, checked_estimator, require};
@@ -106,7 +106,7 @@ forest_params! {
     /// | parameter | meaning | default | range |
     /// | --- | --- | --- | --- |
     /// | `n_trees` | number of trees | 50 | [1, inf) |
-    /// | `max_features` | features a split may choose from; `null` for a third of those that are not constant, rounded up | `null` | [1, features] |
+    /// | `max_features` | features a split may choose from, all where there are fewer; `null` for a third of those that are not constant, rounded up | `null` | [1, inf) |
     /// | `max_depth` | splits between root and leaf; `null` for no limit | `null` | [1, 65535] |
     /// | `max_leaf_nodes` | leaves of a tree, those that gain most first; `null` for no limit | `null` | [2, inf) |
     /// | `min_samples_leaf` | rows a leaf must keep, one drawn twice counted once | 3 | [1, inf) |
@@ -130,8 +130,8 @@ checked_estimator! {
     /// Takes missing values and categorical features as [`DecisionTree`](crate::DecisionTree) does; weights weigh the
     /// error of the rows drawn. Trees grow in parallel, each from a generator of its own (`Pcg64`, stream = number of the
     /// tree), so the forest has the same bits for any number of threads. Numbers are
-    /// looked at through 255 bins; of a category of more than 255 levels the 254 most frequent have one each, the others one
-    /// together. Memory: 2 bytes a value, and 48 bytes a row for each tree at work.
+    /// looked at through 255 bins; a category of more than 255 levels through as many groups of levels, which follow from the means of the levels
+    /// over all rows. Out-of-bag rows have a say in these groups. Memory: 2 bytes a value, and 48 bytes a row for each tree at work.
     RandomForest from RandomForestParams
 }
 
@@ -177,8 +177,10 @@ impl Plan {
     }
 
     fn fit_rows(&self, train: &Dataset, rows: &Rows) -> Result<TreeEnsemble, FitError> {
-        let columns = BinnedColumns::new(train.x(), self.model)?;
-        let trees: Vec<_> = (0..self.n_trees).into_par_iter().map(|t| self.tree(rows, &columns, t)).collect();
+        let ordered = OrderedLevels::new(train.x(), &rows.sums, self.model)?;
+        let columns = BinnedColumns::new(ordered.x(), self.model)?;
+        let tree = |t: usize| self.tree(rows, &columns, t).map(|tree| ordered.on_levels(tree));
+        let trees: Vec<_> = (0..self.n_trees).into_par_iter().map(tree).collect();
         TreeEnsemble::new(self.model, train.x().schema(), trees.into_iter().collect::<Result<_, _>>()?)
     }
 }

@@ -1,13 +1,15 @@
 //! Trees in files: one array a field.
 //!
 //! A child is the place of a split, or the complement (`-1 - place`) of the place of a leaf. Flag 1 is "missing left",
-//! flag 2 "zero is missing", flag 4 "one of": then `threshold` is a place in `levels`. Arrays of nothing but zeros are
-//! left out. Files of version 1 hold splits and leaves in one sequence, and only what prediction needs; they are read
+//! flag 2 "zero is missing", flag 4 "one of": then `threshold` is a place in `levels`, which has each set once. Arrays of nothing but
+//! zeros are left out. Files of version 1 hold splits and leaves in one sequence, and only what prediction needs; they are read
 //! into the same trees, with zeros for the rest.
+
+use std::collections::HashMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::structure::{Child, Leaf, Split, Test, Tree};
+use super::structure::{Child, Leaf, LevelSet, Split, Test, Tree};
 use crate::error::BrokenModel;
 
 const MISSING_LEFT: u8 = 1;
@@ -64,14 +66,17 @@ impl From<Tree> for StoredTree {
             Child::Split(place) => i64::from(place),
             Child::Leaf(place) => -1 - i64::from(place),
         };
-        let mut levels = Vec::new();
+        let (mut levels, mut places) = (Vec::new(), HashMap::new());
         let thresholds: Vec<f64> = splits
             .iter()
             .map(|s| match &s.test {
                 Test::AtMost(threshold) => *threshold,
                 Test::OneOf(set) => {
-                    levels.push(set.codes().collect());
-                    (levels.len() - 1) as f64
+                    let place = *places.entry(set).or_insert_with(|| {
+                        levels.push(set.codes().collect());
+                        levels.len() - 1
+                    });
+                    place as f64
                 }
             })
             .collect();
@@ -134,20 +139,17 @@ impl StoredTree {
         optional("leaf_cover of a tree", n_leaves, &self.leaf_cover)?;
         optional("leaf_hessian of a tree", n_leaves, &self.leaf_hessian)?;
         let at = |values: &[f64], i: usize| values.get(i).copied().unwrap_or(0.0);
+        let set = |codes: &Vec<u32>| codes.iter().map(|&code| level(code)).collect();
+        let sets: Vec<LevelSet> = self.levels.iter().map(set).collect::<Result<_, _>>()?;
         let split = |i: usize| {
             let flags = self.flags.get(i).copied().unwrap_or(0);
             let threshold = self.threshold[i];
             let test = if flags & ONE_OF == 0 {
                 Test::AtMost(threshold)
             } else {
-                let set = self.levels.get(threshold as usize).filter(|_| threshold >= 0.0);
-                let expected = || format!("an index below {}", self.levels.len());
-                Test::OneOf(
-                    set.ok_or_else(|| BrokenModel::new("levels of a split", expected(), threshold))?
-                        .iter()
-                        .map(|&code| level(code))
-                        .collect::<Result<_, _>>()?,
-                )
+                let set = sets.get(threshold as usize).filter(|_| threshold >= 0.0);
+                let expected = || format!("an index below {}", sets.len());
+                Test::OneOf(set.ok_or_else(|| BrokenModel::new("levels of a split", expected(), threshold))?.clone())
             };
             Ok(Split {
                 feature: self.feature[i],

@@ -3,6 +3,8 @@
 //! A row's way is decided by [`Split::goes_left`] alone. Values of a row are numbers; the value of a categorical feature
 //! is the code of its level, and NaN is a missing value of either kind.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use super::stored::StoredTree;
@@ -20,17 +22,17 @@ pub(crate) enum Child {
     Leaf(u32),
 }
 
-/// A set of category codes, one bit each.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(crate) struct LevelSet(Vec<u64>);
+/// A set of category codes, one bit each; shared by its copies, since many splits may ask for the same.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+pub(crate) struct LevelSet(Arc<Vec<u64>>);
 
 impl LevelSet {
     pub(crate) fn insert(&mut self, code: u32) {
-        let word = code as usize / 64;
-        if self.0.len() <= word {
-            self.0.resize(word + 1, 0);
+        let (words, word) = (Arc::make_mut(&mut self.0), code as usize / 64);
+        if words.len() <= word {
+            words.resize(word + 1, 0);
         }
-        self.0[word] |= 1 << (code % 64);
+        words[word] |= 1 << (code % 64);
     }
 
     /// Codes past the end are not in it.
@@ -40,7 +42,7 @@ impl LevelSet {
 
     /// The codes in it, ascending.
     pub(crate) fn codes(&self) -> impl Iterator<Item = u32> + '_ {
-        (0..).zip(&self.0).flat_map(|(w, &word)| (0..64).filter(move |b| word >> b & 1 == 1).map(move |b| 64 * w + b))
+        (0..).zip(&*self.0).flat_map(|(w, &word)| (0..64).filter(move |b| word >> b & 1 == 1).map(move |b| 64 * w + b))
     }
 }
 

@@ -340,3 +340,45 @@ fn explanations_add_up_to_the_linear_predictor() {
         assert!(shap.values.mean_axis(ndarray::Axis(0)).unwrap().iter().all(|m| m.abs() < 1e-9));
     }
 }
+
+#[test]
+fn predictions_stop_at_the_cap_and_nothing_else_changes() {
+    let age: Vec<f64> = (0..60).map(|i| 20.0 + f64::from(i)).collect();
+    let cost: Vec<f64> = age.iter().map(|age| (0.05 * age).exp()).collect();
+    let of = |age: Vec<f64>| FeatureMatrix::new(vec![FeatureColumn::numeric("age", age)]).unwrap();
+    let train = Dataset::new(of(age.clone()), "cost", cost.clone()).unwrap();
+    let fit = |prediction_cap, train: &Dataset| {
+        Glm::new(GlmParams { prediction_cap, ..Default::default() }).unwrap().fit(train).unwrap()
+    };
+    let (free, capped) = (fit(None, &train), fit(Some(2.0), &train));
+    assert_eq!((free.largest_prediction(), capped.largest_prediction()), (None, Some(2.0 * cost[59])));
+    assert_eq!(free.coefficients(), capped.coefficients());
+    assert_eq!(free.predict(train.x()).unwrap(), capped.predict(train.x()).unwrap());
+    // A year of birth in the column of ages.
+    let far = of(vec![50.0, 1980.0]);
+    assert!(free.predict(&far).unwrap()[1] > 1e40);
+    assert_eq!(capped.predict(&far).unwrap()[1], 2.0 * cost[59]);
+    assert_eq!(capped.predict_with_offset(&far, &[200.0, 0.0]).unwrap()[0], 2.0 * cost[59]);
+    assert_eq!(capped.linear_predictor(&far).unwrap(), free.linear_predictor(&far).unwrap());
+
+    // The largest cost per year of rows that count.
+    let years: Vec<f64> = (0..60).map(|i| if i == 0 { 0.001 } else { 1.0 }).collect();
+    let weights: Vec<f64> = (0..60).map(|i| f64::from(u8::from(i < 59))).collect();
+    let rates = train.clone().with_exposure(years).unwrap().with_weights(weights).unwrap();
+    assert_eq!(fit(Some(1.0), &rates).largest_prediction(), Some(cost[0] / 0.001));
+
+    let json = serde_json::to_string(&capped).unwrap();
+    assert_eq!(serde_json::from_str::<GlmModel>(&json).unwrap(), capped);
+    assert!(!serde_json::to_string(&free).unwrap().contains("largest_prediction"), "files of before are read");
+    assert!(
+        serde_json::from_str::<GlmModel>(&json.replace("largest_prediction\":", "largest_prediction\":-")).is_err()
+    );
+    let error =
+        |cap: f64| Glm::new(GlmParams { prediction_cap: Some(cap), ..Default::default() }).unwrap_err().to_string();
+    assert_eq!(error(0.5), "parameter prediction_cap of glm: expected a finite number >= 1, or null, found 0.5");
+    assert!(error(f64::NAN).contains("prediction_cap"));
+    let losses = Dataset::new(of(vec![1.0, 2.0, 3.0]), "cost", vec![-3.0, -2.0, -1.5]).unwrap();
+    let gaussian = GlmParams { family: Family::Gaussian, link: Link::Identity, ..Default::default() };
+    let model = Glm::new(GlmParams { prediction_cap: Some(1.0), ..gaussian }).unwrap().fit(&losses).unwrap();
+    assert_eq!(model.largest_prediction(), None, "there is no scale without a cost above 0");
+}

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use anyhow::{Context, ensure};
+use anyhow::{Context, bail, ensure};
 use med_features::FeaturePipeline;
 use med_model::ModelSpec;
 use med_schema::{MixedColumn, Table, write_file};
@@ -55,7 +55,11 @@ fn train(args: &TrainArgs, spec: &ModelSpec, encoders: Option<&FeaturePipeline>)
     features.retain(|name| !args.exclude.contains(name));
     ignored.retain(|column| !features.contains(&column.column));
     let mut warnings = mixed_columns(args, &table)?;
-    ensure!(!features.is_empty(), "{} has no column that a model could take", args.data.display());
+    if features.is_empty() {
+        let reasons: Vec<String> = ignored.iter().map(|i| format!("{:?} is {}", i.column, i.reason)).collect();
+        let reasons = if reasons.is_empty() { String::new() } else { format!(": {}", reasons.join("; ")) };
+        bail!("{} has no column that a model could take{reasons}", args.data.display());
+    }
 
     let started = Instant::now();
     let mut model = Prepared::fit(spec, encoders, &table, &features)?;
@@ -64,7 +68,12 @@ fn train(args: &TrainArgs, spec: &ModelSpec, encoders: Option<&FeaturePipeline>)
     // Rows of the training part are not new to it: all that can be said of them is that the fit itself runs away.
     warnings.extend(model.notes(&table)?.warnings("training part: "));
     if args.intervals == Intervals::Auto {
-        model = model.with_intervals(intervals::residuals(spec, encoders, &table, &features)?)?;
+        match intervals::residuals(spec, encoders, &table, &features)? {
+            Ok(residuals) => model = model.with_intervals(residuals)?,
+            Err(reason) => warnings.push(format!(
+                "no prediction intervals can be made (--intervals none leaves them out): of a part of the rows, {reason}"
+            )),
+        }
     }
 
     let mut metrics = Map::new();

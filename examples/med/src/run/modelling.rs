@@ -46,6 +46,8 @@ pub(super) struct Fitted {
     train: RegressionMetrics,
     test: RegressionMetrics,
     calibration: Option<Calibration>,
+    /// What of the two parts does not suit the model.
+    warnings: Vec<String>,
 }
 
 /// A model that passed its checks.
@@ -258,6 +260,7 @@ pub(super) fn fit(
         let reasons = [format!("no model could be fitted to {} rows", parts.train.n_rows())];
         return Err(record.close("models", &reasons));
     }
+    record.notes.extend(noted(&fitted));
     let metrics: BTreeMap<&str, _> =
         fitted.iter().map(|f| (f.name.as_str(), json!({ "train": f.train, "test": f.test }))).collect();
     record.put(ResultKind::Metrics, "metrics.json", &metrics)?;
@@ -295,7 +298,22 @@ fn fit_one(parts: &Parts, spec: &ModelSpec, config: &ModelConfig) -> anyhow::Res
         CALIBRATION_BINS,
     )
     .ok();
-    Ok(Fitted { name, model, train, test, calibration })
+    let mut warnings = model.warnings().to_vec();
+    warnings.extend(model.notes(&parts.train)?.warnings("training part: "));
+    warnings.extend(model.notes(&parts.test)?.warnings("test part: "));
+    Ok(Fitted { name, model, train, test, calibration, warnings })
+}
+
+/// The warnings of all models, each once, behind the names of the models that it is about.
+fn noted(fitted: &[Fitted]) -> Vec<String> {
+    let mut about: Vec<(&str, Vec<&str>)> = Vec::new();
+    for (model, warning) in fitted.iter().flat_map(|f| f.warnings.iter().map(|w| (f.name.as_str(), w.as_str()))) {
+        match about.iter_mut().find(|(said, _)| *said == warning) {
+            Some((_, models)) => models.push(model),
+            None => about.push((warning, vec![model])),
+        }
+    }
+    about.into_iter().map(|(warning, models)| format!("{}: {warning}", models.join(", "))).collect()
 }
 
 /// Checks every model by the expectations over its metrics, and these checks. Models that do not pass go no further; when none

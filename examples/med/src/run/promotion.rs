@@ -109,7 +109,11 @@ pub(super) fn predict(
     suites: &Suites,
     record: &mut Record,
 ) -> anyhow::Result<()> {
-    let predicted = chosen.model(candidates).predict(&parts.test)?;
+    let (predicted, notes) = chosen.model(candidates).predict_noting(&parts.test)?;
+    if let Chosen::Production(_) = chosen {
+        // Those of this run's models stand there already.
+        record.notes.extend(notes.warnings("the model in production: test part: "));
+    }
     let table = predictions(&parts.test, &clients::keys(&parts.test), predicted)?;
     record.rows("predicted", table.n_rows());
     let checked = suites.predictions.check(table);

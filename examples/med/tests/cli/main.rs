@@ -12,6 +12,7 @@ mod files;
 mod killed;
 mod lake;
 mod novelty;
+mod odd_files;
 mod pipeline;
 mod profile;
 mod roles;

@@ -325,6 +325,30 @@ fn models_that_do_not_reach_the_mark_are_not_registered() {
 }
 
 #[test]
+fn what_does_not_suit_a_model_is_noted_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let model = |name: &str, params: &str| {
+        format!("[[models]]\nmodel = \"gbdt\"\nname = \"{name}\"\nparams = {{ {params}, num_iterations = 40 }}\n")
+    };
+    let medians = "objective = \"regression_l1\"";
+    let models =
+        model("medians", medians) + &model("medians_too", medians) + &model("means", "objective = \"tweedie\"");
+    std::fs::write(folder.join("med.toml"), models).unwrap();
+    let run = || med(folder, &["run", "--config", "med.toml"]);
+    let first = run();
+    let (told, printed) = (first.stderr.clone(), first.stdout.clone());
+    let summary = first.passed();
+    let [note] = &summary["notes"].as_array().unwrap()[..] else { panic!("{summary}") };
+    let note = note.as_str().unwrap();
+    assert!(note.starts_with("medians, medians_too: regression_l1 does not predict the mean"), "{note}");
+    assert_eq!(told.matches(note).count(), 1, "{told}");
+    let page = std::fs::read_to_string(folder.join(summary["report"].as_str().unwrap())).unwrap();
+    assert!(page.contains(note), "{page}");
+    assert_eq!(run().stdout, printed, "the same bits");
+}
+
+#[test]
 fn a_batch_is_held_against_the_accepted_ones_before_it() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();

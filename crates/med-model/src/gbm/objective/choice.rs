@@ -29,6 +29,8 @@ pub enum Warning {
     HeavyTail {
         /// Share of the squared deviations from the mean that the largest hundredth of the rows holds.
         share_of_squares: f64,
+        /// What to take in its place, of what takes this target.
+        instead: &'static str,
     },
     /// An objective that knows no zeros, or an identity link, on a target with many of them.
     ManyZeros {
@@ -36,6 +38,8 @@ pub enum Warning {
         objective: &'static str,
         /// Share of zeros, by weight.
         share: f64,
+        /// What to take in its place, of what takes this target.
+        instead: &'static str,
     },
     /// A median, or a low quantile, of a target that is zero more often: the prediction is zero everywhere.
     QuantileIsZero {
@@ -78,15 +82,15 @@ impl fmt::Display for Warning {
                 "{rows} of {of} targets are below zero, so auto has taken the objective regression in place of tweedie; if they are \
                  corrections, net them against the costs they correct, set them to zero or drop them"
             ),
-            Self::HeavyTail { share_of_squares } => write!(
+            Self::HeavyTail { share_of_squares, instead } => write!(
                 f,
                 "the largest hundredth of the rows holds {} % of the squared deviations: squared error will follow these few \
-                 rows; take tweedie, poisson or gamma",
+                 rows; take {instead}",
                 percent(*share_of_squares)
             ),
-            Self::ManyZeros { objective, share } => write!(
+            Self::ManyZeros { objective, share, instead } => write!(
                 f,
-                "{} % of the target is zero, which {objective} does not describe; take tweedie or a two-part model",
+                "{} % of the target is zero, which {objective} does not describe; take {instead}",
                 percent(*share)
             ),
             Self::QuantileIsZero { alpha, share } => write!(
@@ -118,6 +122,17 @@ impl fmt::Display for Warning {
 fn counted<'a>(y: &'a [f64], weights: Option<&'a [f64]>) -> impl Iterator<Item = (usize, f64, f64)> + 'a {
     let rows = y.iter().enumerate().map(move |(i, &y)| (i, y, weights.map_or(1.0, |w| w[i])));
     rows.filter(|&(_, _, w)| w > 0.0)
+}
+
+/// What takes a heavy tail better than squared error does, of a target with or without values below zero, and zeros.
+fn for_a_tail(has_negative: bool, has_zeros: bool) -> &'static str {
+    match (has_negative, has_zeros) {
+        (true, _) => {
+            "huber with an alpha in the units of the target, or tweedie once the targets below zero are netted or set to zero"
+        }
+        (false, true) => "tweedie or poisson",
+        (false, false) => "tweedie, poisson or gamma",
+    }
 }
 
 /// The objective asked for, `auto` decided.
@@ -186,11 +201,16 @@ pub(in crate::gbm) fn warnings(params: &GbdtParams, y: &[f64], weights: Option<&
                 let (above, _, _) = deviations.select_nth_unstable_by(top - 1, |a, b| b.total_cmp(a));
                 let largest: f64 = above.iter().sum();
                 if largest / all > HEAVY_TAIL {
-                    found.push(Warning::HeavyTail { share_of_squares: largest / all });
+                    let instead = for_a_tail(negative > 0, zeros > 0.0);
+                    found.push(Warning::HeavyTail { share_of_squares: largest / all, instead });
                 }
             }
             if share >= MANY_ZEROS {
-                found.push(Warning::ManyZeros { objective: name, share });
+                let instead = match negative {
+                    0 => "tweedie or a two-part model",
+                    _ => "tweedie or a two-part model once the targets below zero are netted or set to zero",
+                };
+                found.push(Warning::ManyZeros { objective: name, share, instead });
             }
         }
         Objective::RegressionL1 | Objective::Quantile => {
@@ -246,12 +266,35 @@ mod tests {
     }
 
     #[test]
+    fn what_is_advised_takes_the_target() {
+        let advice = |least: f64| {
+            let mut costs: Vec<f64> = (0..300).map(|i| if i < 80 { least } else { f64::from(i) }).collect();
+            costs[0] = least.min(0.5);
+            costs[299] = 7e6;
+            warned(Objective::Regression, &costs).iter().map(ToString::to_string).collect::<Vec<_>>()
+        };
+        let positive = advice(1.0);
+        assert!(positive[0].ends_with("take tweedie, poisson or gamma") && positive.len() == 1, "{positive:?}");
+        let zeros = advice(0.0);
+        assert!(zeros[0].ends_with("take tweedie or poisson"), "{zeros:?}");
+        assert!(zeros[1].ends_with("take tweedie or a two-part model"), "{zeros:?}");
+        let mut costs = vec![0.0; 300];
+        costs[..3].copy_from_slice(&[-40.0, 7e6, 50.0]);
+        let corrected = warned(Objective::Auto, &costs).iter().map(ToString::to_string).collect::<Vec<_>>();
+        assert!(corrected[1].contains("take huber with an alpha in the units of the target"), "{corrected:?}");
+        assert!(corrected[2].contains("once the targets below zero are netted"), "{corrected:?}");
+    }
+
+    #[test]
     fn what_fits_badly_is_warned_of() {
         let mut costs = vec![0.0; 760];
         costs.extend((0..239).map(|i| 100.0 + f64::from(i)));
         costs.push(7e6);
         let found = warned(Objective::Regression, &costs);
-        assert!(matches!(found[0], Warning::HeavyTail { share_of_squares } if share_of_squares > 0.99), "{found:?}");
+        assert!(
+            matches!(found[0], Warning::HeavyTail { share_of_squares, .. } if share_of_squares > 0.99),
+            "{found:?}"
+        );
         assert!(matches!(found[1], Warning::ManyZeros { share, .. } if share == 0.76));
         assert!(matches!(warned(Objective::RegressionL1, &costs)[0], Warning::QuantileIsZero { .. }));
         let spread: Vec<f64> = (0..50).map(|i| f64::from(i) * 1e4).collect();

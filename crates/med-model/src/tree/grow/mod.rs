@@ -3,12 +3,14 @@
 //! Two ways to see the rows of a node. `sorted` keeps every column in order and moves all of them at each split: thresholds
 //! are exact, in time `O(n p)` a level. `binned` keeps the rows once and sums them by the bins of boosting's columns, for the
 //! features that a node looks at: time `O(n m)` a level for `m` of them, with at most 255 thresholds a feature. Both
-//! hand groups of rows to `search`, which finds the split that lowers the squared error most.
+//! hand groups of rows to `search`, which finds the split that lowers the squared error most. To either a category of more than 255
+//! levels is a number (`levels`).
 //!
 //! With a limit on leaves the node that gains most is split first, so that the limit keeps the best of them. Otherwise the
 //! order makes no difference, and the newest is taken: its rows are still in the cache.
 
 mod binned;
+mod levels;
 mod rows;
 mod search;
 mod sorted;
@@ -19,6 +21,7 @@ use std::collections::BinaryHeap;
 use super::structure::{Child, Leaf, Split, Test, Tree};
 use crate::FitError;
 pub(super) use binned::{BinnedColumns, BinnedNodes};
+pub(super) use levels::OrderedLevels;
 pub(super) use rows::{Rows, Sums};
 use search::Candidate;
 pub(super) use search::{Choice, Rules};
