@@ -348,8 +348,8 @@ mod tests {
         for j in 0..11 {
             let mut shared = binned.tracks().shared_histogram();
             binned.tracks().marginals(&all, |_| true, &mut shared);
-            let cells = binned.tracks().cells(j, &all, &shared);
-            let mut plain = vec![(0.0, 0.0, 0); cells.len()];
+            let (cells, n_bins) = binned.tracks().cells(j, &all, &shared);
+            let mut plain = vec![(0.0, 0.0, 0); n_bins];
             for row in 0..n {
                 let cell = &mut plain[binned.bin(j, row) as usize];
                 let [g, h] = derivatives.row(row);
