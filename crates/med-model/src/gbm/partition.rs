@@ -210,6 +210,11 @@ impl Partition {
         }
     }
 
+    /// Takes the derivatives of a leaf of few rows away.
+    pub(super) fn take<C: Cell>(&self, place: Place, source: &Source<'_>, cells: &mut [[C; CELLS]]) {
+        source.take_list(&self.rows(place), cells);
+    }
+
     /// The rows of a leaf, ascending.
     pub(super) fn rows(&self, place: Place) -> Cow<'_, [u32]> {
         match place {
