@@ -1,8 +1,9 @@
 //! One tree, leaf by leaf: the leaf is split that gains most, or that is nearest to the root.
 //!
-//! Of a split's children only the smaller is summed; what is left of the parent's histogram is the larger one's. The root
-//! is carried over from the last tree where that can be (see `carry`). Sums are integers, so trees depend neither on the
-//! order of the rows nor on the number of threads.
+//! Of a split's children only the smaller is summed; what is left of the parent's histogram is the larger one's. A smaller
+//! one that cannot be split needs no histogram, and its rows are taken out of its parent's. The root is carried over from
+//! the last tree where that can be (see `carry`). Sums are integers, so trees depend neither on the order of the rows nor
+//! on the number of threads.
 
 mod turns;
 

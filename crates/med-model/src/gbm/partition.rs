@@ -2,8 +2,8 @@
 //!
 //! A large leaf is a slot: a byte a row tells the slot the row is in. Splitting it compares 64 bytes of slots and of bins
 //! at once, and rows that stay cost no more than that; typical for costs are cuts that take a few rows from a large leaf.
-//! A small leaf is a list of rows in ascending order, split without branches. A leaf changes from slot to list when it
-//! gets less than an eighth of all rows.
+//! A small leaf is a list of rows in ascending order, split without branches, by vectors where they can pack. A leaf
+//! changes from slot to list when it gets less than an eighth of all rows.
 
 mod scan;
 

@@ -39,13 +39,7 @@ impl Turns {
         vectorised(
             #[inline(always)]
             || {
-                let mut nearest = [u32::MAX; LANES];
-                for depths in &self.depths {
-                    for l in 0..LANES {
-                        nearest[l] = nearest[l].min(depths[l]);
-                    }
-                }
-                let nearest = nearest.iter().fold(u32::MAX, |a, &b| a.min(b));
+                let nearest = self.depths.as_flattened().iter().copied().min()?;
                 let gains_at_depth = |(depths, gains): (&[u32; LANES], &[u64; LANES])| -> [u64; LANES] {
                     std::array::from_fn(|l| if depths[l] == nearest { gains[l] } else { 0 })
                 };

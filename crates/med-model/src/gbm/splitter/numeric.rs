@@ -192,8 +192,13 @@ fn gains<C: Cell>(
         }
         left = left.saturating_sub(LANES);
     }
-    let largest = largest.iter().fold(f64::NEG_INFINITY, |a, &b| if b > a { b } else { a });
-    (largest > f64::NEG_INFINITY, largest)
+    for half in [LANES / 2, LANES / 4, LANES / 8] {
+        for lane in 0..half {
+            let other = largest[lane + half];
+            largest[lane] = if other > largest[lane] { other } else { largest[lane] };
+        }
+    }
+    (largest[0] > f64::NEG_INFINITY, largest[0])
 }
 
 /// What is the same for all cuts of a leaf.
