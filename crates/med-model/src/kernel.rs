@@ -4,10 +4,10 @@
 //! compiles its closure again for newer ones and picks at run time. The compiler reorders no sum and fuses no
 //! multiplication with an addition on its own, so all versions give the same bits.
 //!
-//! All `unsafe` of the crate is here, six calls; elsewhere the compiler refuses it. None of them reads or writes memory
-//! by an index or pointer, so no bounds can be missed: two call a function compiled for features that were just
-//! detected, two work on numbers by instructions that every processor of the architecture has, one is a prefetch, which is
-//! defined for any address, and one is an advice on pages. The kernels themselves are safe code with its checks.
+//! All `unsafe` of the crate is here, eight blocks; elsewhere the compiler refuses it. None of them reads or writes memory
+//! by an index or pointer, so no bounds can be missed: three call a function compiled for features that were detected
+//! before, three work on numbers by instructions that the processor has, one is a prefetch, which is defined for any
+//! address, and one is an advice on pages. The kernels themselves are safe code with its checks.
 
 pub(crate) mod exp;
 
@@ -64,26 +64,95 @@ pub(crate) fn vectorised<R>(work: impl FnOnce() -> R) -> R {
 /// The lowest bits of 64 bytes, which are 0 or 1, the first byte's lowest.
 #[inline(always)]
 pub(crate) fn bits(bytes: &[u8; 64]) -> u64 {
+    let (sixteens, _) = bytes.as_chunks::<16>();
+    (0..4).fold(0, |word, k| word | u64::from(sixteen_bits(&sixteens[k])) << (16 * k))
+}
+
+/// The same of 16 bytes.
+#[inline(always)]
+pub(crate) fn sixteen_bits(bytes: &[u8; 16]) -> u16 {
     let (eights, _) = bytes.as_chunks::<8>();
     let eight = |k: usize| u64::from_le_bytes(eights[k]);
     #[cfg(target_arch = "x86_64")]
     {
         use std::arch::x86_64::{_mm_movemask_epi8, _mm_set_epi64x, _mm_slli_epi16};
-        (0..4).fold(0, |word, k| {
-            // SAFETY: these instructions of SSE2 are on every processor of this architecture, and take and give numbers only.
-            let sixteen = unsafe {
-                let bytes = _mm_set_epi64x(eight(2 * k + 1) as i64, eight(2 * k) as i64);
-                // The highest bit of each byte is what is gathered.
-                _mm_movemask_epi8(_mm_slli_epi16::<7>(bytes))
-            };
-            word | (sixteen as u64) << (16 * k)
-        })
+        // SAFETY: these instructions of SSE2 are on every processor of this architecture, and take and give numbers only.
+        unsafe {
+            let bytes = _mm_set_epi64x(eight(1) as i64, eight(0) as i64);
+            // The highest bit of each byte is what is gathered.
+            _mm_movemask_epi8(_mm_slli_epi16::<7>(bytes)) as u16
+        }
     }
     #[cfg(not(target_arch = "x86_64"))]
     {
         // A product in which no two of them meet, and whose highest byte they are.
         let gathered = |k: usize| eight(k).wrapping_mul(0x0102_0408_1020_4080) >> 56;
-        (0..8).fold(0, |word, k| word | gathered(k) << (8 * k))
+        (gathered(0) | gathered(1) << 8) as u16
+    }
+}
+
+/// For each byte, the places of its bits that are set, in order, and zeros.
+pub(crate) static PLACES: [[u8; 8]; 256] = {
+    let mut places = [[0; 8]; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        let (mut bit, mut n) = (0, 0);
+        while bit < 8 {
+            if byte >> bit & 1 == 1 {
+                places[byte][n] = bit;
+                n += 1;
+            }
+            bit += 1;
+        }
+        byte += 1;
+    }
+    places
+};
+
+/// Packs numbers by an instruction that not every processor has: there is one of these only where it is.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Packer(());
+
+impl Packer {
+    /// Where this processor has the instruction.
+    #[inline]
+    pub(crate) fn found() -> Option<Self> {
+        #[cfg(target_arch = "x86_64")]
+        {
+            (vectors() == Vectors::Avx512).then_some(Self(()))
+        }
+        #[cfg(not(target_arch = "x86_64"))]
+        {
+            None
+        }
+    }
+
+    /// The numbers whose bit is set, in their order, and zeros behind them. Meant for loops within [`vectorised`].
+    #[inline(always)]
+    pub(crate) fn pack(self, numbers: [u32; 16], kept: u16) -> [u32; 16] {
+        #[cfg(target_arch = "x86_64")]
+        {
+            use std::arch::x86_64::{__m512i, _mm512_maskz_compress_epi32};
+            use std::mem::transmute;
+            #[target_feature(enable = "avx512f")]
+            #[inline]
+            fn pack(numbers: [u32; 16], kept: u16) -> [u32; 16] {
+                // SAFETY: both types are 64 bytes, and all of their values are values of the other.
+                unsafe {
+                    let numbers = transmute::<[u32; 16], __m512i>(numbers);
+                    transmute::<__m512i, [u32; 16]>(_mm512_maskz_compress_epi32(kept, numbers))
+                }
+            }
+            // SAFETY: there is a `Packer`, so `vectors` found AVX-512.
+            unsafe { pack(numbers, kept) }
+        }
+        #[cfg(not(target_arch = "x86_64"))]
+        {
+            let mut packed = [0; 16];
+            let kept = (0..16).filter(|k| kept >> k & 1 == 1).map(|k| numbers[k]);
+            packed.iter_mut().zip(kept).for_each(|(to, number)| *to = number);
+            packed
+        }
     }
 }
 
@@ -224,6 +293,23 @@ mod tests {
             for word in [word, word & word >> 9 & word << 13, 0, u64::MAX] {
                 assert_eq!(bits(&std::array::from_fn(|k| (word >> k & 1) as u8)), word);
             }
+        }
+    }
+
+    #[test]
+    fn packed_numbers_are_those_kept_in_their_order() {
+        let Some(packer) = Packer::found() else { return };
+        let numbers: [u32; 16] = std::array::from_fn(|k| 1000 + k as u32 * 7);
+        for kept in 0..=u16::MAX {
+            let mut expected = [0; 16];
+            let mut n = 0;
+            for (k, &number) in numbers.iter().enumerate() {
+                if kept >> k & 1 == 1 {
+                    expected[n] = number;
+                    n += 1;
+                }
+            }
+            assert_eq!(packer.pack(numbers, kept), expected);
         }
     }
 }

@@ -1,8 +1,11 @@
 //! One tree, leaf by leaf: the leaf is split that gains most, or that is nearest to the root.
 //!
-//! Of a split's children only the smaller is summed; what is left of the parent's histogram is the larger one's. The root
-//! is carried over from the last tree where that can be (see `carry`). Sums are integers, so trees depend neither on the
-//! order of the rows nor on the number of threads.
+//! Of a split's children only the smaller is summed; what is left of the parent's histogram is the larger one's. A smaller
+//! one that cannot be split needs no histogram, and its rows are taken out of its parent's. The root is carried over from
+//! the last tree where that can be (see `carry`). Sums are integers, so trees depend neither on the order of the rows nor
+//! on the number of threads.
+
+mod turns;
 
 use std::borrow::Cow;
 
@@ -15,9 +18,12 @@ use super::partition::{Partition, Place};
 use super::rule::{ByteRule, Rule};
 use super::splitter::{Bounds, Candidate, Open, Scratch, Search, Valuation};
 use crate::tree::{Child, Leaf as TreeLeaf, Split, Test, Tree};
+use turns::Turns;
 
 /// Leaves that there is room for at once, lest a huge limit take it all.
 const RESERVED: usize = 1 << 10;
+/// So few rows are taken out of a histogram one by one, where they need none of their own: more are summed in parallel.
+const FEW: usize = 1 << 10;
 
 /// What a tree may see.
 #[derive(Debug, Clone, Copy, Default)]
@@ -46,19 +52,23 @@ pub(crate) struct Grower<'a> {
     n_grown: u64,
 }
 
-/// Histograms.
-#[derive(Debug)]
+/// Buffers that go from tree to tree.
+#[derive(Debug, Default)]
 struct Pool<C> {
     free: Vec<Histogram<C>>,
     scratch: Option<Scratch<C>>,
-    /// Of the leaves of the last tree, where they are kept.
+    nodes: Nodes<C>,
+    /// Histograms of the leaves of the last tree, where they are kept.
     leaves: Vec<(Sums, Histogram<C>)>,
 }
 
-impl<C> Default for Pool<C> {
-    fn default() -> Self {
-        Self { free: Vec::new(), scratch: None, leaves: Vec::new() }
-    }
+/// The leaves of a growing tree.
+#[derive(Debug, Default)]
+struct Nodes<C> {
+    leaves: Vec<Node<C>>,
+    /// Features that have more than one value left, a leaf after another.
+    splittable: Vec<bool>,
+    turns: Turns,
 }
 
 /// A leaf of a growing tree.
@@ -72,8 +82,6 @@ struct Node<C> {
     value: f64,
     bounds: Bounds,
     path: u64,
-    /// Features that have more than one value left.
-    splittable: Vec<bool>,
     /// Features on the way from the root; kept where interactions are constrained.
     used: Vec<u32>,
     /// Whether its histogram is what is left of a carried root.
@@ -97,26 +105,6 @@ struct Round<'r, 'a, C> {
     total: Sums,
     rules: &'r mut Vec<(usize, ByteRule)>,
     binned: &'a Binned,
-}
-
-/// When a leaf's turn to be split comes: before leaves further down, and before those that gain less. A leaf that may not
-/// be split gains minus infinity.
-#[derive(Debug, Clone, Copy)]
-struct Turn {
-    depth: usize,
-    gain: f64,
-}
-
-/// The leaf to split next; of equal ones the first.
-fn next(turns: &[Turn]) -> Option<usize> {
-    let mut best: Option<(usize, Turn)> = None;
-    for (i, &turn) in turns.iter().enumerate() {
-        let is_before = |b: Turn| turn.depth < b.depth || (turn.depth == b.depth && turn.gain > b.gain);
-        if turn.gain > f64::NEG_INFINITY && best.is_none_or(|(_, b)| is_before(b)) {
-            best = Some((i, turn));
-        }
-    }
-    best.map(|(i, _)| i)
 }
 
 impl<'a> Grower<'a> {
@@ -243,49 +231,45 @@ impl<C: Cell> Round<'_, '_, C> {
             value: Valuation::new(self.growth, 0.0, Bounds::NONE).value(g, h),
             bounds: Bounds::NONE,
             path,
-            splittable: vec![true; self.binned.features().len()],
             used: Vec::new(),
             is_carried,
             candidate: None,
             histogram: None,
         };
-        let most = self.growth.num_leaves.min(RESERVED);
-        let (mut nodes, mut splits) = (Vec::with_capacity(most), Vec::with_capacity(most));
-        let mut turns = Vec::with_capacity(most);
-        self.open(&mut root, histogram, true);
-        turns.push(self.turn(&root));
-        nodes.push(root);
-        while nodes.len() < self.growth.num_leaves {
-            let Some(at) = next(&turns) else { break };
-            let is_last = nodes.len() + 1 == self.growth.num_leaves;
-            let Some((left, right)) = self.split(&mut nodes, at, &mut splits, is_last) else { break };
-            turns[at] = self.turn(&left);
-            turns.push(self.turn(&right));
-            nodes[at] = left;
-            nodes.push(right);
+        let mut nodes = std::mem::take(&mut self.pool.nodes);
+        nodes.leaves.clear();
+        nodes.turns.clear();
+        nodes.splittable.clear();
+        nodes.splittable.resize(self.binned.features().len(), true);
+        self.open(&mut root, &mut nodes.splittable, histogram, true);
+        nodes.turns.set(0, self.turn(&root));
+        nodes.leaves.push(root);
+        let mut splits = Vec::with_capacity(self.growth.num_leaves.min(RESERVED));
+        while nodes.leaves.len() < self.growth.num_leaves
+            && let Some(at) = nodes.turns.next()
+        {
+            self.split(&mut nodes, at, &mut splits);
         }
-        let histograms = nodes.iter_mut().filter_map(|n| Some((n.sums, n.histogram.take()?)));
+        let histograms = nodes.leaves.iter_mut().filter_map(|n| Some((n.sums, n.histogram.take()?)));
         if self.keep && !splits.is_empty() {
             self.pool.leaves.extend(histograms);
         } else {
             self.pool.free.extend(histograms.map(|(_, histogram)| histogram));
         }
-        if splits.is_empty() {
-            return None;
-        }
-        leaves.extend(nodes.iter().map(|n| n.place));
         let leaf =
             |n: &Node<C>| TreeLeaf { value: n.value, cover: self.cover(n.sums), hessian: self.search.floats(n.sums).1 };
-        let leaves = nodes.iter().map(leaf).collect();
-        Some(Tree { splits, leaves })
+        let tree = (!splits.is_empty()).then(|| {
+            leaves.extend(nodes.leaves.iter().map(|n| n.place));
+            Tree { splits, leaves: nodes.leaves.iter().map(leaf).collect() }
+        });
+        self.pool.nodes = nodes;
+        tree
     }
 
     /// When the turn of a leaf comes.
-    fn turn(&self, node: &Node<C>) -> Turn {
-        let depth = if self.growth.depth_wise { node.depth } else { 0 };
-        node.candidate
-            .as_ref()
-            .map_or(Turn { depth: usize::MAX, gain: f64::NEG_INFINITY }, |c| Turn { depth, gain: c.gain })
+    fn turn(&self, node: &Node<C>) -> Option<(u32, f64)> {
+        let depth = if self.growth.depth_wise { node.depth as u32 } else { 0 };
+        node.candidate.as_ref().map(|candidate| (depth, candidate.gain))
     }
 
     /// The weights of the rows where they are the second derivatives, else their number.
@@ -296,15 +280,16 @@ impl<C: Cell> Round<'_, '_, C> {
         }
     }
 
-    fn split(
-        &mut self,
-        nodes: &mut [Node<C>],
-        at: usize,
-        splits: &mut Vec<Split>,
-        is_last: bool,
-    ) -> Option<(Node<C>, Node<C>)> {
-        let (new_leaf, node) = (nodes.len(), nodes.get_mut(at)?);
-        let (candidate, parent) = (node.candidate.take()?, node.histogram.take()?);
+    /// Splits a leaf, whose place the left child takes; the right one is the last.
+    fn split(&mut self, nodes: &mut Nodes<C>, at: usize, splits: &mut Vec<Split>) {
+        let Nodes { leaves, splittable, turns } = nodes;
+        let new_leaf = leaves.len();
+        let is_last = new_leaf + 1 == self.growth.num_leaves;
+        let node = &mut leaves[at];
+        let (Some(candidate), Some(parent)) = (node.candidate.take(), node.histogram.take()) else {
+            turns.set(at, None);
+            return;
+        };
         let Candidate { feature, rule, left: mut left_sums, .. } = candidate;
         let mut right_sums = node.sums.less(left_sums);
         let track = self.binned.tracks().track_of(feature);
@@ -336,9 +321,15 @@ impl<C: Cell> Round<'_, '_, C> {
         let full = is_last || self.growth.max_depth.is_some_and(|d| depth >= d);
         let may_split = |sums: Sums| !full && self.search.may_split(sums);
         let (left_may, right_may, few_left) = (may_split(left_sums), may_split(right_sums), n_left <= n_right);
+        let few_may = if few_left { left_may } else { right_may };
         let mut histograms = None;
         let mut many_carried = false;
-        if self.keep || left_may || right_may {
+        if !(self.keep || few_may || node.is_carried) && (left_may || right_may) && n_left.min(n_right) < FEW {
+            // The smaller child needs no histogram.
+            let mut rest = parent;
+            self.partition.take(if few_left { left_place } else { right_place }, &self.source, &mut rest);
+            histograms = Some(if few_left { (None, Some(rest)) } else { (Some(rest), None) });
+        } else if self.keep || left_may || right_may {
             let (few, many) = if few_left { (left_place, right_place) } else { (right_place, left_place) };
             let (few_sums, many_sums) =
                 if few_left { (&mut left_sums, &mut right_sums) } else { (&mut right_sums, &mut left_sums) };
@@ -356,6 +347,7 @@ impl<C: Cell> Round<'_, '_, C> {
                 subtract(&mut rest, &summed, self.binned.tracks());
                 many_carried = node.is_carried;
             }
+            let (summed, rest) = (Some(summed), Some(rest));
             histograms = Some(if few_left { (summed, rest) } else { (rest, summed) });
         } else {
             self.pool.free.push(parent);
@@ -379,34 +371,43 @@ impl<C: Cell> Round<'_, '_, C> {
             // Values that were equal but for rounding.
             (left_value, right_value) = (middle, middle);
         }
-        let mut used = std::mem::take(&mut node.used);
-        if !self.growth.interactions.is_empty() && !used.contains(&(source as u32)) {
-            used.push(source as u32);
+        if !self.growth.interactions.is_empty() && !node.used.contains(&(source as u32)) {
+            node.used.push(source as u32);
         }
-        let path = node.path;
-        let splittable = std::mem::take(&mut node.splittable);
-        let child = |is_left: bool, place_of, sums, value, bounds, splittable, used| Node {
-            place: place_of,
-            sums,
+        let mut right = Node {
+            place: right_place,
+            sums: right_sums,
             depth,
-            parent: Some((place, is_left)),
-            value,
-            bounds,
-            path: mix(path, u64::from(is_left) + 1),
-            splittable,
-            used,
-            is_carried: many_carried && is_left != few_left,
+            parent: Some((place, false)),
+            value: right_value,
+            bounds: right_bounds,
+            path: mix(node.path, 1),
+            used: node.used.clone(),
+            is_carried: many_carried && few_left,
             candidate: None,
             histogram: None,
         };
-        let used_too = used.clone();
-        let mut left = child(true, left_place, left_sums, left_value, left_bounds, splittable.clone(), used_too);
-        let mut right = child(false, right_place, right_sums, right_value, right_bounds, splittable, used);
+        node.place = left_place;
+        node.sums = left_sums;
+        node.depth = depth;
+        node.parent = Some((place, true));
+        node.value = left_value;
+        node.bounds = left_bounds;
+        node.path = mix(node.path, 2);
+        node.is_carried = many_carried && !few_left;
+        let n_features = self.binned.features().len();
+        splittable.extend_from_within(at * n_features..(at + 1) * n_features);
         if let Some((of_left, of_right)) = histograms {
-            self.open(&mut left, of_left, left_may);
-            self.open(&mut right, of_right, right_may);
+            if let Some(histogram) = of_left {
+                self.open(node, &mut splittable[at * n_features..(at + 1) * n_features], histogram, left_may);
+            }
+            if let Some(histogram) = of_right {
+                self.open(&mut right, &mut splittable[new_leaf * n_features..], histogram, right_may);
+            }
         }
-        Some((left, right))
+        turns.set(at, self.turn(node));
+        turns.set(new_leaf, self.turn(&right));
+        leaves.push(right);
     }
 
     /// The sums of all rows of a histogram: every row is in some cell of the first track.
@@ -429,12 +430,11 @@ impl<C: Cell> Round<'_, '_, C> {
     }
 
     /// Gives a node its histogram, and its best split if it may have one.
-    fn open(&mut self, node: &mut Node<C>, histogram: Histogram<C>, may_split: bool) {
+    fn open(&mut self, node: &mut Node<C>, splittable: &mut [bool], histogram: Histogram<C>, may_split: bool) {
         if may_split {
             let allowed = self.allowed(&node.used);
             let open = Open { sums: node.sums, bounds: node.bounds, path: node.path };
             let scratch = self.pool.scratch.get_or_insert_with(|| Scratch::new(self.binned));
-            let splittable = &mut node.splittable;
             node.candidate = self.search.best(&histogram, scratch, open, allowed.as_deref(), splittable);
         }
         if node.candidate.is_some() || self.keep {

@@ -65,6 +65,12 @@ pub(super) trait Cell: Copy + Default + Send + Sync + std::fmt::Debug {
     fn new(gradient: f32, hessian: f32, units: Units) -> Self;
     fn add(&mut self, other: Self);
     fn subtract(&mut self, other: Self);
+    /// What takes this away when it is added.
+    fn negated(self) -> Self {
+        let mut negated = Self::default();
+        negated.subtract(self);
+        negated
+    }
     fn sums(self, units: Units) -> Sums;
     /// The cell with these sums.
     fn from_sums(sums: Sums, units: Units) -> Self;
@@ -163,17 +169,26 @@ impl Source<'_> {
     fn add_range<C: Cell>(&self, range: std::ops::Range<usize>, cells: &mut [[C; CELLS]]) {
         vectorised(
             #[inline(always)]
-            || self.add_rows(range.len(), |i| range.start + i, |_| {}, cells),
+            || self.change_rows::<_, false>(range.len(), |i| range.start + i, |_| {}, cells),
         );
     }
 
     /// Adds the rows of a list.
     pub(super) fn add_list<C: Cell>(&self, rows: &[u32], cells: &mut [[C; CELLS]]) {
+        self.change_by::<_, false>(rows, cells);
+    }
+
+    /// Takes the rows of a short list away.
+    pub(super) fn take_list<C: Cell>(&self, rows: &[u32], cells: &mut [[C; CELLS]]) {
+        self.change_by::<_, true>(rows, cells);
+    }
+
+    fn change_by<C: Cell, const AWAY: bool>(&self, rows: &[u32], cells: &mut [[C; CELLS]]) {
         let (stride, bytes) = (cells.len(), self.binned.rows());
         if bytes.len() < WORTH_FETCHING {
             vectorised(
                 #[inline(always)]
-                || self.add_rows(rows.len(), |i| rows[i] as usize, |_| {}, cells),
+                || self.change_rows::<_, AWAY>(rows.len(), |i| rows[i] as usize, |_| {}, cells),
             );
             return;
         }
@@ -191,25 +206,27 @@ impl Source<'_> {
         };
         vectorised(
             #[inline(always)]
-            || self.add_rows(rows.len(), |i| rows[i] as usize, fetch, cells),
+            || self.change_rows::<_, AWAY>(rows.len(), |i| rows[i] as usize, fetch, cells),
         );
     }
 
-    /// Adds some rows. Called within `vectorised`.
+    /// Adds some rows or takes them away. Called within `vectorised`.
     #[inline(always)]
-    fn add_rows<C: Cell>(
+    fn change_rows<C: Cell, const AWAY: bool>(
         &self,
         n: usize,
         row: impl Fn(usize) -> usize,
         fetch: impl Fn(usize),
         cells: &mut [[C; CELLS]],
     ) {
+        let signed = |value: C| if AWAY { value.negated() } else { value };
         match &self.derivatives.values {
             Values::Gradients(gradients) => {
-                self.add_values(n, row, fetch, |row| C::new(gradients[row], 1.0, self.units), cells);
+                let value = |row: usize| signed(C::new(gradients[row], 1.0, self.units));
+                self.add_values(n, row, fetch, value, cells);
             }
             Values::Pairs(pairs, _) => {
-                let value = |row: usize| C::new(pairs[row][0], pairs[row][1], self.units);
+                let value = |row: usize| signed(C::new(pairs[row][0], pairs[row][1], self.units));
                 self.add_values(n, row, fetch, value, cells);
             }
         }
@@ -348,8 +365,8 @@ mod tests {
         for j in 0..11 {
             let mut shared = binned.tracks().shared_histogram();
             binned.tracks().marginals(&all, |_| true, &mut shared);
-            let cells = binned.tracks().cells(j, &all, &shared);
-            let mut plain = vec![(0.0, 0.0, 0); cells.len()];
+            let (cells, n_bins) = binned.tracks().cells(j, &all, &shared);
+            let mut plain = vec![(0.0, 0.0, 0); n_bins];
             for row in 0..n {
                 let cell = &mut plain[binned.bin(j, row) as usize];
                 let [g, h] = derivatives.row(row);
@@ -361,8 +378,10 @@ mod tests {
                 assert!((hessian as f64 / units.hessian - plain.1).abs() < 1e-3 * (1.0 + plain.1));
             }
         }
+        let mut taken = all.clone();
+        source.take_list(&odd, &mut taken);
         subtract(&mut all, &part, binned.tracks());
-        assert!(all == rest);
+        assert!(all == rest && taken == rest);
     }
 
     #[test]

@@ -2,8 +2,8 @@
 //!
 //! A large leaf is a slot: a byte a row tells the slot the row is in. Splitting it compares 64 bytes of slots and of bins
 //! at once, and rows that stay cost no more than that; typical for costs are cuts that take a few rows from a large leaf.
-//! A small leaf is a list of rows in ascending order, split without branches. A leaf changes from slot to list when it
-//! gets less than an eighth of all rows.
+//! A small leaf is a list of rows in ascending order, split without branches, by vectors where they can pack. A leaf
+//! changes from slot to list when it gets less than an eighth of all rows.
 
 mod scan;
 
@@ -14,8 +14,8 @@ use rayon::prelude::*;
 use super::binning::TrackBytes;
 use super::histogram::{CELLS, Cell, Source};
 use super::rule::ByteRule;
-use crate::kernel::{paged, prefetch};
-use scan::{Moved, ROOM, Shift, list_slot};
+use crate::kernel::{Packer, bits, paged, prefetch, vectorised};
+use scan::{Moved, ROOM, Shift, WORD, list_slot};
 
 /// The slot of rows that are in a list.
 const LISTED: u8 = 254;
@@ -33,6 +33,8 @@ const SCORES: usize = 1 << 16;
 const WORTH_FETCHING: usize = 1 << 18;
 /// How many rows ahead the bin of one is fetched.
 const AHEAD: usize = 32;
+/// Rows of a list that are split at once, where vectors can pack them.
+const PACKED: usize = 16;
 
 /// Where the rows of a leaf are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -208,6 +210,11 @@ impl Partition {
         }
     }
 
+    /// Takes the derivatives of a leaf of few rows away.
+    pub(super) fn take<C: Cell>(&self, place: Place, source: &Source<'_>, cells: &mut [[C; CELLS]]) {
+        source.take_list(&self.rows(place), cells);
+    }
+
     /// The rows of a leaf, ascending.
     pub(super) fn rows(&self, place: Place) -> Cow<'_, [u32]> {
         match place {
@@ -296,22 +303,55 @@ fn split_rows(
     place: impl Fn(usize) -> usize,
     goes_left: impl Fn(u8) -> bool,
 ) -> usize {
-    let mut n_left = 0;
-    let mut split = |rows: &mut [u32], i: usize| {
-        let row = rows[i];
-        rows[n_left] = row;
-        spare[i - n_left] = row;
-        n_left += usize::from(goes_left(bytes[place(row as usize)]));
+    let is_far = bytes.len() >= WORTH_FETCHING;
+    let n = rows.len();
+    let (mut done, mut n_left) = match Packer::found() {
+        Some(packer) => vectorised(
+            #[inline(always)]
+            || {
+                let (mut done, mut n_left) = (0, 0);
+                while n - done >= PACKED {
+                    let len = WORD.min(n - done) / PACKED * PACKED;
+                    let mut word = [0; WORD];
+                    for (byte, &row) in word.iter_mut().zip(&rows[done..done + len]) {
+                        *byte = bytes[place(row as usize)];
+                    }
+                    if is_far && let Some(later) = rows.get(done + WORD..done + WORD + len) {
+                        later.iter().for_each(|&row| prefetch(bytes, place(row as usize)));
+                    }
+                    let mut goes = [0_u8; WORD];
+                    for k in 0..WORD {
+                        goes[k] = u8::from(goes_left(word[k]));
+                    }
+                    let goes = bits(&goes);
+                    for k in 0..len / PACKED {
+                        let left = (goes >> (k * PACKED)) as u16;
+                        let Some(&packed) = rows[done..].first_chunk() else { break };
+                        // What is written behind those that are kept is written over later, and its rows were read.
+                        if let Some(to) = rows[n_left..].first_chunk_mut() {
+                            *to = packer.pack(packed, left);
+                        }
+                        if let Some(to) = spare[done - n_left..].first_chunk_mut() {
+                            *to = packer.pack(packed, !left);
+                        }
+                        n_left += left.count_ones() as usize;
+                        done += PACKED;
+                    }
+                }
+                (done, n_left)
+            },
+        ),
+        None => (0, 0),
     };
-    if bytes.len() < WORTH_FETCHING {
-        (0..rows.len()).for_each(|i| split(rows, i));
-        return n_left;
-    }
-    for i in 0..rows.len() {
-        if let Some(&later) = rows.get(i + AHEAD) {
+    while done < n {
+        let row = rows[done];
+        if is_far && let Some(&later) = rows.get(done + AHEAD) {
             prefetch(bytes, place(later as usize));
         }
-        split(rows, i);
+        rows[n_left] = row;
+        spare[done - n_left] = row;
+        n_left += usize::from(goes_left(bytes[place(row as usize)]));
+        done += 1;
     }
     n_left
 }

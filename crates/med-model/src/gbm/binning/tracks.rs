@@ -166,11 +166,15 @@ impl Tracks {
         }
     }
 
-    /// The histogram of one feature, bin by bin.
-    pub(crate) fn cells<'a, C>(&self, feature: usize, all: &'a Histogram<C>, shared: &'a Histogram<C>) -> &'a [C] {
+    /// The histogram of one feature, bin by bin, and how many bins it has.
+    pub(crate) fn cells<'a, C>(
+        &self,
+        feature: usize,
+        all: &'a Histogram<C>,
+        shared: &'a Histogram<C>,
+    ) -> (&'a [C; CELLS], usize) {
         let Place { track, shared: slot, .. } = self.places[feature];
-        let cells = slot.map_or(&all[track], |slot| &shared[slot]);
-        &cells[..self.n_bins[feature]]
+        (slot.map_or(&all[track], |slot| &shared[slot]), self.n_bins[feature])
     }
 }
 
@@ -229,7 +233,8 @@ mod tests {
             for (j, column) in columns.iter().enumerate() {
                 let mut plain = vec![Narrow::default(); extents[j].n_bins];
                 column.iter().enumerate().for_each(|(i, &bin)| plain[bin as usize].add(value(i)));
-                prop_assert_eq!(tracks.cells(j, &all, &shared), plain.as_slice());
+                let (cells, n_bins) = tracks.cells(j, &all, &shared);
+                prop_assert_eq!(&cells[..n_bins], plain.as_slice());
                 let at_most = Rule::at_most(extents[j].n_bins as u8 / 2, seed % 2 == 0);
                 let rule = tracks.byte_rule(j, &at_most);
                 for (&bin, &byte) in column.iter().zip(&bytes[tracks.track_of(j)]) {

@@ -2,10 +2,10 @@
 
 use super::super::binning::TrackBytes;
 use super::super::rule::ByteRule;
-use crate::kernel::{bits, vectorised};
+use crate::kernel::{PLACES, bits, vectorised};
 
 /// Rows compared at once.
-const WORD: usize = 64;
+pub(super) const WORD: usize = 64;
 /// Room behind the rows of a list, to write a word's before it is known how many there are.
 pub(super) const ROOM: usize = WORD + 8;
 
@@ -27,24 +27,6 @@ pub(super) fn list_slot(slots: &[u8], slot: u8, first: u32) -> Vec<u32> {
     rows.truncate(n);
     rows
 }
-
-/// For each byte, the places of its bits that are set, in order, and zeros.
-static PLACES: [[u8; 8]; 256] = {
-    let mut places = [[0; 8]; 256];
-    let mut byte = 0;
-    while byte < 256 {
-        let (mut bit, mut n) = (0, 0);
-        while bit < 8 {
-            if byte >> bit & 1 == 1 {
-                places[byte][n] = bit;
-                n += 1;
-            }
-            bit += 1;
-        }
-        byte += 1;
-    }
-    places
-};
 
 /// Writes the rows of a word that are hit behind the `n` there are. Eight places are written at a time, those that are no
 /// hits to be written over, and no branch asks whether there is one: it would be guessed wrong too often. The number of rows

@@ -43,12 +43,11 @@ fn one_against_rest(
     n: usize,
     best: &mut Best,
 ) {
-    let random = mix(mix(search.growth.seed, leaf.path), 0x6c65_766c ^ (feature as u64) << 32);
-    let chosen = random as usize % n;
+    let chosen = chosen(search, leaf, feature, n);
     let mut has_missing = false;
     for (i, (bin, left)) in levels.enumerate() {
         has_missing |= bin == MISSING_BIN;
-        if search.growth.extra_trees && i != chosen {
+        if chosen.is_some_and(|chosen| i != chosen) {
             continue;
         }
         let gain = search.gain(leaf, &leaf.valuation, left);
@@ -70,8 +69,7 @@ fn sorted(search: &Search<'_>, leaf: &Leaf<'_>, feature: usize, mut levels: Vec<
     levels.sort_by(|a, b| mean(&a.1).total_cmp(&mean(&b.1)));
     let most = growth.max_cat_threshold.min(levels.len().div_ceil(2));
     let per_group = growth.min_data_per_group.min(u32::MAX as usize) as u32;
-    let random = mix(mix(growth.seed, leaf.path), 0x6c65_766c ^ (feature as u64) << 32);
-    let chosen = random as usize % most.max(1);
+    let chosen = chosen(search, leaf, feature, most);
     for from_top in [false, true] {
         if from_top {
             levels.reverse();
@@ -88,7 +86,7 @@ fn sorted(search: &Search<'_>, leaf: &Leaf<'_>, feature: usize, mut levels: Vec<
                 continue;
             }
             in_group = 0;
-            if growth.extra_trees && i != chosen {
+            if chosen.is_some_and(|chosen| i != chosen) {
                 continue;
             }
             let gain = search.gain(leaf, &valuation, left);
@@ -98,6 +96,12 @@ fn sorted(search: &Search<'_>, leaf: &Leaf<'_>, feature: usize, mut levels: Vec<
             }
         }
     }
+}
+
+/// The one of `n` that is tried where only a random one is.
+fn chosen(search: &Search<'_>, leaf: &Leaf<'_>, feature: usize, n: usize) -> Option<usize> {
+    let random = || mix(mix(search.growth.seed, leaf.path), 0x6c65_766c ^ (feature as u64) << 32);
+    search.growth.extra_trees.then(|| random() as usize % n.max(1))
 }
 
 /// These bins go left, and with the majority missing values, if there were none to learn from.

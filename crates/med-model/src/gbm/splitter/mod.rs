@@ -68,6 +68,8 @@ pub(super) struct Search<'a> {
     binned: &'a Binned,
     growth: &'a Growth,
     units: Units,
+    /// What one unit of a gradient and of a second derivative is.
+    per: (f64, f64),
     min_count: u32,
     /// Features that the tree may use.
     features: Option<&'a [bool]>,
@@ -90,12 +92,13 @@ impl<C: Cell> Scratch<C> {
 impl<'a> Search<'a> {
     pub(super) fn new(binned: &'a Binned, growth: &'a Growth, units: Units, features: Option<&'a [bool]>) -> Self {
         let min_count = growth.min_data_in_leaf.clamp(1, u32::MAX as usize / 2) as u32;
-        Self { binned, growth, units, min_count, features }
+        Self { binned, growth, units, per: (1.0 / units.gradient, 1.0 / units.hessian), min_count, features }
     }
 
     /// Sums of first and second derivatives as numbers.
     pub(super) fn floats(&self, sums: Sums) -> (f64, f64) {
-        (sums.gradient as f64 / self.units.gradient, sums.hessian as f64 / self.units.hessian)
+        // Units are powers of two, so this is as good as a division.
+        (sums.gradient as f64 * self.per.0, sums.hessian as f64 * self.per.1)
     }
 
     /// Whether a leaf with these sums could be split at all.
@@ -105,9 +108,12 @@ impl<'a> Search<'a> {
 
     fn gain(&self, leaf: &Leaf<'_>, valuation: &Valuation, left: Sums) -> f64 {
         let right = leaf.sums.less(left);
+        if left.count < self.min_count || right.count < self.min_count {
+            return f64::NEG_INFINITY;
+        }
         let ((gl, hl), (gr, hr)) = (self.floats(left), self.floats(right));
         let enough = self.growth.min_sum_hessian_in_leaf;
-        if left.count < self.min_count || right.count < self.min_count || hl < enough || hr < enough {
+        if hl < enough || hr < enough {
             return f64::NEG_INFINITY;
         }
         valuation.score(gl, hl) + valuation.score(gr, hr) - leaf.score
@@ -142,10 +148,10 @@ impl<'a> Search<'a> {
             if !wanted(splittable, feature) {
                 continue;
             }
-            let cells = tracks.cells(feature, histogram, shared);
+            let (cells, n_bins) = tracks.cells(feature, histogram, shared);
             let could = match bins {
-                Bins::Numeric(_) => numeric::search(self, &leaf, feature, cells, prefix, &mut best),
-                Bins::Categorical(_) => categorical::search(self, &leaf, feature, cells, &mut best),
+                Bins::Numeric(_) => numeric::search(self, &leaf, feature, (cells, n_bins), prefix, &mut best),
+                Bins::Categorical(_) => categorical::search(self, &leaf, feature, &cells[..n_bins], &mut best),
             };
             // Its parts have no more rows; a random threshold tells nothing of the others.
             splittable[feature] = could || self.growth.extra_trees;

@@ -8,7 +8,7 @@ use crate::gbm::derivatives::Units;
 use crate::gbm::growth::mix;
 use crate::gbm::histogram::{CELLS, Cell};
 use crate::gbm::rule::Rule;
-use crate::kernel::{bits, vectorised};
+use crate::kernel::{PLACES, bits, vectorised};
 
 /// Cells looked at together.
 const WORD: usize = 64;
@@ -21,56 +21,61 @@ const ROOM: usize = CELLS + LANES;
 #[derive(Debug)]
 pub(super) struct Prefix<C> {
     sums: [C; ROOM],
-    bins: [u8; CELLS],
+    bins: [u8; ROOM],
     gains: [f64; ROOM],
 }
 
 impl<C: Cell> Default for Prefix<C> {
     fn default() -> Self {
-        Self { sums: [C::default(); ROOM], bins: [0; CELLS], gains: [0.0; ROOM] }
+        Self { sums: [C::default(); ROOM], bins: [0; ROOM], gains: [0.0; ROOM] }
     }
 }
 
 impl<C: Cell> Prefix<C> {
-    /// Sums over these cells, of which the first is that of missing values; how many bins hold rows. Small leaves have rows
-    /// in few bins, so those are looked for by vectors first; all that others can hold is the rounding of a carried root.
-    /// Called within `vectorised`.
+    /// Sums over the cells of so many bins, of which the first is that of missing values; how many bins hold rows. Small
+    /// leaves have rows in few bins, so those are looked for by vectors first; all that others can hold is the rounding of a
+    /// carried root. Called within `vectorised`.
     #[inline(always)]
-    fn fill(&mut self, cells: &[C], units: Units) -> usize {
-        let (mut sum, mut n) = (C::default(), 0);
-        for (w, cells) in cells.chunks(WORD).enumerate() {
-            let mut held = occupied(cells, units);
-            if w == 0 {
-                held &= !1;
-            }
-            while held != 0 {
-                let at = held.trailing_zeros() as usize;
-                held &= held - 1;
-                sum.add(cells[at]);
-                // `n` is below 255; the remainder spares a check.
-                self.sums[n % CELLS] = sum;
-                self.bins[n % CELLS] = (w * WORD + at) as u8;
-                n += 1;
-            }
+    fn fill(&mut self, cells: &[C; CELLS], n_bins: usize, units: Units) -> usize {
+        let (words, _) = cells.as_chunks::<WORD>();
+        let mut n = 0;
+        for (w, cells) in words.iter().enumerate().take(n_bins.div_ceil(WORD)) {
+            let held = occupied(cells, units) & if w == 0 { !1 } else { u64::MAX };
+            n = list_held(held, (w * WORD) as u8, &mut self.bins, n);
+        }
+        let mut sum = C::default();
+        for (to, &bin) in self.sums.iter_mut().zip(&self.bins[..n]) {
+            sum.add(cells[bin as usize]);
+            *to = sum;
         }
         n
     }
 }
 
-/// Which of up to 64 cells hold rows, one bit each. Called within `vectorised`.
+/// Which of 64 cells hold rows, one bit each. Called within `vectorised`.
 #[inline(always)]
-fn occupied<C: Cell>(cells: &[C], units: Units) -> u64 {
+fn occupied<C: Cell>(cells: &[C; WORD], units: Units) -> u64 {
     let mut hits = [0_u8; WORD];
-    if let Ok(cells) = <&[C; WORD]>::try_from(cells) {
-        for k in 0..WORD {
-            hits[k] = u8::from(cells[k].sums(units).count > 0);
-        }
-    } else {
-        for (hit, cell) in hits.iter_mut().zip(cells) {
-            *hit = u8::from(cell.sums(units).count > 0);
-        }
+    for k in 0..WORD {
+        hits[k] = u8::from(cells[k].sums(units).count > 0);
     }
     bits(&hits)
+}
+
+/// Writes the places of the bits behind the `n` there are; their number then. Eight are written at a time, those that are no
+/// places to be written over: a branch for each would be guessed wrong too often.
+#[inline(always)]
+fn list_held(held: u64, first: u8, bins: &mut [u8; ROOM], mut n: usize) -> usize {
+    for eight in 0..WORD / 8 {
+        let bits = held >> (8 * eight) & 0xff;
+        let base = (u64::from(first) + 8 * eight as u64) * 0x0101_0101_0101_0101;
+        // At most 255 bins are held; the remainder spares a check.
+        if let Some(to) = bins[n % CELLS..].first_chunk_mut() {
+            *to = (u64::from_le_bytes(PLACES[bits as usize]) + base).to_le_bytes();
+        }
+        n += bits.count_ones() as usize;
+    }
+    n
 }
 
 /// Tries all thresholds; whether rows and derivatives would allow any.
@@ -78,13 +83,13 @@ pub(super) fn search<C: Cell>(
     search: &Search<'_>,
     leaf: &Leaf<'_>,
     feature: usize,
-    cells: &[C],
+    (cells, n_bins): (&[C; CELLS], usize),
     prefix: &mut Prefix<C>,
     best: &mut Best,
 ) -> bool {
     vectorised(
         #[inline(always)]
-        || thresholds(search, leaf, feature, cells, prefix, best),
+        || thresholds(search, leaf, feature, (cells, n_bins), prefix, best),
     )
 }
 
@@ -94,13 +99,13 @@ fn thresholds<C: Cell>(
     search: &Search<'_>,
     leaf: &Leaf<'_>,
     feature: usize,
-    cells: &[C],
+    (cells, n_bins): (&[C; CELLS], usize),
     prefix: &mut Prefix<C>,
     best: &mut Best,
 ) -> bool {
     let units = search.units;
     let (missing, has_missing) = (cells[0], cells[0].sums(units).count > 0);
-    let n = prefix.fill(cells, units);
+    let n = prefix.fill(cells, n_bins, units);
     // Behind the last value only missing ones are left.
     let n_cuts = if has_missing { n } else { n.saturating_sub(1) };
     let (mut range, mut random) = (0..n_cuts, None);
@@ -119,12 +124,16 @@ fn thresholds<C: Cell>(
             break;
         }
         let start = if missing_left { missing } else { C::default() };
-        // Numbers of rows only grow along the bins.
-        let counts = &prefix.sums[range.clone()];
+        // Numbers of rows only grow along the bins, so to count those that are too small or too large is to find where the
+        // others are: by vectors, which is quicker than to search.
         let (base, total) = (start.sums(units).count, leaf.sums.count);
-        let lowest = range.start + counts.partition_point(|sum| sum.sums(units).count + base < search.min_count);
-        let enough = |left: u32| total - left.min(total) >= search.min_count;
-        let end = range.start + counts.partition_point(|sum| enough(sum.sums(units).count + base));
+        let (mut too_small, mut small_enough) = (0_u32, 0_u32);
+        for sum in &prefix.sums[range.clone()] {
+            let left = sum.sums(units).count + base;
+            too_small += u32::from(left < search.min_count);
+            small_enough += u32::from(left <= total.saturating_sub(search.min_count));
+        }
+        let (lowest, end) = (range.start + too_small as usize, range.start + small_enough as usize);
         if lowest >= end {
             continue;
         }
@@ -157,7 +166,7 @@ fn gains<C: Cell>(
 ) -> (bool, f64) {
     let cuts = Cuts {
         units: search.units,
-        per: (1.0 / search.units.gradient, 1.0 / search.units.hessian),
+        per: search.per,
         min_hessian: search.growth.min_sum_hessian_in_leaf,
         start: start.sums(search.units),
         total: leaf.sums,
@@ -183,8 +192,13 @@ fn gains<C: Cell>(
         }
         left = left.saturating_sub(LANES);
     }
-    let largest = largest.iter().fold(f64::NEG_INFINITY, |a, &b| if b > a { b } else { a });
-    (largest > f64::NEG_INFINITY, largest)
+    for half in [LANES / 2, LANES / 4, LANES / 8] {
+        for lane in 0..half {
+            let other = largest[lane + half];
+            largest[lane] = if other > largest[lane] { other } else { largest[lane] };
+        }
+    }
+    (largest[0] > f64::NEG_INFINITY, largest[0])
 }
 
 /// What is the same for all cuts of a leaf.
@@ -253,7 +267,7 @@ mod tests {
             cells[0] = Narrow::of(9);
             held.iter().for_each(|&bin| cells[bin] = Narrow::of(bin as i64));
             let mut prefix = Prefix::default();
-            assert_eq!(prefix.fill(&cells[..held.last().map_or(2, |last| last + 1)], UNITS), held.len());
+            assert_eq!(prefix.fill(&cells, held.last().map_or(2, |last| last + 1), UNITS), held.len());
             let mut gradient = 0;
             for (k, &bin) in held.iter().enumerate() {
                 gradient += bin as i64;

@@ -47,6 +47,7 @@ impl Valuation {
     }
 
     /// Twice the decrease of the objective.
+    #[inline]
     pub(super) fn score(&self, g: f64, h: f64) -> f64 {
         if self.is_plain { self.plain_score(g, h) } else { self.score_at(g, h, self.value(g, h)) }
     }
