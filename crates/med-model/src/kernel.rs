@@ -118,13 +118,10 @@ impl Packer {
     #[inline]
     pub(crate) fn found() -> Option<Self> {
         #[cfg(target_arch = "x86_64")]
-        {
-            (vectors() == Vectors::Avx512).then_some(Self(()))
-        }
+        let is_there = vectors() == Vectors::Avx512;
         #[cfg(not(target_arch = "x86_64"))]
-        {
-            None
-        }
+        let is_there = false;
+        is_there.then_some(Self(()))
     }
 
     /// The numbers whose bit is set, in their order, and zeros behind them. Meant for loops within [`vectorised`].
