@@ -400,9 +400,6 @@ mod tests {
         let encoded = data.clone().with_features(FeatureMatrix::new(of_levels.to_vec()).unwrap()).unwrap();
         assert_eq!(refused(&encoded), format!("{message} (did you mean region=n?)"));
         assert!(LogOls::new(LogOlsParams { smearing: Smearing::Normal, ..by.clone() }).is_err());
-        let huge = FeatureMatrix::new(vec![FeatureColumn::numeric("x", vec![1e300, 2e300, 3e299])]).unwrap();
-        let error = LogOls::default().fit(&Dataset::new(huge, "cost", vec![1.0, 2.0, 4.0]).unwrap()).unwrap_err();
-        assert!(error.to_string().starts_with("log_ols: a sum of squares is not finite"), "{error}");
         let zero = Dataset::new(data.x().clone(), "cost", vec![0.0; data.n_rows()]).unwrap();
         assert!(matches!(LogOls::default().fit(&zero), Err(FitError::Cost { row: 0, .. })));
     }
