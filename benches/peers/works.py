@@ -119,7 +119,7 @@ WORKS = [
     ]),
     Work("memory", "peak memory over the input, boosting as above (20 trees)", [
         *[med("gbdt", dict(MED_GBDT, num_iterations=20, bin_layout=layout), f"{layout} layout", categories="codes")
-          for layout in ("double", "single")],
+          for layout in ("double", "partial", "single")],
         *[Contender(c.group, c.library, dict(c.job, trees=20), c.mode, 2) for c in lightgbm(LIGHTGBM)],
         Contender("XGBoost", "xgboost", dict(fit("xgboost", dict(XGBOOST, **LEAF_WISE)), trees=20)),
         Contender("CatBoost", "catboost", dict(fit("catboost", CATBOOST), trees=20), more=True),

@@ -9,7 +9,7 @@ mod turns;
 
 use std::borrow::Cow;
 
-use super::binning::{Binned, Bins, MISSING_BIN};
+use super::binning::{Binned, Bins, HeldColumns, MISSING_BIN};
 use super::carry::{self, Carried, Change};
 use super::derivatives::{Derivatives, Hessians, Units};
 use super::growth::{Growth, mix};
@@ -39,6 +39,7 @@ pub(crate) struct Sample<'a> {
 pub(crate) struct Grower<'a> {
     binned: &'a Binned,
     growth: Growth,
+    held: HeldColumns,
     partition: Partition,
     narrow: Pool<Narrow>,
     wide: Pool<Wide>,
@@ -97,6 +98,7 @@ struct Round<'r, 'a, C> {
     source: Source<'r>,
     growth: &'r Growth,
     search: Search<'r>,
+    held: &'r mut HeldColumns,
     partition: &'r mut Partition,
     pool: &'r mut Pool<C>,
     /// Whether the histograms of all leaves are wanted.
@@ -112,6 +114,7 @@ impl<'a> Grower<'a> {
         Self {
             binned,
             growth,
+            held: HeldColumns::new(binned),
             partition: Partition::new(binned.n_rows()),
             narrow: Pool::default(),
             wide: Pool::default(),
@@ -135,7 +138,7 @@ impl<'a> Grower<'a> {
         let carried = self.carried.take().filter(|_| sample.rows.is_none());
         let units = Units::new(derivatives)?;
         self.units = Some(units);
-        let Self { binned, growth, partition, narrow, wide, leaves, rules, n_grown, .. } = self;
+        let Self { binned, growth, held, partition, narrow, wide, leaves, rules, n_grown, .. } = self;
         let keep = keep && sample.rows.is_none() && carry::is_worth_it(binned.n_rows(), growth.num_leaves);
         let source = Source { binned, derivatives, units };
         let search = Search::new(binned, growth, units, sample.features);
@@ -144,13 +147,13 @@ impl<'a> Grower<'a> {
         leaves.clear();
         let (growth, total) = (&*growth, Sums::default());
         match derivatives.hessians() {
-            None => Round { source, growth, search, partition, pool: narrow, keep, total, rules, binned }.grow(
+            None => Round { source, growth, search, held, partition, pool: narrow, keep, total, rules, binned }.grow(
                 sample.rows,
                 carried,
                 path,
                 leaves,
             ),
-            Some(_) => Round { source, growth, search, partition, pool: wide, keep, total, rules, binned }.grow(
+            Some(_) => Round { source, growth, search, held, partition, pool: wide, keep, total, rules, binned }.grow(
                 sample.rows,
                 carried,
                 path,
@@ -293,8 +296,10 @@ impl<C: Cell> Round<'_, '_, C> {
         let Candidate { feature, rule, left: mut left_sums, .. } = candidate;
         let mut right_sums = node.sums.less(left_sums);
         let track = self.binned.tracks().track_of(feature);
-        let (bytes, byte_rule) = (self.binned.track(track), self.binned.tracks().byte_rule(feature, &rule));
+        let byte_rule = self.binned.tracks().byte_rule(feature, &rule);
         let (n_left, n_right) = (left_sums.count as usize, right_sums.count as usize);
+        let is_slot = matches!(node.place, Place::Slot(_));
+        let bytes = self.held.track(self.binned, track, n_left + n_right, is_slot);
         let (left_place, right_place) = self.partition.split(node.place, bytes, &byte_rule, n_left, n_right);
         let place = splits.len();
         if let Some((above, is_left)) = node.parent {

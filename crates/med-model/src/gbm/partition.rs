@@ -27,6 +27,8 @@ const SLOTTED: usize = 1 << 13;
 const SHARE: usize = 8;
 /// Rows of a task.
 const TASK: usize = 1 << 15;
+/// Rows of a slot that are listed at once, to be summed while the list is in the first-level cache.
+const AT_ONCE: usize = 1 << 13;
 /// Rows of a task that adds to scores: in the second-level cache, and few enough tasks that each searches the lists.
 const SCORES: usize = 1 << 16;
 /// Fewer bytes stay in a cache.
@@ -204,7 +206,10 @@ impl Partition {
                 source.sum_tasks(n.div_ceil(TASK), n, cells, |task, cells| {
                     let first = task * TASK;
                     let slots = &self.slots[first..n.min(first + TASK)];
-                    source.add_list(&list_slot(slots, slot, first as u32), cells);
+                    for (part, slots) in slots.chunks(AT_ONCE).enumerate() {
+                        let rows = list_slot(slots, slot, (first + part * AT_ONCE) as u32);
+                        source.add_list(&rows, cells);
+                    }
                 });
             }
         }

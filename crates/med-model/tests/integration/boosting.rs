@@ -358,7 +358,13 @@ fn how_bins_are_kept_moves_no_bit() {
         let double = with(1, BinLayout::Double);
         shared += double.importance(Importance::Splits).iter().skip(2).sum::<f64>();
         let bits = serde_json::to_string(&double).unwrap();
-        for (threads, layout) in [(3, BinLayout::Double), (1, BinLayout::Single), (3, BinLayout::Single)] {
+        for (threads, layout) in [
+            (3, BinLayout::Double),
+            (1, BinLayout::Partial),
+            (3, BinLayout::Partial),
+            (1, BinLayout::Single),
+            (3, BinLayout::Single),
+        ] {
             assert!(bits == serde_json::to_string(&with(threads, layout)).unwrap(), "{threads} {layout:?}");
         }
     }

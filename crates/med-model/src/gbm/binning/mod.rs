@@ -3,10 +3,12 @@
 //!
 //! Cuts are found in at most 200,000 rows, evenly spaced (LightGBM draws as many), so with more rows than that they may
 //! move with the order of the rows. Boosting packs features of few bins into shared bytes (see `tracks`) and keeps them
-//! row by row, as summing histograms reads them, and where memory allows column by column too, as splitting rows does.
+//! row by row, as summing histograms reads them, and all, some or none of them column by column too, as splitting rows
+//! does (`held`).
 //! `O(rows log bins)` a feature, in parallel.
 
 mod cuts;
+mod held;
 mod levels;
 mod tracks;
 
@@ -17,6 +19,7 @@ use super::params::BinLayout;
 use crate::FitError;
 use crate::kernel::paged;
 pub(crate) use cuts::Cuts;
+pub(super) use held::HeldColumns;
 pub(crate) use levels::{LevelOptions, Levels, told_apart};
 use tracks::Extent;
 pub(crate) use tracks::Tracks;
@@ -29,6 +32,8 @@ const SAMPLE: usize = 200_000;
 const WORTH_SHARING: usize = 1 << 14;
 /// Below so many rows, waking other threads costs more than it saves.
 const PARALLEL: usize = 1 << 14;
+/// With fewer rows, all columns take so little memory that it is no gain to hold some alone.
+const WORTH_DIVIDING: usize = 1 << 16;
 
 /// How bins are made.
 #[derive(Debug, Clone)]
@@ -115,8 +120,10 @@ pub(crate) struct Binned {
     /// By feature here, the one of the matrix.
     sources: Vec<usize>,
     tracks: Tracks,
-    /// Track by track; none where there are rows alone.
+    /// Track by track, where all are kept.
     columns: Option<Vec<Vec<u8>>>,
+    /// Whether some are to be held in their place.
+    holds_some: bool,
     /// Row by row.
     rows: Vec<u8>,
     n_rows: usize,
@@ -154,8 +161,13 @@ impl Binned {
         let tracks = Tracks::new(&extents, n_rows >= WORTH_SHARING);
         let columns = tracks.pack(columns);
         let rows = row_major(&columns, n_rows);
-        let columns = (layout == BinLayout::Double).then_some(columns);
-        Ok(Self { features, sources, tracks, columns, rows, n_rows })
+        let (keeps_all, holds_some) = match layout {
+            BinLayout::Double => (true, false),
+            BinLayout::Partial => (n_rows < WORTH_DIVIDING, n_rows >= WORTH_DIVIDING),
+            BinLayout::Single => (false, false),
+        };
+        let columns = keeps_all.then_some(columns);
+        Ok(Self { features, sources, tracks, columns, holds_some, rows, n_rows })
     }
 
     pub(crate) fn n_rows(&self) -> usize {
@@ -272,9 +284,9 @@ mod tests {
         let options = BinOptions { max_bin: 255, min_data_in_bin: 3, levels: LevelOptions::ONE };
         let x = FeatureMatrix::new(columns).unwrap();
         let columns = BinColumns::new(&x, &options).unwrap();
-        for layout in [BinLayout::Double, BinLayout::Single] {
+        for layout in [BinLayout::Double, BinLayout::Partial, BinLayout::Single] {
             let binned = Binned::new(&x, &options, layout).unwrap();
-            assert_eq!(binned.columns.is_some(), layout == BinLayout::Double);
+            assert_eq!(binned.columns.is_some(), layout != BinLayout::Single);
             for row in 0..n as usize {
                 for feature in 0..3 {
                     assert_eq!(binned.bin(feature, row), columns.column(feature)[row]);
