@@ -24,6 +24,7 @@ mod regressor;
 mod scaling;
 mod spec;
 mod svr;
+mod threads;
 mod tree;
 mod tune;
 mod validate;

@@ -17,6 +17,7 @@ use rayon::prelude::*;
 use super::derivatives::{Units, to_integer};
 use super::histogram::{CELLS, Cell, Histogram, Sums};
 use crate::kernel::vectorised;
+use crate::threads::alone;
 
 /// What must be left of a carried root, as one in so many.
 const LEFT: i64 = 32;
@@ -95,7 +96,8 @@ impl Carried {
                 },
             )
         };
-        let tracks = (0..n_tracks).into_par_iter().map(track).collect();
+        let tracks = 0..n_tracks;
+        let tracks = if alone() { tracks.map(track).collect() } else { tracks.into_par_iter().map(track).collect() };
         let mut root = Total::default();
         leaves.iter().zip(changes).for_each(|((sums, _), &change)| root.add(*sums, per, change));
         Self { tracks, root }

@@ -10,6 +10,7 @@ use rayon::prelude::*;
 use super::binning::{Binned, Tracks};
 use super::derivatives::{Derivatives, Units, Values, to_integer};
 use crate::kernel::{add_both, prefetch, vectorised};
+use crate::threads::alone;
 
 /// Cells of a track: one for each value of a byte.
 pub(super) const CELLS: usize = 256;
@@ -284,7 +285,7 @@ impl Source<'_> {
     ) {
         cells.iter_mut().zip(self.binned.tracks().sizes()).for_each(|(cells, n)| cells[..n].fill(C::default()));
         let least = if self.binned.n_rows() < MANY { PARALLEL } else { PARALLEL_OF_MANY };
-        if n_rows < least || rayon::current_num_threads() == 1 {
+        if n_rows < least || alone() {
             (0..n_tasks).for_each(|task| add(task, cells));
             return;
         }

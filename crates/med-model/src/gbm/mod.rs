@@ -24,6 +24,7 @@ mod growth;
 mod histogram;
 mod model;
 mod objective;
+mod pace;
 mod params;
 mod partition;
 mod rounds;

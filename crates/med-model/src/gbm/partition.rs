@@ -15,6 +15,7 @@ use super::binning::TrackBytes;
 use super::histogram::{CELLS, Cell, Source};
 use super::rule::ByteRule;
 use crate::kernel::{Packer, bits, paged, prefetch, vectorised};
+use crate::threads::alone;
 use scan::{Moved, ROOM, Shift, WORD, list_slot};
 
 /// The slot of rows that are in a list.
@@ -141,7 +142,7 @@ impl Partition {
     /// Moves rows of a slot to another, and lists them when asked to.
     fn scan(&mut self, shift: &Shift<'_>, list: bool) -> Place {
         let (start, n) = (self.n_listed, self.slots.len());
-        if n < 4 * TASK || rayon::current_num_threads() == 1 {
+        if n < 4 * TASK || alone() {
             self.n_listed += shift.scan(&mut self.slots, 0, list.then_some(&mut self.lists[start..]));
         } else {
             let task = |(t, slots): (usize, &mut [u8])| {
@@ -172,7 +173,7 @@ impl Partition {
                 split_by(rows, spare, rule, all, |row| row * stride + track)
             }
         };
-        if len < 2 * TASK || rayon::current_num_threads() == 1 {
+        if len < 2 * TASK || alone() {
             let n_left = split(rows, spare);
             rows[n_left..].copy_from_slice(&spare[..len - n_left]);
             return n_left;
@@ -245,7 +246,7 @@ impl Partition {
         };
         if self.slots.len() >= 4 * TASK {
             // Lists are in order, so each task finds its rows in them.
-            scores.par_chunks_mut(SCORES).enumerate().for_each(|(t, scores)| {
+            let task = |(t, scores): (usize, &mut [f64])| {
                 let first = t * SCORES;
                 slotted(first, scores);
                 for &(place, value) in leaves {
@@ -255,7 +256,12 @@ impl Partition {
                     let rows = &rows[..rows.partition_point(|&row| (row as usize) < first + scores.len())];
                     rows.iter().for_each(|&row| scores[row as usize - first] += value);
                 }
-            });
+            };
+            if alone() {
+                scores.chunks_mut(SCORES).enumerate().for_each(task);
+            } else {
+                scores.par_chunks_mut(SCORES).enumerate().for_each(task);
+            }
             return;
         }
         if !self.slots.is_empty() {

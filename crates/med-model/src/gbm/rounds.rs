@@ -8,18 +8,22 @@ use super::derivatives::{Derivatives, Hessians};
 use super::grower::{Grower, Sample};
 use super::growth::Growth;
 use super::objective::{Link, Loss, Pass, Rows, Start, quantile_of, weighted_quantile};
+use super::pace::{Pace, Timed, Way};
 use super::params::GbdtParams;
 use super::sampling::Sampler;
 use super::sums::exact_sum;
 use crate::FitError;
 use crate::kernel::paged;
 use crate::parameters::Parameters;
-use crate::tree::Tree;
+use crate::threads::{alone, by_itself};
+use crate::tree::{Child, Split, Tree};
 
 /// Newton steps on a log link end here (a factor of 22,000): beyond, the quadratic they come from says nothing.
 const LOG_STEP: f64 = 10.0;
 /// Below so many rows, waking other threads costs more than it saves.
 const PARALLEL: usize = 1 << 16;
+/// Below so many rows nothing of a tree is shared among threads.
+const SHARED: usize = 1 << 15;
 
 /// Targets of one part, with what weighs and offsets them.
 #[derive(Debug, Clone, Copy)]
@@ -102,6 +106,9 @@ pub(super) struct Rounds<'a> {
     grower: Grower<'a>,
     derivatives: Derivatives,
     scores: Vec<f64>,
+    pace: Pace,
+    /// The tree since whose start no derivatives were taken, and its work.
+    growing: Option<(Timed, u64)>,
 }
 
 impl<'a> Rounds<'a> {
@@ -127,11 +134,20 @@ impl<'a> Rounds<'a> {
             grower: Grower::new(binned, growth),
             derivatives: Derivatives::zero(n, hessians),
             scores: part.scores(base),
+            pace: Pace::new(n >= SHARED && !alone()),
+            growing: None,
         }
     }
 
     /// Derivatives at the present scores; gives the metric there.
     pub(super) fn refresh(&mut self) -> Result<f64, FitError> {
+        let Some((timed, work)) = self.growing.take() else { return self.derive() };
+        let metric = in_way(timed.way(), || self.derive())?;
+        self.pace.end(&timed, work);
+        Ok(metric)
+    }
+
+    fn derive(&mut self) -> Result<f64, FitError> {
         let rows = Rows { y: self.part.y, scores: &self.scores, weights: self.part.weights };
         let sum = self.metric.pass.derivatives(rows, &mut self.derivatives);
         Ok(self.metric.mean(sum.map_err(|_| overflow("a gradient"))?))
@@ -139,6 +155,13 @@ impl<'a> Rounds<'a> {
 
     /// The next tree, shrunk, its values added to the scores; `None` when there was nothing to split.
     pub(super) fn step(&mut self, sampler: &Sampler) -> Option<Tree> {
+        let timed = self.pace.start();
+        let tree = in_way(timed.way(), || self.grow(sampler))?;
+        self.growing = Some((timed, work_of(&tree, self.part.y.len())));
+        Some(tree)
+    }
+
+    fn grow(&mut self, sampler: &Sampler) -> Option<Tree> {
         let sample = Sample { rows: sampler.rows(), features: sampler.features() };
         // Another sample has another root.
         let keep = self.loss.change(0.0).is_some() && !sampler.varies_rows();
@@ -176,7 +199,7 @@ impl<'a> Rounds<'a> {
             }
         };
         let n = tree.n_leaves();
-        let values: Vec<f64> = if self.part.y.len() < PARALLEL {
+        let values: Vec<f64> = if self.part.y.len() < PARALLEL || alone() {
             (0..n).map(value).collect()
         } else {
             (0..n).into_par_iter().map(value).collect()
@@ -188,4 +211,27 @@ impl<'a> Rounds<'a> {
     pub(super) fn into_scores(self) -> Vec<f64> {
         self.scores
     }
+}
+
+/// Work that is shared among threads, or is not.
+fn in_way<R>(way: Way, work: impl FnOnce() -> R) -> R {
+    match way {
+        Way::Alone => by_itself(work),
+        Way::Together => work(),
+    }
+}
+
+/// About how much work a tree was, in units of about a nanosecond: sums over the rows of smaller children, moving rows, looking
+/// for splits, and what every row takes.
+fn work_of(tree: &Tree, n_rows: usize) -> u64 {
+    const SUM: f64 = 8.0;
+    const MOVE: f64 = 1.0;
+    const ROW: f64 = 3.0;
+    const SPLIT: f64 = 4000.0;
+    let cover = |child: Child| match child {
+        Child::Split(at) => tree.splits[at as usize].cover,
+        Child::Leaf(at) => tree.leaves[at as usize].cover,
+    };
+    let of_split = |split: &Split| SPLIT + MOVE * split.cover + SUM * cover(split.left).min(cover(split.right));
+    (ROW * n_rows as f64 + tree.splits.iter().map(of_split).sum::<f64>()) as u64
 }

@@ -9,6 +9,7 @@ use rayon::prelude::*;
 
 use super::{Binned, PARALLEL, TrackBytes};
 use crate::kernel::vectorised;
+use crate::threads::alone;
 
 /// One column for so many tracks.
 const SHARE: usize = 3;
@@ -88,7 +89,7 @@ fn gather(rows: &[u8], stride: usize, track: usize, column: &mut [u8]) {
             || gather_part(rows, stride, track, column),
         );
     };
-    if column.len() < PARALLEL {
+    if column.len() < PARALLEL || alone() {
         task((rows, column));
     } else {
         rows.par_chunks(PARALLEL * stride).zip(column.par_chunks_mut(PARALLEL)).for_each(task);

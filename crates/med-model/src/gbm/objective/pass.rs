@@ -6,6 +6,7 @@ use super::super::derivatives::{Bounds, Derivatives, Values};
 use super::super::sums::{Grid, GridSum, Magnitude};
 use super::{Loss, RowLoss, Terms, with_loss};
 use crate::kernel::vectorised;
+use crate::threads::alone;
 
 /// Rows of a kernel call: their losses stay in the first-level cache.
 const BLOCK: usize = 1024;
@@ -153,7 +154,7 @@ fn write_derivatives<L: RowLoss>(loss: &L, rows: Rows<'_>, values: &mut Values, 
             || blocks::<_, _, true>(loss, rows, pairs, side_by_side, grids),
         )
     };
-    match (rows.y.len() >= PARALLEL, values) {
+    match (rows.y.len() >= PARALLEL && !alone(), values) {
         (true, Values::Gradients(gradients)) => gradients
             .par_chunks_mut(TASK)
             .enumerate()
@@ -244,7 +245,7 @@ fn losses<L: RowLoss>(loss: &L, rows: Rows<'_>, grid: Grid) -> GridSum {
         a
     };
     let tasks = 0..rows.y.len().div_ceil(TASK);
-    if rows.y.len() >= PARALLEL {
+    if rows.y.len() >= PARALLEL && !alone() {
         tasks.into_par_iter().map(task).reduce(GridSum::default, merge)
     } else {
         tasks.map(task).fold(GridSum::default(), merge)
