@@ -11,7 +11,8 @@ pub(crate) fn alone() -> bool {
     ALONE.get() || rayon::current_num_threads() == 1
 }
 
-/// Does some work on this thread alone, where the work asks [`alone`].
+/// Does some work on this thread alone, where the work asks [`alone`]: all of its parallel parts must, or a thread that waits for one
+/// would take up other work meanwhile, and do that alone too.
 pub(crate) fn by_itself<R>(work: impl FnOnce() -> R) -> R {
     /// Sets back what was, whatever happens in between.
     struct Before(bool);

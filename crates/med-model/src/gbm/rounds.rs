@@ -134,7 +134,7 @@ impl<'a> Rounds<'a> {
             grower: Grower::new(binned, growth),
             derivatives: Derivatives::zero(n, hessians),
             scores: part.scores(base),
-            pace: Pace::new(n >= SHARED && !alone()),
+            pace: Pace::new(if n < SHARED || alone() { 0 } else { rayon::current_num_threads() - 1 }),
             growing: None,
         }
     }
@@ -228,10 +228,13 @@ fn work_of(tree: &Tree, n_rows: usize) -> u64 {
     const MOVE: f64 = 1.0;
     const ROW: f64 = 3.0;
     const SPLIT: f64 = 4000.0;
+    // Covers may be weights; shares of the root's are those of rows.
+    let rows = n_rows as f64 / tree.splits.first().map_or(1.0, |root| root.cover.max(f64::MIN_POSITIVE));
     let cover = |child: Child| match child {
         Child::Split(at) => tree.splits[at as usize].cover,
         Child::Leaf(at) => tree.leaves[at as usize].cover,
     };
-    let of_split = |split: &Split| SPLIT + MOVE * split.cover + SUM * cover(split.left).min(cover(split.right));
+    let of_split =
+        |split: &Split| SPLIT + rows * (MOVE * split.cover + SUM * cover(split.left).min(cover(split.right)));
     (ROW * n_rows as f64 + tree.splits.iter().map(of_split).sum::<f64>()) as u64
 }
