@@ -329,10 +329,12 @@ impl<C: Cell> Round<'_, '_, C> {
         let few_may = if few_left { left_may } else { right_may };
         let mut histograms = None;
         let mut many_carried = false;
-        if !(self.keep || few_may || node.is_carried) && (left_may || right_may) && n_left.min(n_right) < FEW {
+        let few_place = if few_left { left_place } else { right_place };
+        let is_short = matches!(few_place, Place::List { len, .. } if len < FEW);
+        if !(self.keep || few_may || node.is_carried) && (left_may || right_may) && is_short {
             // The smaller child needs no histogram.
             let mut rest = parent;
-            self.partition.take(if few_left { left_place } else { right_place }, &self.source, &mut rest);
+            self.partition.take(few_place, &self.source, &mut rest);
             histograms = Some(if few_left { (None, Some(rest)) } else { (Some(rest), None) });
         } else if self.keep || left_may || right_may {
             let (few, many) = if few_left { (left_place, right_place) } else { (right_place, left_place) };

@@ -22,8 +22,8 @@ use crate::tree::{Child, Split, Tree};
 const LOG_STEP: f64 = 10.0;
 /// Below so many rows, waking other threads costs more than it saves.
 const PARALLEL: usize = 1 << 16;
-/// Below so many rows nothing of a tree is shared among threads.
-const SHARED: usize = 1 << 15;
+/// Below so many rows, and bytes of rows, it is not worth while to share anything of a tree among threads.
+const SHARED: (usize, usize) = (1 << 15, 1 << 23);
 
 /// Targets of one part, with what weighs and offsets them.
 #[derive(Debug, Clone, Copy)]
@@ -121,6 +121,7 @@ impl<'a> Rounds<'a> {
         learning_rate: f64,
     ) -> Self {
         let n = part.y.len();
+        let is_little = n < SHARED.0 && n * binned.tracks().len() < SHARED.1;
         let hessians = match (loss.has_constant_hessian(), part.weights) {
             (true, None) => None,
             (true, Some(_)) => Some(Hessians::Fixed),
@@ -134,7 +135,7 @@ impl<'a> Rounds<'a> {
             grower: Grower::new(binned, growth),
             derivatives: Derivatives::zero(n, hessians),
             scores: part.scores(base),
-            pace: Pace::new(if n < SHARED || alone() { 0 } else { rayon::current_num_threads() - 1 }),
+            pace: Pace::new(if is_little || alone() { 0 } else { rayon::current_num_threads() - 1 }),
             growing: None,
         }
     }

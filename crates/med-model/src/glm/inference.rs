@@ -77,6 +77,7 @@ pub struct GlmSummary {
     /// `pearson_chi2 / df_residual`, or 1 for Poisson and binomial unless `quasi`.
     pub dispersion: f64,
     /// Whether it was estimated, so that statistics are Student's t.
+    #[serde(default)]
     pub dispersion_is_estimated: bool,
     /// Log-likelihood at that dispersion; for Tweedie by the series of the density. For least squares (gaussian, identity) at its
     /// maximum, `deviance / n`, as statsmodels and [`LeastSquaresSummary`](crate::LeastSquaresSummary) have it.
@@ -398,7 +399,8 @@ impl Fit<'_> {
         for _ in 0..100 {
             let mut step = now.1 / now.2;
             let scale = constant.abs().max(level.abs()).max(spread.sqrt());
-            if step.is_nan() || step.abs() <= 1e-13 * scale {
+            // Where all rows are saturated there is no information.
+            if !step.is_finite() || step.abs() <= 1e-13 * scale {
                 break;
             }
             let next = loop {

@@ -220,8 +220,8 @@ fn tree(section: &Section<'_>) -> Result<Tree, LightGbmError> {
         .map_err(|source| LightGbmError::BrokenTree { tree: section.tree.unwrap_or(0), source })
 }
 
-/// LightGBM sends all numbers left, and only NaN right, by an infinite threshold. The largest finite one does the same,
-/// since infinite values are refused.
+/// LightGBM sends all numbers left, and only NaN right, by an infinite threshold. The largest finite one does the same, since
+/// values are kept in that range too.
 fn finite(mut numbers: Vec<f64>) -> Vec<f64> {
     numbers.iter_mut().for_each(|v| *v = v.clamp(f64::MIN, f64::MAX));
     numbers

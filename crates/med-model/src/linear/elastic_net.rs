@@ -30,6 +30,8 @@ const SETTLED: f64 = 1e-12;
 const EXACT: f64 = 1e-12;
 /// Features that go out on the way to a direct solution at most, each of which costs a factorisation.
 const MOST_DROPPED: usize = 32;
+/// Multiplications of a direct solution that do not matter.
+const CHEAP: f64 = 2e8;
 /// Sweeps before the first direct solution for the features that are in.
 const FIRST_DIRECT: usize = 8;
 
@@ -215,11 +217,11 @@ impl<'a> CoordinateDescent<'a> {
                     return Err(FitError::NotConverged { model, iterations: iteration, gap, tolerance: wanted });
                 }
                 // Steps of the last digits of the target may still be long beside a small penalty.
-                self.solve_active(l1, l2);
+                self.solve_active(l1, l2, iteration);
             } else if iteration >= next_direct {
                 // Soon again at first, later as often as it costs no more than the sweeps.
                 next_direct = iteration + iteration.min(FIRST_DIRECT.max(self.b.len()));
-                self.solve_active(l1, l2);
+                self.solve_active(l1, l2, iteration);
             }
         }
         Ok(max_iterations)
@@ -249,9 +251,13 @@ impl<'a> CoordinateDescent<'a> {
     /// that collinear features take. On the way to its solution the objective falls; the first feature that comes to 0 there
     /// goes out, and the rest is solved anew. Where a feature is a combination of others, the way is the one that leaves the fit
     /// as it is and shortens the coefficients. Sweeps then show whether it is the solution.
-    fn solve_active(&mut self, l1: f64, l2: f64) {
+    ///
+    /// Of many features no more go out than their factorisations cost what the sweeps so far did.
+    fn solve_active(&mut self, l1: f64, l2: f64, n_sweeps: usize) {
         let mut active: Vec<usize> = (0..self.b.len()).filter(|&j| self.b[j] != 0.0).collect();
-        for _ in 0..MOST_DROPPED {
+        let (n, p) = (active.len() as f64, self.b.len() as f64);
+        let affordable = (n_sweeps as f64 * p * p).max(CHEAP) / (n.powi(3) / 6.0).max(1.0);
+        for _ in 0..(affordable as usize).clamp(1, MOST_DROPPED) {
             let n = active.len();
             let system = nalgebra::DMatrix::from_fn(n, n, |i, j| {
                 self.gram[active[i]][active[j]] + if i == j { l2 } else { 0.0 }

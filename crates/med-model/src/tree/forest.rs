@@ -138,7 +138,8 @@ checked_estimator! {
 checked_estimator! {
     /// Extremely randomised trees (Geurts, Ernst and Wehenkel 2006): as a random forest, but thresholds too are drawn by
     /// chance, uniform between the smallest and the largest value of the node, and the best of these splits is taken. Of a
-    /// categorical feature a random set of levels goes left. Each tree sees all rows unless `bootstrap` is set.
+    /// categorical feature a random set of levels goes left; of one of more than 255 levels those up to a random place in the order of
+    /// their means. Each tree sees all rows unless `bootstrap` is set.
     ExtraTrees from ExtraTreesParams
 }
 

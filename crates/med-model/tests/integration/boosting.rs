@@ -303,7 +303,10 @@ fn the_number_of_threads_moves_no_bit() {
     };
     let all_rows = GbdtParams { num_iterations: 4, ..Default::default() };
     let quantile = GbdtParams { objective: Objective::Quantile, num_iterations: 2, ..Default::default() };
-    for params in [sampled, all_rows, quantile] {
+    // With two threads the eighth tree and the ninth are grown by one of them.
+    let more = GbdtParams { objective: Objective::Regression, num_iterations: 12, ..Default::default() };
+    let partial = GbdtParams { bin_layout: med_model::BinLayout::Partial, ..more.clone() };
+    for params in [sampled, all_rows, quantile, more, partial] {
         let with = |threads: usize| {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
             pool.install(|| serde_json::to_string(&fit(&params, &data)).unwrap())

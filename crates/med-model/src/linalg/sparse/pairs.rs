@@ -134,8 +134,8 @@ fn sum_both(masks: (&[u64], &[u64]), values: (&[f64], &[f64]), weights: Option<&
                 #[inline(always)]
                 |k| {
                     let row = w * 64 + k;
-                    let product = values.0[row] * values.1[row];
-                    sum += weights.map_or(product, |weights| weights[row] * product);
+                    // The weight first: it may keep the product of large values, or of small ones, within the range of numbers.
+                    sum += weights.map_or(values.0[row], |weights| weights[row] * values.0[row]) * values.1[row];
                 },
             );
         }
