@@ -149,8 +149,8 @@ mod tests {
         let (codes, sums) = rows(255, |_| 12, i64::from);
         assert_eq!(groups(&codes, 255, &sums), None);
         // Of too few levels of ten rows, others are told apart too.
-        let (codes, sums) = rows(300, |_| 9, |level| i64::from(level) * 1000);
-        let found = groups(&codes, 300, &sums).unwrap();
+        let (rare, targets) = rows(300, |_| 9, |level| i64::from(level) * 1000);
+        let found = groups(&rare, 300, &targets).unwrap();
         assert!(found.is_sorted() && found[0] == 0 && found[299] == 254);
         // Levels that no row has do not count.
         assert_eq!(groups(&codes, 1000, &sums), None);
