@@ -15,7 +15,7 @@ use crate::tree::structure::{LevelSet, Test, Tree};
 
 /// Levels that every node sorts anew, and groups where there are more: as many as there are bins.
 const SORTED: usize = 255;
-/// Rows that a level needs for a place of its own, unless it is among the most frequent; and the rows of average cost that are added to each level's mean.
+/// Rows that a level needs for a place of its own, lest the chance of its few rows be one; and the rows of average cost that are added to each level's mean.
 const FEW: usize = 10;
 
 /// A matrix whose categories of many levels are numbers, and the way back.
@@ -99,19 +99,15 @@ fn groups(codes: &[u32], n_levels: usize, sums: &[Sums]) -> Option<Vec<u8>> {
     if counts.iter().filter(|&&count| count > 0).count() <= SORTED {
         return None;
     }
-    // Were there not enough levels of so many rows, the most frequent stand alone all the same.
-    let mut frequent = counts.clone();
-    frequent.sort_unstable_by(|a, b| b.cmp(a));
-    let few = FEW.min(frequent[SORTED - 2]);
     let (weight, mean) = (total.weight as f64 / n as f64 * FEW as f64, total.mean());
     let key = |sums: Sums| (sums.target as f64 + weight * mean) / (sums.weight as f64 + weight);
     let mut others = Sums::default();
-    (0..n_levels).filter(|&level| counts[level] < few).for_each(|level| others.add(of_level[level]));
+    (0..n_levels).filter(|&level| counts[level] < FEW).for_each(|level| others.add(of_level[level]));
     // The others are one level more, behind the last.
-    let own = (0..n_levels).filter(|&level| counts[level] >= few).map(|level| (key(of_level[level]), level));
+    let own = (0..n_levels).filter(|&level| counts[level] >= FEW).map(|level| (key(of_level[level]), level));
     let mut order: Vec<(f64, usize)> = own.chain([(key(others), n_levels)]).collect();
     order.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
-    let n_others: usize = counts.iter().filter(|&&count| count < few).sum();
+    let n_others: usize = counts.iter().filter(|&&count| count < FEW).sum();
     let (mut groups, mut before) = (vec![0; n_levels + 1], 0);
     for (_, level) in order {
         // The others may be none, behind all rows.
@@ -119,7 +115,7 @@ fn groups(codes: &[u32], n_levels: usize, sums: &[Sums]) -> Option<Vec<u8>> {
         before += counts.get(level).copied().unwrap_or(n_others);
     }
     let of_others = groups.pop().unwrap_or_default();
-    counts.iter().zip(&mut groups).filter(|(count, _)| **count < few).for_each(|(_, group)| *group = of_others);
+    counts.iter().zip(&mut groups).filter(|(count, _)| **count < FEW).for_each(|(_, group)| *group = of_others);
     Some(groups)
 }
 
@@ -148,10 +144,6 @@ mod tests {
         assert!((0..510).all(|level| sets[100].contains(level) == (rank(level) < 202)));
         let (codes, sums) = rows(255, |_| 12, i64::from);
         assert_eq!(groups(&codes, 255, &sums), None);
-        // Of too few levels of ten rows, others are told apart too.
-        let (rare, targets) = rows(300, |_| 9, |level| i64::from(level) * 1000);
-        let found = groups(&rare, 300, &targets).unwrap();
-        assert!(found.is_sorted() && found[0] == 0 && found[299] == 254);
         // Levels that no row has do not count.
         assert_eq!(groups(&codes, 1000, &sums), None);
     }
