@@ -75,6 +75,23 @@ impl<'a> SparseStage<'a> {
     fn values(&self, column: usize) -> &'a [f64] {
         self.columns[column].get(self.start..).unwrap_or_default()
     }
+
+    /// Calls `take` with each row of a block in which a column is not 0, and the value times the root of the row's weight. Keeps
+    /// in which bits values differ from 1.
+    #[inline(always)]
+    fn for_values(&mut self, (column, block): (usize, usize), roots: &[f64; ROWS], mut take: impl FnMut(usize, f64)) {
+        let values = self.values(column).get(block * ROWS..).unwrap_or_default();
+        let mut strange = 0;
+        for_bits(
+            &self.masks(column)[block],
+            #[inline(always)]
+            |i| {
+                strange |= values[i].to_bits() ^ ONE;
+                take(i, values[i] * roots[i]);
+            },
+        );
+        self.strange[column] |= strange;
+    }
 }
 
 impl SparseBlock {
@@ -204,15 +221,11 @@ impl Add<'_, '_> {
         let rows = block.rows.as_chunks::<GROUPS>().0;
         for (s, own) in sums.dense.as_chunks_mut::<GROUPS>().0.iter_mut().enumerate() {
             let mut total = *own;
-            let mut strange = 0;
-            let values = stage.values(s).get(k * ROWS..).unwrap_or_default();
-            for_bits(
-                &stage.masks(s)[k],
+            stage.for_values(
+                (s, k),
+                roots,
                 #[inline(always)]
-                |i| {
-                    let value = values[i];
-                    strange |= value.to_bits() ^ ONE;
-                    let value = value * roots[i];
+                |i, value| {
                     let row = &rows[i];
                     for g in 0..GROUPS {
                         for l in 0..LANES {
@@ -222,7 +235,6 @@ impl Add<'_, '_> {
                     sums.pairs.add(&mut block.found, s, i, value);
                 },
             );
-            stage.strange[s] |= strange;
             *own = total;
         }
     }
@@ -232,15 +244,11 @@ impl Add<'_, '_> {
         let Self { sums, stage, k, roots, block } = self;
         let groups = sums.groups;
         for (s, own) in sums.dense.chunks_exact_mut(groups).enumerate() {
-            let mut strange = 0;
-            let values = stage.values(s).get(k * ROWS..).unwrap_or_default();
-            for_bits(
-                &stage.masks(s)[k],
+            stage.for_values(
+                (s, k),
+                roots,
                 #[inline(always)]
-                |i| {
-                    let value = values[i];
-                    strange |= value.to_bits() ^ ONE;
-                    let value = value * roots[i];
+                |i, value| {
                     for (own, row) in own.iter_mut().zip(&block.rows[i * groups..]) {
                         for l in 0..LANES {
                             own[l] += value * row[l];
@@ -249,7 +257,6 @@ impl Add<'_, '_> {
                     sums.pairs.add(&mut block.found, s, i, value);
                 },
             );
-            stage.strange[s] |= strange;
         }
     }
 }
